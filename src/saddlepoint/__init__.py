@@ -1,0 +1,1 @@
+"""saddlepoint: find, fix, judge and explain the blind spots of neural networks."""
