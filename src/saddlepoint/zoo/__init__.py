@@ -1,0 +1,3 @@
+"""Small trained networks and data loaders: what the demo, the docs and the tests run on."""
+
+from __future__ import annotations

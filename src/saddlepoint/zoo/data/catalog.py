@@ -1,0 +1,101 @@
+"""From a specification such as ``fashion-mnist[:1000]`` or ``photos.npz[::7]`` to checked samples."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from saddlepoint.errors import DataError
+from saddlepoint.zoo.data import digits, fashion
+from saddlepoint.zoo.data.dataset import Data, assemble
+from saddlepoint.zoo.data.files import read_npz, read_safetensors
+from saddlepoint.zoo.data.folder import read_folder
+from saddlepoint.zoo.data.selection import Selection, Span, parse
+from saddlepoint.zoo.data.source import Source
+
+
+class Entry(NamedTuple):
+    """A named set: how to open it, and one line about it."""
+
+    open: Callable[[], Source]
+    line: str
+
+
+REGISTRY: Final[dict[str, Entry]] = {
+    "digits": Entry(digits.digits, "1797 hand-written digits, 1 x 8 x 8 (comes with scikit-learn)"),
+    "fashion-mnist": Entry(
+        fashion.full_test, "10 000 Fashion-MNIST test images, 1 x 28 x 28 (first 1000 packaged)"
+    ),
+    "fashion-mnist-1k": Entry(
+        fashion.thousand, "the packaged first 1000 Fashion-MNIST test images, 1 x 28 x 28"
+    ),
+    "fashion-mnist-train": Entry(fashion.full_train, "60 000 Fashion-MNIST training images, 1 x 28 x 28"),
+}
+FILES: Final = "FILE.npz or FILE.safetensors (arrays x, y), or a folder CLASS/IMAGE.png"
+
+
+def names() -> dict[str, str]:
+    """The named sets, each with one line.
+
+    >>> sorted(names())
+    ['digits', 'fashion-mnist', 'fashion-mnist-1k', 'fashion-mnist-train']
+    """
+    return {name: entry.line for name, entry in REGISTRY.items()}
+
+
+def load(spec: str) -> Data:
+    """The samples a specification names, checked.
+
+    Args:
+        spec: a name of :func:`names`, or a path to an ``.npz`` or ``.safetensors`` file with arrays x
+            ``[N, *D]`` and y ``[N]``, or a folder of class folders of PNG or JPEG images; then
+            optionally ``[:1000]``, ``[100:200]``, ``[::7]`` or ``[sample:500:seed]``, the last a
+            sample with the class proportions of the full set that depends on the seed alone.
+
+    Returns:
+        Inputs float32 ``[N, *D]`` in [0, 1] (bytes are divided by 255), labels, positions.
+
+    Raises:
+        DataError: unknown name, missing or damaged file, values outside [0, 1], NaN, labels that are not
+            integers 0..K-1, no samples; the message says what to do.
+
+    >>> data = load("fashion-mnist-1k[:3]")
+    >>> list(data.x.shape), [data.classes[k] for k in data.y]
+    ([3, 1, 28, 28], ['Ankle boot', 'Pullover', 'Trouser'])
+    """
+    base, selection = _split(spec.strip())
+    source = _open(base)
+    return assemble(source, selection.ids(source), spec.strip())
+
+
+def _split(spec: str) -> tuple[str, Selection]:
+    match = re.fullmatch(r"(.*?)\[([^\[\]]*)\]", spec)
+    # A folder may have brackets in its own name.
+    if match is None or Path(spec).exists():
+        return spec, Span()
+    return match[1].strip(), parse(match[2])
+
+
+def _open(base: str) -> Source:
+    if base in REGISTRY:
+        return REGISTRY[base].open()
+    path = Path(base).expanduser()
+    if not base or not (path.exists() or path.suffix or len(path.parts) > 1):
+        raise DataError(_unknown(base))
+    if not path.exists():
+        raise DataError(f"{path} does not exist; data are {', '.join(REGISTRY)}, {FILES}")
+    if path.is_dir():
+        return read_folder(path)
+    readers: dict[str, Callable[[Path], Source]] = {".npz": read_npz, ".safetensors": read_safetensors}
+    if path.suffix not in readers:
+        raise DataError(f"{path}: files of kind {path.suffix or 'unknown'} are not read; expected {FILES}")
+    return readers[path.suffix](path)
+
+
+def _unknown(base: str) -> str:
+    close = difflib.get_close_matches(base, REGISTRY, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"no data called {base!r}; {hint}known are {', '.join(REGISTRY)}; or {FILES}"
