@@ -1,1 +1,63 @@
-"""saddlepoint: find, fix, judge and explain the blind spots of neural networks."""
+"""saddlepoint: find, fix, judge and explain the blind spots of neural networks.
+
+>>> import saddlepoint as sp
+>>> sp.Linf(8 / 255).radius
+0.03137254901960784
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from saddlepoint import attacks, zoo
+    from saddlepoint.access import Model, wrap
+    from saddlepoint.core import Goal, Result, Status, targeted, untargeted
+    from saddlepoint.sets import L0, L1, L2, Linf
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Goal": "core",
+    "L0": "sets",
+    "L1": "sets",
+    "L2": "sets",
+    "Linf": "sets",
+    "Model": "access",
+    "Result": "core",
+    "Status": "core",
+    "targeted": "core",
+    "untargeted": "core",
+    "wrap": "access",
+}
+_ROOMS = ("attacks", "zoo")
+
+__all__ = [  # noqa: RUF022
+    "Goal",
+    "L0",
+    "L1",
+    "L2",
+    "Linf",
+    "Model",
+    "Result",
+    "Status",
+    "attacks",
+    "targeted",
+    "untargeted",
+    "wrap",
+    "zoo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for when it is asked for, so that the import itself stays light."""
+    if name in _HOME:
+        return getattr(importlib.import_module(f"saddlepoint.{_HOME[name]}"), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"saddlepoint.{name}")
+    raise AttributeError(f"module 'saddlepoint' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, "__version__"})

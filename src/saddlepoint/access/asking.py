@@ -1,0 +1,145 @@
+"""Three accesses, each a subclass of the poorer one: labels, scores, gradients. They count, and stop at a budget.
+
+An attack names the poorest access it can live with; a type checker refuses the rest, and so does ``require`` with a
+clear line at run time. Questions are counted per sample: a forward when the model is asked, a backward when a gradient
+truly flows back through an answer.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from saddlepoint.errors import AccessError
+
+Ask = Callable[[Tensor], Tensor]
+"""Inputs [M, *D] in data units -> logits [M, K], differentiable where the model is."""
+
+
+class Ledger:
+    """How often each sample was asked about: ``forwards`` and ``backwards``, long [N].
+
+    ``budget`` (int or long [N]) is a hard limit on forwards; ``spent_out`` (bool [N]) marks the samples a question was
+    refused for. ``batch_size`` is how many samples fit in one forward; it shrinks when memory runs out.
+    """
+
+    def __init__(
+        self, n: int, budget: Tensor | int | None = None, batch_size: int = 256, device: torch.device | None = None
+    ) -> None:
+        self.forwards = torch.zeros(n, dtype=torch.long, device=device)
+        self.backwards = torch.zeros_like(self.forwards)
+        self.spent_out = torch.zeros(n, dtype=torch.bool, device=device)
+        self.budget = None if budget is None else torch.as_tensor(budget, device=device).expand(n)
+        self.batch_size = batch_size
+
+    def admit(self, rows: Tensor, draws: int) -> Tensor | None:
+        """Book ``draws`` forwards for each of ``rows``. Returns which may be asked (bool [n]), None if all may."""
+        if self.budget is None:
+            self.forwards[rows] += draws
+            return None
+        may = self.forwards[rows] + draws <= self.budget[rows]
+        self.forwards[rows] += draws * may
+        self.spent_out[rows] |= ~may
+        return None if bool(may.all()) else may
+
+
+class LabelAccess:
+    """Answers with the predicted label only."""
+
+    kind = "labels"
+
+    def __init__(self, ask: Ask, ledger: Ledger, gain: Tensor | None = None) -> None:
+        """``gain`` ([N], default 1) multiplies the logits of each sample (see ``Model.access``)."""
+        self._ask, self.ledger, self._gain = ask, ledger, gain
+        self.rows = torch.arange(len(ledger.forwards), device=ledger.forwards.device)
+
+    def view(self, keep: Tensor) -> Self:
+        """The same access, seen by the samples ``keep`` (long [n]) alone."""
+        twin = copy.copy(self)
+        twin.rows = self.rows[keep]
+        return twin
+
+    def lower(self, kind: type[Access]) -> Access:
+        """The same access seen as the poorer ``kind``, so that what is not allowed cannot be asked."""
+        twin = kind(self._ask, self.ledger, self._gain)
+        twin.rows = self.rows
+        return twin
+
+    def labels(self, x: Tensor, lead: int = 0) -> Tensor:
+        """Predicted labels of [*S, n, *D], long [*S, n]; -1 where the budget forbids to ask or the answer is NaN.
+
+        ``lead`` is the number of axes *S in front of the sample axis.
+        """
+        return predict(self._detached(x, lead))
+
+    @property
+    def refused(self) -> Tensor:
+        """The samples a question was refused for, because their budget is spent: bool [n]."""
+        return self.ledger.spent_out[self.rows]
+
+    def _detached(self, x: Tensor, lead: int) -> Tensor:
+        with torch.no_grad():
+            return self._answer(x.detach(), lead).detach()
+
+    def _answer(self, x: Tensor, lead: int) -> Tensor:
+        may = self.ledger.admit(self.rows, math.prod(x.shape[:lead]))
+        if may is None:
+            out = self._unfold(x, lead)
+        else:
+            keep = may.nonzero().squeeze(1)
+            some = self._unfold(x.index_select(lead, keep), lead) if len(keep) else x.new_zeros(*x.shape[:lead], 0, 2)
+            out = some.new_full((*x.shape[: lead + 1], some.shape[-1]), torch.nan).index_copy(lead, keep, some)
+        return out if self._gain is None else out * self._gain[self.rows].to(out.dtype).unsqueeze(-1)
+
+    def _unfold(self, x: Tensor, lead: int) -> Tensor:
+        if lead == 0:
+            return self._ask(x)
+        out = self._ask(x.flatten(0, lead))
+        return out.view(*x.shape[: lead + 1], out.shape[-1])
+
+
+class ScoreAccess(LabelAccess):
+    """Also answers with scores (logits), through which no gradient passes."""
+
+    kind = "scores"
+
+    def scores(self, x: Tensor, lead: int = 0) -> Tensor:
+        """Logits of [*S, n, *D], detached, [*S, n, K]; NaN where the budget forbids to ask."""
+        return self._detached(x, lead)
+
+
+class GradientAccess(ScoreAccess):
+    """Also answers with logits that carry their graph."""
+
+    kind = "gradients"
+
+    def logits(self, x: Tensor, lead: int = 0) -> Tensor:
+        """Logits of [*S, n, *D] with graph, [*S, n, K]. Each gradient taken through them counts as a backward."""
+        out = self._answer(x, lead)
+        if out.requires_grad:
+            draws = math.prod(x.shape[:lead])
+            out.register_hook(lambda _: self._count_backward(draws))
+        return out
+
+    def _count_backward(self, draws: int) -> None:
+        self.ledger.backwards[self.rows] += draws
+
+
+Access = TypeVar("Access", bound=LabelAccess)
+
+
+def predict(logits: Tensor) -> Tensor:
+    """The label with the largest logit, long [*S, N]; -1 where a logit is NaN: no answer is no label."""
+    return torch.where(logits.isnan().any(-1), -1, logits.argmax(-1))
+
+
+def require(access: LabelAccess, kind: type[Access], attack: str, instead: str) -> Access:
+    """``access`` if it is rich enough for ``attack``, else an error that names both sides and a way out."""
+    if isinstance(access, kind):
+        return access
+    raise AccessError(f"{attack} needs {kind.kind}; this model gives {access.kind} only: {instead}")

@@ -1,0 +1,238 @@
+"""The wrapper that owns everything about a model an attack must not care about: range, normalization, output, mode."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses as dc
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.access.asking import Access, GradientAccess, LabelAccess, Ledger, ScoreAccess
+from saddlepoint.errors import DataError, ModelError, OptionError
+
+Output = Literal["auto", "logits", "probabilities", "labels"]
+_KINDS: dict[str, type[LabelAccess]] = {k.kind: k for k in (LabelAccess, ScoreAccess, GradientAccess)}
+ORDINARY_SPREAD = 3.0
+"""Standard deviation over the classes that the logits of usual networks have, within a factor of ten."""
+
+
+@dc.dataclass(frozen=True)
+class Box:
+    """The range of valid inputs, the same for every entry: low <= x <= high."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise OptionError(f"bounds must be (low, high) with low < high, got ({self.low}, {self.high})")
+
+
+class Model:
+    """A classifier seen from data space. Made by ``wrap``; takes inputs [N, *D] in ``box``, answers logits [N, K].
+
+    Attributes: ``network`` (what is asked), ``box``, ``batch_size``, ``kind`` (the richest access it can give),
+    ``output`` ("logits" or "probabilities" or "labels"; "auto" until the first answer was seen).
+    """
+
+    def __init__(
+        self,
+        network: Callable[[Tensor], Any],
+        box: Box,
+        normalize: Callable[[Tensor], Tensor] | None,
+        output: Output,
+        kind: type[LabelAccess],
+        batch_size: int,
+        classes: int | None,
+        mode: Literal["eval", "as is"],
+        name: str,
+    ) -> None:
+        self.network, self.box, self.normalize, self.output = network, box, normalize, output
+        self.kind, self.batch_size, self.classes, self.mode, self.name = kind, batch_size, classes, mode, name
+        parameter = next(_tensors(network), None)
+        self.device = parameter.device if parameter is not None else None
+        floating = next((t for t in _tensors(network) if t.is_floating_point()), None)
+        self.dtype = floating.dtype if floating is not None else None
+
+    def __repr__(self) -> str:
+        return f"Model({self.name}, {self.kind.kind}, {self.output}, [{self.box.low:g}, {self.box.high:g}])"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits [N, K] of inputs [N, *D], in the dtype of ``x``, on the device of ``x``."""
+        inside = x.to(device=self.device or x.device, dtype=self.dtype or x.dtype)
+        answer = self.network(self.normalize(inside) if self.normalize else inside)
+        return self._logits(_tensor(answer), x)
+
+    def _logits(self, answer: Tensor, x: Tensor) -> Tensor:
+        if self.output == "labels":
+            return self._from_labels(answer, x)
+        if answer.ndim == 1 and len(answer) == len(x):
+            answer = answer.unsqueeze(1)
+        if answer.ndim != 2 or len(answer) != len(x):
+            raise ModelError(
+                f"the model answered {list(answer.shape)} to {len(x)} inputs; logits [{len(x)}, classes] were expected"
+                " (wrap it so that it returns one row of scores per input)"
+            )
+        answer = answer.to(dtype=x.dtype, device=x.device)
+        if self.output == "auto":
+            self.output = "probabilities" if _on_the_simplex(answer.detach()) else "logits"
+        if self.output == "probabilities":
+            answer = answer.clamp(min=torch.finfo(answer.dtype).tiny)
+            both = torch.cat([(1 - answer).clamp(min=torch.finfo(answer.dtype).tiny), answer], 1)
+            return (answer if answer.shape[1] > 1 else both).log()
+        return answer if answer.shape[1] > 1 else torch.cat([-answer / 2, answer / 2], 1)
+
+    def _from_labels(self, answer: Tensor, x: Tensor) -> Tensor:
+        if self.classes is None:
+            raise ModelError("a model that answers labels needs wrap(..., classes=K)")
+        if answer.shape != (len(x),):
+            raise ModelError(f"labels [{len(x)}] were expected, the model answered {list(answer.shape)}")
+        return nn.functional.one_hot(answer.long().to(x.device), self.classes).to(x.dtype)
+
+    def access(
+        self, n: int, budget: Tensor | int | None = None, clean: Tensor | None = None, device: torch.device | None = None
+    ) -> LabelAccess:
+        """The richest access this model gives, for ``n`` samples, with at most ``budget`` forwards for each.
+
+        ``clean`` ([n, K], logits of the clean inputs) lets logits of absurd scale be brought back to an ordinary one
+        (see ``ordinary_gain``), so that no objective saturates.
+        """
+        ledger = Ledger(n, budget, self.batch_size, device)
+        return self.kind(self, ledger, None if clean is None else ordinary_gain(clean))
+
+    @contextlib.contextmanager
+    def quiet(self, seed: int = 0) -> Iterator[None]:
+        """Ask the model without leaving a trace: mode, gradients' flags and global randomness are put back as found.
+
+        Inside, modules are in eval mode (unless ``mode="as is"``), parameters need no gradient, autograd is on, and
+        the model's own randomness, if it has any, starts from ``seed``.
+        """
+        modules = list(self.network.modules()) if isinstance(self.network, nn.Module) else []
+        parameters = [p for m in modules for p in m.parameters(recurse=False)]
+        modes, needs = [m.training for m in modules], [p.requires_grad for p in parameters]
+        cuda = [self.device.index or 0] if self.device is not None and self.device.type == "cuda" else []
+        with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(seed)
+            try:
+                for module in modules if self.mode == "eval" else []:
+                    module.training = False
+                for parameter in parameters:
+                    parameter.requires_grad_(False)
+                yield
+            finally:
+                for module, was in zip(modules, modes, strict=True):
+                    module.training = was
+                for parameter, was in zip(parameters, needs, strict=True):
+                    parameter.requires_grad_(was)
+
+
+def wrap(
+    network: Callable[[Tensor], Any],
+    *,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    mean: Sequence[float] | Tensor | None = None,
+    std: Sequence[float] | Tensor | None = None,
+    output: Output = "auto",
+    access: Literal["labels", "scores", "gradients"] | None = None,
+    classes: int | None = None,
+    batch_size: int = 256,
+    mode: Literal["eval", "as is"] = "eval",
+    name: str = "",
+) -> Model:
+    """Say what a model is, where it differs from: inputs in [0, 1], no normalization, answers logits.
+
+    Args:
+        network: an ``nn.Module`` or any callable, inputs [N, *D] -> scores [N, K] (or [N] for two classes), or a tuple
+            or mapping with the logits in it.
+        bounds: the range of valid inputs in the units of the data.
+        mean, std: per channel (axis 1 of the input), applied inside, so that attacks work in data space.
+        output: "logits", "probabilities" (rows on the simplex), "labels" (long [N]), or "auto": told from the first
+            answer.
+        access: give less than the model could: "labels" or "scores". Default: gradients, labels if that is all.
+        classes: number of classes, needed for ``output="labels"``.
+        batch_size: how many samples one forward takes at most.
+        mode: "eval" (default) or "as is": the modules' train flags during an attack.
+        name: shown in reports.
+
+    Raises:
+        OptionError: a value out of range.
+
+    >>> wrap(nn.Linear(2, 3), bounds=(-1, 1))
+    Model(Linear, gradients, auto, [-1, 1])
+    """
+    if isinstance(network, Model):
+        raise OptionError("this model is wrapped already: wrap the network once, with all that differs")
+    if not callable(network):
+        raise ModelError(f"a model is something callable on inputs [N, *D]; got {type(network).__name__}")
+    if batch_size < 1:
+        raise OptionError(f"batch_size must be at least 1, got {batch_size}")
+    richest = LabelAccess if output == "labels" else GradientAccess
+    kind = _KINDS[access] if access else richest
+    if not issubclass(richest, kind):
+        raise OptionError(f'output="{output}" cannot give access="{access}": labels carry no {access}')
+    normalize = None if mean is None and std is None else _Normalize(mean, std)
+    name = name or getattr(network, "__name__", type(network).__name__)
+    return Model(network, Box(*bounds), normalize, output, kind, batch_size, classes, mode, name)
+
+
+def ordinary_gain(clean: Tensor) -> Tensor | None:
+    """Per-sample factors [N] that bring logits of absurd scale back to an ordinary one; None if none is needed.
+
+    A factor is a power of 100 that puts the standard deviation of the clean logits over the classes within a factor of
+    ten of 3: usual networks are left exactly as they are, a network whose logits were multiplied by 1e4 (to saturate
+    its softmax) or 1e-4 is attacked exactly as if they had not been.
+    """
+    spread = clean.double().std(-1, correction=0)
+    power = torch.log10(spread / ORDINARY_SPREAD).div(2).round()
+    gain = torch.where(spread.isfinite() & (spread > 0), 100.0**-power, torch.ones_like(spread))
+    return None if bool((gain == 1).all()) else gain
+
+
+@dc.dataclass(frozen=True)
+class _Normalize:
+    mean: Sequence[float] | Tensor | None
+    std: Sequence[float] | Tensor | None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (x - self._like(self.mean, x, 0.0)) / self._like(self.std, x, 1.0)
+
+    def _like(self, value: Sequence[float] | Tensor | None, x: Tensor, default: float) -> Tensor:
+        v = torch.as_tensor(default if value is None else value, dtype=x.dtype, device=x.device)
+        if v.ndim == 1 and x.ndim > 1 and len(v) in (1, x.shape[1]):
+            return v.view(1, -1, *[1] * (x.ndim - 2))
+        if v.ndim == 0:
+            return v
+        raise DataError(f"mean and std have {list(v.shape)} entries; inputs have {x.shape[1]} channels (axis 1)")
+
+
+def _tensors(network: object) -> Iterator[Tensor]:
+    if isinstance(network, nn.Module):
+        yield from network.parameters()
+        yield from network.buffers()
+
+
+def _tensor(answer: Any) -> Tensor:
+    """The logits inside a tensor, a tuple or list (first entry), a mapping or an object with ``logits``."""
+    if isinstance(answer, Tensor):
+        return answer
+    if isinstance(answer, (tuple, list)) and answer and isinstance(answer[0], Tensor):
+        return answer[0]
+    found = answer.get("logits") if isinstance(answer, dict) else getattr(answer, "logits", None)
+    if isinstance(found, Tensor):
+        return found
+    raise ModelError(
+        f"the model answered a {type(answer).__name__}; expected a tensor of logits [N, K], a tuple that begins with"
+        ' one, or something with "logits"'
+    )
+
+
+def _on_the_simplex(answer: Tensor) -> bool:
+    """Rows that are probabilities: entries in [0, 1], sums of 1 (or one column inside [0, 1])."""
+    if not len(answer) or bool(((answer < 0) | (answer > 1)).any()):
+        return False
+    tolerance = math.sqrt(torch.finfo(answer.dtype).eps)
+    return answer.shape[1] == 1 or bool(((answer.sum(1) - 1).abs() <= tolerance).all())

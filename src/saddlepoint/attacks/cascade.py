@@ -1,0 +1,77 @@
+"""One attack after the other, each over what is still standing: cascades and restarts."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.asking import LabelAccess
+from saddlepoint.core.goal import Goal
+from saddlepoint.core.protocols import Attack
+from saddlepoint.core.result import Result, Status
+from saddlepoint.noise import Noise
+from saddlepoint.rows import put
+
+C = TypeVar("C", bound=LabelAccess)
+Stage = Callable[[Tensor], Result]
+"""Attacks the samples ``keep`` (long [n]) alone."""
+
+
+@dc.dataclass(frozen=True)
+class Cascade(Generic[C]):
+    """Each attack runs over the whole data set before the next starts, which sees only what the others failed on.
+
+    So every stage's batches are full. ``weakest_first`` is the order given. A sample's result is its first success,
+    else the trial with the largest value (of the last stage that improved on it); queries are added up.
+    """
+
+    attacks: Sequence[Attack[C]]
+
+    def __call__(
+        self,
+        access: C,
+        x: Tensor,
+        goal: Goal,
+        noise: Noise,
+        radius: Tensor | None = None,
+        weight: Tensor | None = None,
+        start: Tensor | None = None,
+    ) -> Result:
+        """Attack all samples, stage after stage."""
+
+        def stage(index: int, attack: Attack[C]) -> Stage:
+            def run(keep: Tensor) -> Result:
+                knobs = [None if knob is None else knob[keep] for knob in (radius, weight, start)]
+                own = noise.rows(keep).at(index)
+                return attack(access.view(keep), x[keep], goal.rows(keep), own, *knobs)
+
+            return run
+
+        return survivors([stage(i, attack) for i, attack in enumerate(self.attacks)], len(x), x.device)
+
+
+def survivors(stages: Sequence[Stage], n: int, device: torch.device) -> Result:
+    """Run the stages, each over the samples that no stage before it succeeded on."""
+    live = torch.arange(n, device=device)
+    out: Result | None = None
+    for stage in stages:
+        new = stage(live)
+        if out is None:
+            out = new
+        else:
+            old = out.rows(live)
+            out = put(out, live, old.merge(new, new.met | (new.value > old.value)))
+        live = (~out.met & (out.status != Status.OUT_OF_BUDGET)).nonzero().squeeze(1)
+        if not len(live):
+            break
+    assert out is not None, "a cascade needs at least one attack"
+    return out
+
+
+def restarts(attack: Attack[C], n: int) -> Attack[C]:
+    """The same attack up to ``n`` times with other randomness, until it succeeds."""
+    return attack if n == 1 else Cascade([attack] * n)

@@ -1,0 +1,64 @@
+"""Attack toward each of the most likely wrong classes in turn."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.attacks.cascade import Stage, survivors
+from saddlepoint.core.goal import Goal, without
+from saddlepoint.core.protocols import Attack
+from saddlepoint.core.result import Result
+from saddlepoint.noise import Noise
+
+
+@dc.dataclass(frozen=True)
+class EachTarget:
+    """For the goal of leaving y: pursue the ``k`` classes with the largest clean logits, the most likely one first.
+
+    Every pursuit succeeds as soon as y is left, whatever class is reached. ``k`` is cut to the number of wrong
+    classes. A goal toward a label has one target already, and is passed on as it is. Costs one forward to rank the
+    classes. Source: Gowal et al. 2019.
+    """
+
+    attack: Attack[ScoreAccess]
+    k: int = 9
+
+    def __call__(
+        self,
+        access: ScoreAccess,
+        x: Tensor,
+        goal: Goal,
+        noise: Noise,
+        radius: Tensor | None = None,
+        weight: Tensor | None = None,
+        start: Tensor | None = None,
+    ) -> Result:
+        """Attack all samples, target after target."""
+        if goal.toward:
+            return self.attack(access, x, goal, noise, radius, weight, start)
+        before = access.ledger.forwards[access.rows].clone()
+        targets = self._targets(access, x, goal)
+        ranking = access.ledger.forwards[access.rows] - before
+
+        def stage(index: int) -> Stage:
+            def run(keep: Tensor) -> Result:
+                pursuit = Goal(targets[keep, index], toward=True, truth=goal.label[keep], confidence=goal.confidence)
+                knobs = [None if knob is None else knob[keep] for knob in (radius, weight, start)]
+                return self.attack(access.view(keep), x[keep], pursuit, noise.rows(keep).at(index), *knobs)
+
+            return run
+
+        result = survivors([stage(i) for i in range(targets.shape[1])], len(x), x.device)
+        return dc.replace(result, forwards=result.forwards + ranking)
+
+    def _targets(self, access: ScoreAccess, x: Tensor, goal: Goal) -> Tensor:
+        """The most likely wrong classes, long [N, min(k, K - 1)]."""
+        n, size = len(x), access.ledger.batch_size
+        parts = [torch.arange(i, min(i + size, n), device=x.device) for i in range(0, n, size)]
+        logits = torch.cat([access.view(rows).scores(x[rows]) for rows in parts])
+        k = min(self.k, logits.shape[1] - 1)
+        return without(logits, goal.label).topk(k, 1).indices

@@ -1,0 +1,19 @@
+"""The named attacks, each a few lines."""
+
+from saddlepoint.attacks.recipes.auto_pgd import apgd_ce, apgd_dlr, apgd_t
+from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
+from saddlepoint.attacks.recipes.pgd import bim, fgsm, mi_fgsm, pgd
+from saddlepoint.attacks.recipes.targets import multi_targeted, odi_pgd
+
+__all__ = [
+    "apgd_ce",
+    "apgd_dlr",
+    "apgd_t",
+    "bim",
+    "fgsm",
+    "frank_wolfe",
+    "mi_fgsm",
+    "multi_targeted",
+    "odi_pgd",
+    "pgd",
+]

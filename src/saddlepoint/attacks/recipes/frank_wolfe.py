@@ -1,0 +1,31 @@
+"""Frank-Wolfe over any set with a linear oracle."""
+
+from __future__ import annotations
+
+from saddlepoint.access.asking import GradientAccess
+from saddlepoint.attacks.iterate import Iterate
+from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipes.pgd import check_steps
+from saddlepoint.core.protocols import Attack
+from saddlepoint.gradients import backprop
+from saddlepoint.initializers import zero
+from saddlepoint.objectives import cross_entropy
+from saddlepoint.optimizers.frank_wolfe import FrankWolfe
+from saddlepoint.optimizers.schedules import constant
+from saddlepoint.sets import L1, L2, Linf
+
+
+@recipe(
+    access=GradientAccess,
+    sets=(Linf, L2, L1),
+    paper="Chen, Zhou, Yi, Gu: A Frank-Wolfe framework for efficient and effective adversarial attacks, AAAI 2020",
+)
+def frank_wolfe(
+    threat: LpSet, steps: int = 20, relative_step: float = 0.1, momentum: float = 0.9
+) -> Attack[GradientAccess]:
+    """Projection-free ascent: each step goes part of the way to the set's vertex along the averaged gradient.
+
+    v = argmax over ball ∩ box of <m, v>; δ <- δ + relative_step · (v - δ), from the clean input.
+    """
+    check_steps(steps)
+    return Iterate(threat, cross_entropy, FrankWolfe(backprop, constant(relative_step), momentum), zero, steps)

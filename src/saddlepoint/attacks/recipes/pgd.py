@@ -1,0 +1,109 @@
+"""The PGD family: one signed step, many, many with momentum or from random starts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from saddlepoint.access.asking import GradientAccess
+from saddlepoint.attacks.cascade import restarts as restarted
+from saddlepoint.attacks.iterate import Iterate
+from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.core.problem import Objective
+from saddlepoint.core.protocols import Attack
+from saddlepoint.errors import OptionError
+from saddlepoint.gradients import backprop
+from saddlepoint.initializers import uniform, zero
+from saddlepoint.objectives import cross_entropy, margin
+from saddlepoint.optimizers.ascent import Ascent
+from saddlepoint.optimizers.schedules import constant
+from saddlepoint.sets import L0, L1, L2, Linf
+
+OBJECTIVES: dict[str, Objective] = {"cross-entropy": cross_entropy, "margin": margin}
+
+
+@recipe(
+    access=GradientAccess,
+    sets=(Linf, L2, L1, L0),
+    paper="Goodfellow, Shlens, Szegedy: Explaining and harnessing adversarial examples, ICLR 2015",
+)
+def fgsm(threat: LpSet) -> Attack[GradientAccess]:
+    """One step of the length of the radius along the steepest direction, from the clean input.
+
+    δ = P(radius · steepest(∇ cross-entropy)): in Linf the sign of the gradient, times the radius.
+    """
+    return Iterate(threat, cross_entropy, Ascent(backprop, constant(1.0)), zero, 1)
+
+
+@recipe(
+    access=GradientAccess,
+    sets=(Linf, L2, L1),
+    paper="Kurakin, Goodfellow, Bengio: Adversarial examples in the physical world, ICLR workshop 2017",
+)
+def bim(threat: LpSet, steps: int | None = None, step_size: float | None = None) -> Attack[GradientAccess]:
+    """Iterated FGSM from the clean input, projected after each step.
+
+    Defaults as in the paper, for a radius ε in units of 1/255 of the range: steps of 1/255 of the range, and
+    min(ε + 4, 1.25 ε) of them, but never so few that the ball's edge is out of reach. The paper knows Linf only; in
+    other balls the default is 10 steps of a quarter of the radius.
+    """
+    radius = float(torch.as_tensor(threat.radius, dtype=torch.float64).max())
+    if isinstance(threat, Linf) and radius > 0:
+        unit = (threat.box.high - threat.box.low) / 255
+        grains = radius / unit
+        steps = steps or max(round(min(grains + 4, 1.25 * grains)), 1)
+        rate = (step_size or max(unit, radius / steps)) / radius
+    else:
+        steps = steps or 10
+        rate = step_size / radius if step_size and radius else 0.25
+    return Iterate(threat, cross_entropy, Ascent(backprop, constant(rate)), zero, steps)
+
+
+@recipe(
+    access=GradientAccess,
+    sets=(Linf, L2, L1),
+    paper="Madry, Makelov, Schmidt, Tsipras, Vladu: Towards deep learning models resistant to adversarial attacks, 2018",
+)
+def pgd(
+    threat: LpSet,
+    steps: int = 40,
+    restarts: int = 1,
+    relative_step: float | None = None,
+    objective: Literal["cross-entropy", "margin"] = "cross-entropy",
+) -> Attack[GradientAccess]:
+    """Projected steepest ascent from a random start inside the ball.
+
+    δ <- P(δ + step · radius · steepest(∇ objective)). ``relative_step`` is in units of the radius; the default,
+    2.5 / steps, can cross the ball from any start.
+    """
+    check_steps(steps)
+    rate = constant(2.5 / steps if relative_step is None else relative_step)
+    return restarted(Iterate(threat, objective_named(objective), Ascent(backprop, rate), uniform, steps), restarts)
+
+
+@recipe(
+    access=GradientAccess,
+    sets=(Linf, L2, L1),
+    paper="Dong et al.: Boosting adversarial attacks with momentum, CVPR 2018",
+)
+def mi_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0) -> Attack[GradientAccess]:
+    """Iterated FGSM whose direction is a running sum of normalized gradients.
+
+    g <- decay · g + ∇ / mean|∇|; steps of radius / steps, from the clean input.
+    """
+    check_steps(steps)
+    return Iterate(threat, cross_entropy, Ascent(backprop, constant(1.0 / steps), decay), zero, steps)
+
+
+def objective_named(name: str) -> Objective:
+    """The objective of that name."""
+    if name not in OBJECTIVES:
+        raise OptionError(f"no objective {name!r}; known: {', '.join(OBJECTIVES)}")
+    return OBJECTIVES[name]
+
+
+def check_steps(steps: int) -> None:
+    """Refuse a number of steps below 1."""
+    if steps < 1:
+        raise OptionError(f"steps must be at least 1, got {steps}")

@@ -1,0 +1,184 @@
+"""The front door of every attack: check the question, leave out what is wrong already, attack, confirm.
+
+No attack is believed. Success, size and range are recomputed here from the returned inputs, by a fresh forward.
+"""
+
+from __future__ import annotations
+
+import dataclasses as dc
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.asking import LabelAccess, require
+from saddlepoint.access.model import Box, Model
+from saddlepoint.core.goal import Goal
+from saddlepoint.core.problem import PerturbationSet, tolerance
+from saddlepoint.core.protocols import Attack
+from saddlepoint.core.result import Result, Status
+from saddlepoint.errors import DataError, OptionError, SaddlepointError
+from saddlepoint.noise import Noise
+from saddlepoint.rows import put
+
+
+@dc.dataclass(frozen=True)
+class Question:
+    """What is asked of an attack: inputs x [N, *D], a goal, a set, the radius of each sample [N], its streams."""
+
+    x: Tensor
+    goal: Goal
+    threat: PerturbationSet
+    radius: Tensor
+    noise: Noise
+
+
+def run(
+    attack: Attack[LabelAccess], access: LabelAccess, question: Question, clean: Tensor, batch_size: int | None = None
+) -> Result:
+    """Attack the samples whose goal the ``clean`` logits [N, K] do not meet, and confirm what comes back.
+
+    The caller holds ``Model.quiet`` and has paid for the clean forward.
+    """
+    ledger, rows = access.ledger, access.rows
+    forwards, backwards = ledger.forwards[rows].clone(), ledger.backwards[rows].clone()
+    done = question.goal.reached(clean)
+    out = _unperturbed(question, clean, done)
+    live = (~done).nonzero().squeeze(1)
+    if len(live):
+        q = _rows(question, live)
+        if ledger.budget is not None:
+            ledger.budget = ledger.budget - 1  # kept back, to confirm
+        found = attack(access.view(live), q.x, q.goal, q.noise, q.radius)
+        if ledger.budget is not None:
+            ledger.budget = ledger.budget + 1
+        out = put(_shaped(out, found), live, confirm(found, access.view(live), q))
+    return dc.replace(
+        out, forwards=ledger.forwards[rows] - forwards + 1, backwards=ledger.backwards[rows] - backwards
+    )
+
+
+def confirm(found: Result, access: LabelAccess, question: Question) -> Result:
+    """Recompute success, size and range from the perturbations an attack returned. One forward a sample."""
+    threat, x, radius = question.threat, question.x, question.radius
+    x_adv = threat.apply(x, found.delta).detach()
+    size = threat.size(x.double(), found.delta.double()).to(x.dtype)
+    outside = (size > radius + tolerance(radius, x.dtype)) | ~x_adv.flatten(1).isfinite().all(1)
+    if bool(outside.any()):
+        worst = int((size - radius).nan_to_num(torch.inf).argmax())
+        raise SaddlepointError(
+            f"an attack returned a perturbation of size {float(size[worst]):g} for the radius {float(radius[worst]):g}:"
+            " this is a fault of the attack, please report it"
+        )
+    met = torch.cat([question.goal.rows(part).met(access.view(part).labels(x_adv[part])) for part in _parts(access, x)])
+    met &= ~_short_of_confidence(found, question.goal)
+    status = torch.full_like(found.status, Status.HELD)
+    status = torch.where(found.status == Status.OUT_OF_BUDGET, found.status, status)
+    status = torch.where(found.met & ~met, int(Status.UNCONFIRMED), status)
+    status = torch.where(met, int(Status.FOOLED), status).to(torch.int8)
+    return dc.replace(found, x_adv=x_adv, size=size, met=met, status=status)
+
+
+def _short_of_confidence(found: Result, goal: Goal) -> Tensor:
+    """A label cannot confirm a margin: where one was asked for, what the attack saw must agree."""
+    return ~found.met if goal.confidence else torch.zeros_like(found.met)
+
+
+def _parts(access: LabelAccess, x: Tensor) -> list[Tensor]:
+    return list(torch.arange(len(x), device=x.device).split(access.ledger.batch_size))
+
+
+def _rows(q: Question, keep: Tensor) -> Question:
+    return Question(q.x[keep], q.goal.rows(keep), q.threat.rows(keep), q.radius[keep], q.noise.rows(keep))
+
+
+def _unperturbed(question: Question, clean: Tensor, done: Tensor) -> Result:
+    x, zero = question.x, torch.zeros_like(question.radius)
+    count = torch.zeros(len(x), dtype=torch.long, device=x.device)
+    status = torch.where(done, int(Status.CLEAN), int(Status.HELD)).to(torch.int8)
+    delta = question.threat.zero(x)
+    value = question.goal.margin(clean).to(x.dtype)
+    return Result(x.clone(), delta, value, done, zero, count, count, count, status)
+
+
+def _shaped(out: Result, found: Result) -> Result:
+    """``out`` with perturbations of the shape the attack works in, where that differs from the set's own."""
+    if out.delta.shape[1:] == found.delta.shape[1:]:
+        return out
+    return dc.replace(out, delta=found.delta.new_zeros(len(out), *found.delta.shape[1:]))
+
+
+def ask_clean(model: Model, x: Tensor) -> Tensor:
+    """Logits of the clean inputs, [N, K], in batches that fit."""
+    with torch.no_grad():
+        return torch.cat([model(part).detach() for part in x.split(model.batch_size)])
+
+
+def check_inputs(x: Tensor, box: Box) -> Tensor:
+    """x as an attack can use it: a detached floating tensor inside the box. Raises DataError with what is wrong."""
+    if not isinstance(x, Tensor):
+        raise DataError(f"inputs must be a tensor [N, *D], got {type(x).__name__}: torch.as_tensor(x) makes one")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise DataError(
+            f"inputs are {x.dtype}; float32 or float64 were expected (bytes: x.float() / 255; the model itself may"
+            " have any precision)"
+        )
+    if x.ndim < 2 or not x.numel():
+        raise DataError(f"inputs have shape {list(x.shape)}; at least one sample, [N, *D], was expected")
+    low, high = float(x.amin()), float(x.amax())
+    if not torch.isfinite(x).all():
+        bad = int((~x.flatten(1).isfinite()).any(1).sum())
+        raise DataError(f"{bad} of {len(x)} inputs hold NaN or infinity")
+    slack = 4 * torch.finfo(x.dtype).eps * max(abs(box.low), abs(box.high), 1.0)
+    if low < box.low - slack or high > box.high + slack:
+        raise DataError(
+            f"inputs range over [{low:g}, {high:g}], outside the bounds [{box.low:g}, {box.high:g}]: if they are"
+            " normalized, pass them unnormalized and say sp.wrap(model, mean=..., std=...); else state the bounds:"
+            " sp.wrap(model, bounds=(low, high))"
+        )
+    return x.detach().clone().clamp(box.low, box.high)
+
+
+def check_goal(y: Tensor | Goal, x: Tensor, classes: int) -> Goal:
+    """``y`` as a goal: labels mean "anything but these". Raises DataError with what is wrong."""
+    goal = y if isinstance(y, Goal) else Goal(torch.as_tensor(y, device=x.device))
+    label = goal.label
+    if label.is_floating_point() or label.dtype == torch.bool or label.ndim != 1:
+        hint = " (one-hot rows: use y.argmax(1))" if label.ndim == 2 else ""
+        raise DataError(f"labels must be integers [N], got {label.dtype} {list(label.shape)}{hint}")
+    if len(label) != len(x):
+        raise DataError(f"{len(x)} inputs but {len(label)} labels")
+    if int(label.min()) < 0 or int(label.max()) >= classes:
+        raise DataError(
+            f"labels range over [{int(label.min())}, {int(label.max())}]; the model has {classes} classes, 0 to"
+            f" {classes - 1}"
+        )
+    if classes < 2:
+        raise DataError("the model has one class only: nothing can be fooled")
+    return dc.replace(goal, label=label.to(device=x.device, dtype=torch.long))
+
+
+def ask_once(
+    attack: Attack[LabelAccess],
+    kind: type[LabelAccess],
+    name: str,
+    model: Model,
+    x: Tensor,
+    y: Tensor | Goal,
+    threat: PerturbationSet,
+    radius: Tensor,
+    *,
+    seed: int,
+    budget: int | None,
+    ids: Tensor | None,
+) -> Result:
+    """One attack on one set of inputs held in memory: from the raw question to the confirmed result."""
+    if budget is not None and budget < 3:
+        raise OptionError(f"budget is {budget}; at least 3 forwards are needed (clean, one try, confirm)")
+    with model.quiet(seed):
+        clean = ask_clean(model, x)
+        goal = check_goal(y, x, clean.shape[1])
+        left = None if budget is None else budget - 1
+        access = model.access(len(x), left, clean, x.device)
+        require(access, kind, name, "use an attack that needs less (sp.attacks.hop_skip_jump needs labels only)")
+        streams = Noise.seeded(seed, torch.arange(len(x), device=x.device) if ids is None else ids.to(x.device))
+        return run(attack, access.lower(kind), Question(x, goal, threat, radius, streams), clean)

@@ -1,0 +1,18 @@
+"""Step sizes over time: step -> a factor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+Schedule = Callable[[int], float]
+
+
+def constant(value: float) -> Schedule:
+    """The same at every step."""
+    return lambda step: value
+
+
+def cosine(first: float, last: float, steps: int) -> Schedule:
+    """From ``first`` at step 0 to ``last`` at step ``steps`` along half a cosine."""
+    return lambda step: last + (first - last) * (1 + math.cos(math.pi * min(step / steps, 1.0))) / 2

@@ -1,0 +1,71 @@
+"""Per-sample bookkeeping: in a state every tensor has the sample as its first axis, and is replaced, never written to."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def take(tree: T, keep: Tensor) -> T:
+    """The same tree with only the rows ``keep`` (long [n]) of every tensor; what is no tensor stays as it is.
+
+    >>> take((torch.tensor([1, 2, 3]), 5), torch.tensor([2, 0]))
+    (tensor([3, 1]), 5)
+    """
+    if isinstance(tree, Tensor):
+        return tree[keep]
+    if dc.is_dataclass(tree) and not isinstance(tree, type):
+        return dc.replace(tree, **{f.name: take(getattr(tree, f.name), keep) for f in dc.fields(tree)})
+    if isinstance(tree, tuple):
+        items = [take(item, keep) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return tree
+
+
+def _merge(kind: Any, *trees: Any) -> Any:
+    """Apply ``kind`` to the tensors of equal trees; everything else is taken from the first."""
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return kind(*trees)
+    if dc.is_dataclass(first) and not isinstance(first, type):
+        names = [f.name for f in dc.fields(first)]
+        return dc.replace(first, **{n: _merge(kind, *(getattr(t, n) for t in trees)) for n in names})
+    if isinstance(first, tuple):
+        items = [_merge(kind, *parts) for parts in zip(*trees, strict=True)]
+        return type(first)(*items) if hasattr(first, "_fields") else type(first)(items)
+    return first
+
+
+def where(mask: Tensor, yes: T, no: T) -> T:
+    """Rows of ``yes`` where ``mask`` (bool [N]), else rows of ``no``.
+
+    >>> where(torch.tensor([True, False]), torch.tensor([1, 2]), torch.tensor([3, 4]))
+    tensor([1, 4])
+    """
+    merged: T = _merge(lambda a, b: torch.where(column(mask, a), a, b), yes, no)
+    return merged
+
+
+def put(into: T, rows: Tensor, value: T) -> T:
+    """``into`` with its ``rows`` (long [n]) replaced by ``value`` ([n, ...]), as a new tree.
+
+    >>> put(torch.tensor([1, 2, 3]), torch.tensor([1]), torch.tensor([9]))
+    tensor([1, 9, 3])
+    """
+    merged: T = _merge(lambda a, b: a.index_copy(0, rows, b.to(a.dtype)), into, value)
+    return merged
+
+
+def column(vector: Tensor, like: Tensor) -> Tensor:
+    """[N] -> [N, 1, ..., 1], so that it scales the rows of ``like`` ([N, ...])."""
+    return vector.view(-1, *[1] * (like.ndim - 1))
+
+
+def flat_norm(x: Tensor, p: float) -> Tensor:
+    """The ℓp norm of every row: [N, ...] -> [N]. For p = 0 the number of entries that are not zero."""
+    return torch.linalg.vector_norm(x.flatten(1), ord=p, dim=1)
