@@ -85,7 +85,8 @@ class Noise:
     ) -> Tensor:
         """Standard normal, [*lead, N, *shape], by the inverse of the distribution function."""
         u = self.uniform(shape, lead, torch.float64)
-        return (torch.special.ndtri(u)).to(dtype)
+        quantile: Tensor = torch.special.ndtri(u)
+        return quantile.to(dtype)
 
     def signs(
         self, shape: tuple[int, ...] = (), lead: tuple[int, ...] = (), dtype: torch.dtype = torch.float64
@@ -102,4 +103,5 @@ class Noise:
         """Uniform on the unit sphere of ``shape``, [*lead, N, *shape]."""
         g = self.normal(shape, lead, dtype)
         norm = torch.linalg.vector_norm(g.flatten(len(lead) + 1), dim=-1)
-        return g / norm.view(*norm.shape, *[1] * len(shape))
+        unit: Tensor = g / norm.view(*norm.shape, *[1] * len(shape))
+        return unit

@@ -1,4 +1,4 @@
-"""Per-sample bookkeeping: in a state every tensor has the sample as its first axis, and is replaced, never written to."""
+"""Per-sample bookkeeping: every tensor of a state has the sample as first axis, and is replaced, never written to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def take(tree: T, keep: Tensor) -> T:
     (tensor([3, 1]), 5)
     """
     if isinstance(tree, Tensor):
-        return tree[keep]
+        narrowed: T = tree[keep]  # type: ignore[assignment]
+        return narrowed
     if dc.is_dataclass(tree) and not isinstance(tree, type):
         return dc.replace(tree, **{f.name: take(getattr(tree, f.name), keep) for f in dc.fields(tree)})
     if isinstance(tree, tuple):
@@ -68,4 +69,14 @@ def column(vector: Tensor, like: Tensor) -> Tensor:
 
 def flat_norm(x: Tensor, p: float) -> Tensor:
     """The ℓp norm of every row: [N, ...] -> [N]. For p = 0 the number of entries that are not zero."""
-    return torch.linalg.vector_norm(x.flatten(1), ord=p, dim=1)
+    norm: Tensor = torch.linalg.vector_norm(x.flatten(1), ord=p, dim=1)
+    return norm
+
+
+def batches(n: int, size: int, device: torch.device | None = None) -> list[Tensor]:
+    """The rows 0..n-1 in consecutive batches of at most ``size``, each long [<= size].
+
+    >>> batches(3, 2)
+    [tensor([0, 1]), tensor([2])]
+    """
+    return [torch.arange(first, min(first + size, n), device=device) for first in range(0, n, size)]

@@ -123,7 +123,7 @@ class GradientAccess(ScoreAccess):
         out = self._answer(x, lead)
         if out.requires_grad:
             draws = math.prod(x.shape[:lead])
-            out.register_hook(lambda _: self._count_backward(draws))
+            out.register_hook(lambda _: self._count_backward(draws))  # type: ignore[no-untyped-call]
         return out
 
     def _count_backward(self, draws: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.access.asking import Access, GradientAccess, LabelAccess, Ledger, ScoreAccess
+from saddlepoint.access.asking import GradientAccess, LabelAccess, Ledger, ScoreAccess
 from saddlepoint.errors import DataError, ModelError, OptionError
 
 Output = Literal["auto", "logits", "probabilities", "labels"]
@@ -94,7 +94,11 @@ class Model:
         return nn.functional.one_hot(answer.long().to(x.device), self.classes).to(x.dtype)
 
     def access(
-        self, n: int, budget: Tensor | int | None = None, clean: Tensor | None = None, device: torch.device | None = None
+        self,
+        n: int,
+        budget: Tensor | int | None = None,
+        clean: Tensor | None = None,
+        device: torch.device | None = None,
     ) -> LabelAccess:
         """The richest access this model gives, for ``n`` samples, with at most ``budget`` forwards for each.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,10 +14,13 @@ from saddlepoint.core.goal import Goal, without
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result
 from saddlepoint.noise import Noise
+from saddlepoint.rows import batches
+
+S = TypeVar("S", bound=ScoreAccess)
 
 
 @dc.dataclass(frozen=True)
-class EachTarget:
+class EachTarget(Generic[S]):
     """For the goal of leaving y: pursue the ``k`` classes with the largest clean logits, the most likely one first.
 
     Every pursuit succeeds as soon as y is left, whatever class is reached. ``k`` is cut to the number of wrong
@@ -24,12 +28,12 @@ class EachTarget:
     classes. Source: Gowal et al. 2019.
     """
 
-    attack: Attack[ScoreAccess]
+    attack: Attack[S]
     k: int = 9
 
     def __call__(
         self,
-        access: ScoreAccess,
+        access: S,
         x: Tensor,
         goal: Goal,
         noise: Noise,
@@ -55,10 +59,9 @@ class EachTarget:
         result = survivors([stage(i) for i in range(targets.shape[1])], len(x), x.device)
         return dc.replace(result, forwards=result.forwards + ranking)
 
-    def _targets(self, access: ScoreAccess, x: Tensor, goal: Goal) -> Tensor:
+    def _targets(self, access: S, x: Tensor, goal: Goal) -> Tensor:
         """The most likely wrong classes, long [N, min(k, K - 1)]."""
-        n, size = len(x), access.ledger.batch_size
-        parts = [torch.arange(i, min(i + size, n), device=x.device) for i in range(0, n, size)]
+        parts = batches(len(x), access.ledger.batch_size, x.device)
         logits = torch.cat([access.view(rows).scores(x[rows]) for rows in parts])
         k = min(self.k, logits.shape[1] - 1)
         return without(logits, goal.label).topk(k, 1).indices

@@ -155,7 +155,7 @@ def in_batches(run: Callable[[Tensor], Result], access: LabelAccess, n: int) -> 
             if not out_of_memory(error):
                 raise
             if len(rows) == 1:
-                raise ModelError("out of memory with a single sample: a smaller model or more memory is needed") from None
+                raise ModelError("out of memory with a single sample: take a smaller model or more memory") from None
             access.ledger.batch_size = max(len(rows) // 2, 1)
             continue
         first = int(rows[-1]) + 1

@@ -66,7 +66,7 @@ class Recipe:
         """Attack ``model`` on inputs x [N, *D] in the model's bounds.
 
         Args:
-            model: an ``nn.Module`` or callable with logits [N, K] for inputs in [0, 1]; ``sp.wrap`` states what differs.
+            model: an ``nn.Module`` or callable with logits [N, K] for inputs in [0, 1]; else ``sp.wrap`` it.
             x: inputs, float32 or float64; never written to.
             y: true labels (long [N]), or a ``Goal`` such as ``sp.targeted(t)``.
             threat: the perturbation set with its radius, for instance ``sp.Linf(8/255)``; a radius may be a tensor [N].
@@ -143,6 +143,6 @@ def get(name: str) -> Recipe:
     raise OptionError(f"no attack {name!r}{hint}; known: {', '.join(sorted(_REGISTRY))}")
 
 
-def recipes() -> dict[str, Recipe]:
+def catalog() -> dict[str, Recipe]:
     """All registered recipes by name."""
     return dict(_REGISTRY)

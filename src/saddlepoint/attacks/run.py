@@ -18,7 +18,7 @@ from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result, Status
 from saddlepoint.errors import DataError, OptionError, SaddlepointError
 from saddlepoint.noise import Noise
-from saddlepoint.rows import put
+from saddlepoint.rows import batches, put
 
 
 @dc.dataclass(frozen=True)
@@ -52,9 +52,7 @@ def run(
         if ledger.budget is not None:
             ledger.budget = ledger.budget + 1
         out = put(_shaped(out, found), live, confirm(found, access.view(live), q))
-    return dc.replace(
-        out, forwards=ledger.forwards[rows] - forwards + 1, backwards=ledger.backwards[rows] - backwards
-    )
+    return dc.replace(out, forwards=ledger.forwards[rows] - forwards + 1, backwards=ledger.backwards[rows] - backwards)
 
 
 def confirm(found: Result, access: LabelAccess, question: Question) -> Result:
@@ -69,7 +67,8 @@ def confirm(found: Result, access: LabelAccess, question: Question) -> Result:
             f"an attack returned a perturbation of size {float(size[worst]):g} for the radius {float(radius[worst]):g}:"
             " this is a fault of the attack, please report it"
         )
-    met = torch.cat([question.goal.rows(part).met(access.view(part).labels(x_adv[part])) for part in _parts(access, x)])
+    parts = batches(len(x), access.ledger.batch_size, x.device)
+    met = torch.cat([question.goal.rows(part).met(access.view(part).labels(x_adv[part])) for part in parts])
     met &= ~_short_of_confidence(found, question.goal)
     status = torch.full_like(found.status, Status.HELD)
     status = torch.where(found.status == Status.OUT_OF_BUDGET, found.status, status)
@@ -81,10 +80,6 @@ def confirm(found: Result, access: LabelAccess, question: Question) -> Result:
 def _short_of_confidence(found: Result, goal: Goal) -> Tensor:
     """A label cannot confirm a margin: where one was asked for, what the attack saw must agree."""
     return ~found.met if goal.confidence else torch.zeros_like(found.met)
-
-
-def _parts(access: LabelAccess, x: Tensor) -> list[Tensor]:
-    return list(torch.arange(len(x), device=x.device).split(access.ledger.batch_size))
 
 
 def _rows(q: Question, keep: Tensor) -> Question:
@@ -110,7 +105,7 @@ def _shaped(out: Result, found: Result) -> Result:
 def ask_clean(model: Model, x: Tensor) -> Tensor:
     """Logits of the clean inputs, [N, K], in batches that fit."""
     with torch.no_grad():
-        return torch.cat([model(part).detach() for part in x.split(model.batch_size)])
+        return torch.cat([model(x[rows]).detach() for rows in batches(len(x), model.batch_size, x.device)])
 
 
 def check_inputs(x: Tensor, box: Box) -> Tensor:

@@ -18,4 +18,3 @@ def backprop(problem: Problem[GradientAccess], delta: Tensor) -> tuple[Trial, Te
     gradient = slope(value.sum(), delta)
     delta, value, logits = delta.detach(), value.detach(), logits.detach()
     return Trial(delta, value, problem.goal.reached(logits), problem.set.size(problem.x, delta)), gradient
-

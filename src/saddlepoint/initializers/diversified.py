@@ -25,6 +25,7 @@ class OutputDiversified:
     rate: float = 1.0
 
     def __call__(self, problem: Problem[GradientAccess]) -> Tensor:
+        """Where to begin, [N, *P]."""
         delta = uniform(problem)
         for _ in range(self.steps):
             delta = delta.detach().requires_grad_()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses as dc
-
 from torch import Tensor
 
 from saddlepoint.core.goal import Goal, own
@@ -15,16 +13,6 @@ def margin(logits: Tensor, goal: Goal) -> Tensor:
     Source: Carlini and Wagner, "Towards evaluating the robustness of neural networks", S&P 2017.
     """
     return goal.margin(logits)
-
-
-@dc.dataclass(frozen=True)
-class Hinge:
-    """min(margin, κ): no reward for going further than the margin κ (in logits)."""
-
-    kappa: float = 0.0
-
-    def __call__(self, logits: Tensor, goal: Goal) -> Tensor:
-        return goal.margin(logits).clamp(max=self.kappa)
 
 
 def hinge(logits: Tensor, goal: Goal) -> Tensor:

@@ -67,9 +67,7 @@ class SparseAutoPGD(Generic[A]):
         delta = problem.set.project(problem.x, moved, problem.radius)
         return dc.replace(state, delta=delta, t=state.t + 1), trial
 
-    def _check(
-        self, problem: Problem[A], state: SparseAutoPGDState, here: Point
-    ) -> tuple[SparseAutoPGDState, Point]:
+    def _check(self, problem: Problem[A], state: SparseAutoPGDState, here: Point) -> tuple[SparseAutoPGDState, Point]:
         support = _support(state.best.delta)
         sparser = support < 0.95 * state.support
         slower = torch.maximum(state.rate / 1.5, problem.radius / 10)

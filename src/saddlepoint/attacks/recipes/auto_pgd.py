@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses as dc
 import math
+
+from torch import Tensor
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.anneal import Anneal
@@ -21,7 +22,6 @@ from saddlepoint.objectives import cross_entropy, dlr, dlr_targeted, margin, tow
 from saddlepoint.optimizers.auto_pgd import AutoPGD
 from saddlepoint.optimizers.sparse_auto_pgd import SparseAutoPGD
 from saddlepoint.sets import L1, L2, Linf
-from torch import Tensor
 
 PAPER = "Croce, Hein: Reliable evaluation of adversarial robustness with an ensemble of diverse attacks, ICML 2020"
 RADII = (3.0, 2.0, 1.0)

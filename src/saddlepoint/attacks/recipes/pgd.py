@@ -63,7 +63,7 @@ def bim(threat: LpSet, steps: int | None = None, step_size: float | None = None)
 @recipe(
     access=GradientAccess,
     sets=(Linf, L2, L1),
-    paper="Madry, Makelov, Schmidt, Tsipras, Vladu: Towards deep learning models resistant to adversarial attacks, 2018",
+    paper="Madry, Makelov, Schmidt, Tsipras, Vladu: Towards deep learning models resistant to attacks, ICLR 2018",
 )
 def pgd(
     threat: LpSet,
