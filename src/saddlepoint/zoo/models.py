@@ -66,9 +66,7 @@ def load(name: str, dtype: torch.dtype = torch.float32) -> nn.Module:
     try:
         network.load_state_dict(parse_weights(content))
     except (SafetensorError, RuntimeError) as error:
-        raise ModelError(
-            f"the weights of {name} do not fit its card: {error}; reinstall saddlepoint"
-        ) from error
+        raise ModelError(f"the weights of {name} do not fit its card: {error}; reinstall saddlepoint") from error
     return network.to(dtype).eval()
 
 

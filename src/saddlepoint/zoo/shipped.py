@@ -28,9 +28,7 @@ def checksums(folder: Path = FOLDER) -> dict[str, str]:
     try:
         sums: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: the list of checksums cannot be read ({error}); reinstall saddlepoint"
-        ) from error
+        raise DataError(f"{path}: the list of checksums cannot be read ({error}); reinstall saddlepoint") from error
     return sums
 
 

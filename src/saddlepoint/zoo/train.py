@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -41,14 +41,12 @@ RECIPES: Final[dict[str, Recipe]] = {
     "fashion-pgd-linf": Recipe(
         "conv", "adversarial training in the Linf ball", "linf", LINF, 5, LINF / 3, 2.0, epochs=10
     ),
-    "fashion-pgd-l2": Recipe(
-        "conv", "adversarial training in the L2 ball", "l2", L2, 5, L2 / 3, 2.0, epochs=8
-    ),
+    "fashion-pgd-l2": Recipe("conv", "adversarial training in the L2 ball", "l2", L2, 4, 0.4 * L2, 2.0, epochs=7),
     "fashion-smooth": Recipe(
         "conv-silu",
         "wider, with smooth activations (SiLU), adversarial training in the Linf ball",
         *("linf", LINF, 3, LINF / 2, 2.0),
-        epochs=8,
+        epochs=7,
     ),
     "fashion-masked": Recipe(
         "conv-masked",
@@ -117,9 +115,7 @@ def augment(x: Tensor, shift: int, generator: Generator) -> Tensor:
     return torch.where(mirrored, moved.flip(3), moved).to(memory_format=torch.channels_last)
 
 
-def harden(
-    network: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, share: float, generator: Generator
-) -> Tensor:
+def harden(network: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, share: float, generator: Generator) -> Tensor:
     """Inputs moved to raise the loss, within ``share`` of the recipe's radius; the batch itself for "none".
 
     Args:
@@ -152,9 +148,7 @@ def accuracy(network: nn.Module, x: Tensor, y: Tensor) -> float:
     return round(100 * hits / len(y), 2)
 
 
-def robust_accuracy(
-    network: nn.Module, x: Tensor, y: Tensor, norm: str, radius: float, steps: int = 20
-) -> float:
+def robust_accuracy(network: nn.Module, x: Tensor, y: Tensor, norm: str, radius: float, steps: int = 20) -> float:
     """Percent still right after projected gradient ascent from one random start, judged at the last step."""
     judge = Recipe("", "", norm, radius, steps, 2.5 * radius / steps)
     generator = torch.Generator().manual_seed(0)
@@ -187,7 +181,7 @@ def main(arguments: list[str] | None = None) -> None:
 def publish(network: nn.Module, name: str, folder: Path, made_with: str) -> Card:
     """Measure the network, write its weights and its card, and seal the folder."""
     weights = folder / f"{name}.safetensors"
-    save_file({key: value.contiguous() for key, value in network.state_dict().items()}, weights)
+    weights.write_bytes(save({key: value.contiguous() for key, value in network.state_dict().items()}))
     card = Card(
         name=name,
         data="fashion-mnist-train",

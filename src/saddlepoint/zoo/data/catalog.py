@@ -13,7 +13,7 @@ from saddlepoint.zoo.data import digits, fashion
 from saddlepoint.zoo.data.dataset import Data, assemble
 from saddlepoint.zoo.data.files import read_npz, read_safetensors
 from saddlepoint.zoo.data.folder import read_folder
-from saddlepoint.zoo.data.selection import Selection, Span, parse
+from saddlepoint.zoo.data.selection import GRAMMAR, Selection, Span, parse
 from saddlepoint.zoo.data.source import Source
 
 
@@ -26,12 +26,8 @@ class Entry(NamedTuple):
 
 REGISTRY: Final[dict[str, Entry]] = {
     "digits": Entry(digits.digits, "1797 hand-written digits, 1 x 8 x 8 (comes with scikit-learn)"),
-    "fashion-mnist": Entry(
-        fashion.full_test, "10 000 Fashion-MNIST test images, 1 x 28 x 28 (first 1000 packaged)"
-    ),
-    "fashion-mnist-1k": Entry(
-        fashion.thousand, "the packaged first 1000 Fashion-MNIST test images, 1 x 28 x 28"
-    ),
+    "fashion-mnist": Entry(fashion.full_test, "10 000 Fashion-MNIST test images, 1 x 28 x 28 (first 1000 packaged)"),
+    "fashion-mnist-1k": Entry(fashion.thousand, "the packaged first 1000 Fashion-MNIST test images, 1 x 28 x 28"),
     "fashion-mnist-train": Entry(fashion.full_train, "60 000 Fashion-MNIST training images, 1 x 28 x 28"),
 }
 FILES: Final = "FILE.npz or FILE.safetensors (arrays x, y), or a folder CLASS/IMAGE.png"
@@ -86,7 +82,8 @@ def _open(base: str) -> Source:
     if not base or not (path.exists() or path.suffix or len(path.parts) > 1):
         raise DataError(_unknown(base))
     if not path.exists():
-        raise DataError(f"{path} does not exist; data are {', '.join(REGISTRY)}, {FILES}")
+        hint = f"; to select samples {GRAMMAR}" if "[" in base else ""
+        raise DataError(f"{path} does not exist; data are {', '.join(REGISTRY)}, {FILES}{hint}")
     if path.is_dir():
         return read_folder(path)
     readers: dict[str, Callable[[Path], Source]] = {".npz": read_npz, ".safetensors": read_safetensors}

@@ -71,7 +71,9 @@ def unit_interval(x: Array, origin: str) -> Array:
         DataError: another number type, NaN, or values outside [0, 1], with the likely cause.
     """
     if x.dtype == np.uint8:
-        return np.ascontiguousarray(x).astype(np.float32) / np.float32(255)
+        scaled = np.ascontiguousarray(x).astype(np.float32)
+        scaled /= np.float32(255)
+        return scaled
     if not np.issubdtype(x.dtype, np.floating):
         raise DataError(f"{origin}: x has type {x.dtype}; give uint8 (0..255) or floats in [0, 1]")
     if not np.isfinite(x).all():
@@ -79,7 +81,7 @@ def unit_interval(x: Array, origin: str) -> Array:
         raise DataError(f"{origin}: {bad} of {len(x)} samples hold NaN or infinity; drop or repair them")
     low, high = float(x.min()), float(x.max())
     if low < 0 or high > 1:
-        raise DataError(f"{origin}: x lies in [{low:.4g}, {high:.4g}], expected [0, 1]: {_cause(low, high)}")
+        raise DataError(f"{origin}: x lies in [{low:.9g}, {high:.9g}], expected [0, 1]: {_cause(low, high)}")
     return np.ascontiguousarray(x, dtype=np.float32)
 
 
@@ -88,9 +90,7 @@ def _cause(low: float, high: float) -> str:
         return "0..255 stored as floats? store x / 255, or uint8"
     if low >= -1 and high <= 1:
         return "scaled to [-1, 1]? store (x + 1) / 2 and let the model do the scaling"
-    return (
-        "normalized by mean and standard deviation? store raw pixels and put the normalization into the model"
-    )
+    return "normalized by mean and standard deviation? store raw pixels and put the normalization into the model"
 
 
 def _digest(x: Array, y: Ids) -> str:

@@ -122,9 +122,7 @@ def thousand() -> Arrays:
     """The first 1000 test images, out of the package."""
     with np.load(io.BytesIO(shipped.read(PACKAGED)), allow_pickle=False) as content:
         x, y = content["x"], content["y"]
-    return Arrays(
-        x, y.astype(np.int64), CLASSES, f"Fashion-MNIST test images, first 1000 (packaged), {LICENSE}"
-    )
+    return Arrays(x, y.astype(np.int64), CLASSES, f"Fashion-MNIST test images, first 1000 (packaged), {LICENSE}")
 
 
 def find_folder() -> Path | None:

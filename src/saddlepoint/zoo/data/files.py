@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.torch import load_file
 
 from saddlepoint.errors import DataError
 from saddlepoint.zoo.data.source import Array, Arrays, arrays
@@ -24,16 +24,15 @@ def read_npz(path: Path) -> Arrays:
         DataError: missing, truncated, pickled or incomplete.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
+        # Opened here, because np.load leaves a damaged archive open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             _require(content, path)
             x, y = content["x"], content["y"]
             names = content.get("classes")
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(
-            f"{path} is no readable npz of plain arrays ({error}): truncated, or pickled?"
-        ) from error
+        raise DataError(f"{path} is no readable npz of plain arrays ({error}): truncated, or pickled?") from error
     classes = None if names is None else tuple(str(name) for name in names.ravel())
     return arrays(x, y, classes, f"arrays of {path.name}", str(path))
 
@@ -45,7 +44,9 @@ def read_safetensors(path: Path) -> Arrays:
         DataError: missing, truncated or incomplete.
     """
     try:
-        content = load_file(path)
+        # Through torch, because NumPy knows no bfloat16; the set is float32 in the end.
+        tensors = load_file(path)
+        content = {key: (t.float() if t.is_floating_point() else t).numpy() for key, t in tensors.items()}
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise DataError(f"{path} is no readable safetensors file ({error}): missing or truncated?") from error
     _require(content, path)

@@ -48,12 +48,8 @@ class Span:
     def ids(self, source: Labeled) -> Ids:
         """Positions of ``range(count)[start:stop:step]``."""
         count = source.count
-        if outside := [
-            bound for bound in (self.start, self.stop) if bound is not None and abs(bound) > count
-        ]:
-            raise DataError(
-                f"the slice names position {outside[0]}, the set has {count} samples: shorten the slice"
-            )
+        if outside := [bound for bound in (self.start, self.stop) if bound is not None and abs(bound) > count]:
+            raise DataError(f"the slice names position {outside[0]}, the set has {count} samples: shorten the slice")
         picked = np.arange(count, dtype=np.int64)[slice(self.start, self.stop, self.step)]
         if not len(picked):
             raise DataError(f"the slice {self} picks no sample out of {count}")

@@ -79,9 +79,7 @@ def arrays(x: Array, y: Array, classes: tuple[str, ...] | None, note: str, origi
         DataError: see :func:`check_layout` and :func:`check_labels`.
     """
     if len(x.shape) == 0 or len(y.shape) == 0 or len(x) != len(y):
-        raise DataError(
-            f"{origin}: x has shape {list(x.shape)}, y {list(y.shape)}: their first axes must agree"
-        )
+        raise DataError(f"{origin}: x has shape {list(x.shape)}, y {list(y.shape)}: their first axes must agree")
     if len(x) == 0:
         raise DataError(f"{origin}: no samples (N = 0)")
     labels = check_labels(y, origin)
@@ -99,21 +97,13 @@ def check_labels(y: Array, origin: str) -> Ids:
         DataError: one-hot rows, floats or negative numbers, each with its remedy.
     """
     if y.ndim == 2 and y.shape[1] > 1:
-        raise DataError(
-            f"{origin}: y has shape {list(y.shape)}, one-hot by the look of it: store y.argmax(1)"
-        )
+        raise DataError(f"{origin}: y has shape {list(y.shape)}, one-hot by the look of it: store y.argmax(1)")
     if y.ndim != 1:
-        raise DataError(
-            f"{origin}: y has shape {list(y.shape)}, expected one label per sample [N]: store y.ravel()"
-        )
+        raise DataError(f"{origin}: y has shape {list(y.shape)}, expected one label per sample [N]: store y.ravel()")
     if not np.issubdtype(y.dtype, np.integer):
-        raise DataError(
-            f"{origin}: y has type {y.dtype}, labels are integers 0..K-1: store y.astype('int64')"
-        )
+        raise DataError(f"{origin}: y has type {y.dtype}, labels are integers 0..K-1: store y.astype('int64')")
     if y.min() < 0:
-        raise DataError(
-            f"{origin}: label {y.min()} is negative, labels are 0..K-1; drop unlabeled samples first"
-        )
+        raise DataError(f"{origin}: label {y.min()} is negative, labels are 0..K-1; drop unlabeled samples first")
     return y.astype(np.int64)
 
 
@@ -124,12 +114,8 @@ def check_layout(shape: tuple[int, ...], origin: str) -> None:
         DataError: channels last, or gray images without a channel axis.
     """
     if len(shape) < 2 or 0 in shape:
-        raise DataError(
-            f"{origin}: x has shape {list(shape)}, expected inputs [N, *D] with at least one number each"
-        )
+        raise DataError(f"{origin}: x has shape {list(shape)}, expected inputs [N, *D] with at least one number each")
     if len(shape) == 4 and shape[3] in {1, 3, 4} and shape[1] not in {1, 3, 4}:
         raise DataError(f"{origin}: x has shape {list(shape)}, channels last: store x.transpose(0, 3, 1, 2)")
     if len(shape) == 3 and shape[1] == shape[2] > 4:
-        raise DataError(
-            f"{origin}: x has shape {list(shape)}, images without a channel axis: store x[:, None]"
-        )
+        raise DataError(f"{origin}: x has shape {list(shape)}, images without a channel axis: store x[:, None]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any
 
@@ -52,8 +52,7 @@ def from_torch(
     for x, y in islice(_samples(stream), limit):
         if inputs and x.shape != inputs[0].shape:
             raise DataError(
-                f"sample {len(inputs)} has shape {list(x.shape)}, sample 0 {list(inputs[0].shape)}: "
-                "resize them first"
+                f"sample {len(inputs)} has shape {list(x.shape)}, sample 0 {list(inputs[0].shape)}: resize them first"
             )
         inputs.append(x)
         labels.append(y)
@@ -77,13 +76,16 @@ def _samples(stream: Dataset[Any] | DataLoader[Any]) -> Iterator[Pair]:
         raise DataError("the loader shuffles, so positions mean nothing: build it with shuffle=False")
     for batch in stream:
         inputs, labels = _pair(batch)
+        if inputs.shape[:1] != labels.shape[:1]:
+            raise DataError(f"a batch has inputs {list(inputs.shape)} and labels {list(labels.shape)}: sizes differ")
         yield from zip(inputs, labels, strict=True)
 
 
 def _items(dataset: Dataset[Any]) -> Iterable[Any]:
     if isinstance(dataset, IterableDataset):
         return dataset
-    # A map-style Dataset promises __getitem__; its length is optional, the end may be an IndexError.
+    if isinstance(dataset, Sized):
+        return (dataset[i] for i in range(len(dataset)))
     return iter(dataset)
 
 
@@ -92,7 +94,7 @@ def _pair(item: Any) -> Pair:
         raise DataError(f"expected (input, label) pairs, got {type(item).__name__}")
     x, y = item
     if not isinstance(x, Tensor):
-        raise DataError(
-            f"inputs are {type(x).__name__}, expected tensors: give the Dataset a transform to tensors"
-        )
-    return x.detach().cpu(), torch.as_tensor(y).detach().cpu()
+        raise DataError(f"inputs are {type(x).__name__}, expected tensors: give the Dataset a transform to tensors")
+    # NumPy knows no bfloat16; the set is float32 in the end.
+    plain = x.float() if x.is_floating_point() else x
+    return plain.detach().cpu(), torch.as_tensor(y).detach().cpu()

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from saddlepoint.errors import DataError
+from saddlepoint.zoo.data import load
+
+
+def store(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def gray(value: int, side: int = 4) -> np.ndarray:
+    return np.full((side, side), value, dtype=np.uint8)
+
+
+@pytest.fixture
+def animals(tmp_path: Path) -> Path:
+    folder = tmp_path / "animals"
+    store(folder / "eel" / "a.png", gray(30))
+    store(folder / "cat" / "b.png", gray(20))
+    store(folder / "cat" / "a.PNG", gray(10))
+    (folder / "cat" / "notes.txt").write_text("no image")
+    return folder
+
+
+def test_classes_and_files_come_sorted(animals: Path) -> None:
+    data = load(str(animals))
+    assert data.classes == ("cat", "eel")
+    assert data.y.tolist() == [0, 0, 1]
+    assert (data.x[:, 0, 0, 0] * 255).round().tolist() == [10, 20, 30]
+    assert data.x.shape == (3, 1, 4, 4)
+
+
+def test_slices_and_samples_apply(animals: Path) -> None:
+    assert load(f"{animals}[1:]").ids.tolist() == [1, 2]
+    assert load(f"{animals}[sample:3:0]").ids.tolist() == [0, 1, 2]
+
+
+def test_color_images_have_three_channels_first(tmp_path: Path) -> None:
+    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    store(tmp_path / "set" / "one" / "a.png", pixels)
+    data = load(str(tmp_path / "set"))
+    assert np.array_equal((data.x[0] * 255).round().numpy(), np.moveaxis(pixels, 2, 0))
+
+
+def test_jpeg_is_read(tmp_path: Path) -> None:
+    store(tmp_path / "set" / "one" / "a.jpg", gray(100, 16))
+    store(tmp_path / "set" / "two" / "b.jpeg", gray(200, 16))
+    assert (load(str(tmp_path / "set")).x.mean((1, 2, 3)) * 255).round().tolist() == [100, 200]
+
+
+def test_a_folder_may_have_brackets_in_its_name(animals: Path) -> None:
+    renamed = animals.rename(animals.parent / "set[old]")
+    assert len(load(str(renamed))) == 3
+    assert len(load(f"{renamed}[:1]")) == 1
+
+
+def test_sizes_that_differ_are_refused_naming_both(animals: Path) -> None:
+    store(animals / "eel" / "b.png", gray(1, 5))
+    with pytest.raises(DataError, match=r"a.PNG is 4 x 4 gray, .*b.png is 5 x 5 gray"):
+        load(str(animals))
+
+
+def test_gray_and_color_do_not_mix(animals: Path) -> None:
+    store(animals / "eel" / "b.png", np.zeros((4, 4, 3), dtype=np.uint8))
+    with pytest.raises(DataError, match=r"b.png is 4 x 4 RGB"):
+        load(str(animals))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "1", "I;16"])
+def test_other_color_modes_are_refused(animals: Path, mode: str) -> None:
+    Image.new(mode, (4, 4)).save(animals / "eel" / "b.png")
+    with pytest.raises(DataError, match=f"b.png has color mode {mode}: convert it"):
+        load(str(animals))
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", "truncated"])
+def test_damaged_images_are_refused_by_name(animals: Path, content: bytes | str) -> None:
+    path = animals / "eel" / "a.png"
+    path.write_bytes(path.read_bytes()[:-20] if isinstance(content, str) else content)
+    with pytest.raises(DataError, match=r"a.png is no readable image"):
+        load(str(animals))
+
+
+def test_a_damaged_image_outside_the_slice_does_no_harm(animals: Path) -> None:
+    (animals / "eel" / "a.png").write_bytes(b"")
+    assert len(load(f"{animals}[:2]")) == 2
+
+
+def test_images_beside_the_class_folders_are_refused(animals: Path) -> None:
+    store(animals / "stray.png", gray(1))
+    with pytest.raises(DataError, match=r"stray.png lies beside the class folders"):
+        load(str(animals))
+
+
+def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no class folders"):
+        load(str(tmp_path))
+
+
+def test_a_class_without_images_is_refused(animals: Path) -> None:
+    (animals / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty holds no image"):
+        load(str(animals))
