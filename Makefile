@@ -1,11 +1,46 @@
+# Two commands for a new user: `make demo` and `make test`. All that is needed is python3 (3.11 or later) and pip.
 PY ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # uv does not read pip's settings: hand it pip's folder of local wheels, where there is one.
 export UV_FIND_LINKS ?= $(or $(PIP_FIND_LINKS),$(shell $(PY) -m pip config get global.find-links 2>/dev/null))
+# Two test processes on two cores: more threads than that only get in each other's way.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test check format bench clean
+
+help:
+	@echo "make demo     audit a shipped network on real images; prints where the report is"
+	@echo "make test     all tests"
+	@echo "make check    lint, types, architecture, doctests"
+	@echo "make format   put the source in shape"
+	@echo "make bench    the measurements behind the tables in benchmarks/ (long)"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PY) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]'
 	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/saddlepoint audit zoo:fashion-pgd-linf --data 'fashion-mnist-1k[:200]' --threat linf:0.1 --out runs/demo
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2 src --doctest-modules
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed
+	cd benchmarks && ./run
+
+clean:
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
