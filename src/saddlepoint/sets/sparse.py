@@ -1,0 +1,189 @@
+"""The two balls that favor few changed entries: the sum of changes (L1) and their number (L0)."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import math
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from saddlepoint.errors import ThreatError
+from saddlepoint.noise import Noise
+from saddlepoint.rows import column
+from saddlepoint.sets._box import beyond, corner
+from saddlepoint.sets.ball import Ball
+
+
+@dc.dataclass(frozen=True)
+class L1(Ball):
+    """{δ : Σ |δ_i| <= radius, low <= x + δ <= high}.
+
+    Arguments and errors as for ``Ball``. Source: Chen et al., "EAD", AAAI 2018; the ball cut by the box: Croce and
+    Hein, "Mind the box: l1-APGD for sparse adversarial attacks on image classifiers", ICML 2021.
+
+    >>> x = torch.tensor([[0.5, 0.9, 0.5]])
+    >>> L1().project(x, torch.tensor([[0.4, 0.5, 0.1]]), torch.tensor([0.375]))  # 0.4 - 0.125; 0.1 is left; 0
+    tensor([[0.2750, 0.1000, 0.0000]])
+    """
+
+    name: ClassVar[str] = "l1"
+
+    def size(self, x: Tensor, delta: Tensor) -> Tensor:
+        """Σ |δ_i|, [N]."""
+        return delta.flatten(1).abs().sum(1)
+
+    def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
+        """clamp(sign(δ) max(|δ| - λ, 0), low - x, high - x) with the smallest λ >= 0 that meets the radius, [N, *D]."""
+        low, high = self.interval(x)
+        inside = delta.clamp(low, high)
+        rows = beyond(self.size(x, inside), radius)
+        if not len(rows):
+            return inside
+        delta = delta[rows].flatten(1)
+        room = corner(delta, low[rows].flatten(1), high[rows].flatten(1)).abs()
+        shrunk = _shrink(delta.abs(), room, radius[rows]) * delta.sign()
+        return inside.index_copy(0, rows, shrunk.view(-1, *x.shape[1:]))
+
+    def steepest(self, gradient: Tensor) -> Tensor:
+        """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D]."""
+        return _spike(self.masked(gradient))
+
+    def lmo(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
+        """Entries pushed to the box in the order of |g| until the radius is spent (a fractional knapsack), [N, *D]."""
+        best = corner(gradient, *self.interval(x))
+        rows = beyond(self.size(x, best), radius)
+        if not len(rows):
+            return best
+        order = gradient[rows].flatten(1).abs().argsort(dim=1, descending=True, stable=True)
+        ends = best[rows].flatten(1)
+        room = ends.abs().double().gather(1, order)
+        before = torch.nn.functional.pad(room.cumsum(1)[:, :-1], (1, 0))
+        spent = torch.minimum(room, (radius[rows, None] - before).clamp_min(0)).to(x.dtype)
+        filled = torch.zeros_like(ends).scatter(1, order, spent) * ends.sign()
+        return best.index_copy(0, rows, filled.view(-1, *x.shape[1:]))
+
+    def sample(self, x: Tensor, radius: Tensor, noise: Noise) -> Tensor:
+        """Uniform in the ball, then projected onto the box: uniform where the ball is inside the box, [N, *D].
+
+        ± E_i / (Σ_j E_j + E_0) for independent exponential variables E. Source: Barthe, Guédon, Mendelson and Naor,
+        "A probabilistic approach to the geometry of the l_p^n-ball", Annals of Probability 2005.
+        """
+        shape = tuple(x.shape[1:])
+        changes = self.masked(-noise.at("change").uniform(shape, dtype=x.dtype).log())
+        spare = -noise.at("spare").uniform(dtype=x.dtype).log()
+        scale = self._reach(x, radius) / (self.size(x, changes) + spare)
+        return self.project(x, changes * noise.at("sign").signs(shape, dtype=x.dtype) * column(scale, x), radius)
+
+    def _ceiling(self) -> float:
+        return math.inf
+
+
+@dc.dataclass(frozen=True)
+class L0(Ball):
+    """{δ : at most ``radius`` entries are not 0, low <= x + δ <= high}; a fraction of an entry does not count.
+
+    An entry is one number: a pixel of an RGB image has three. The set is not convex: a projection is a nearest point,
+    not the only one perhaps, and moving two points apart may bring their projections together or further apart.
+    Arguments and errors as for ``Ball``. Source: Papernot et al., EuroS&P 2016; projection: Croce and Hein, "Sparse
+    and imperceivable adversarial attacks", ICCV 2019.
+
+    >>> x = torch.tensor([[0.5, 1.0, 0.5]])
+    >>> L0().project(x, torch.tensor([[0.25, 9.0, -0.5]]), torch.tensor([1.0]))
+    tensor([[ 0.0000,  0.0000, -0.5000]])
+    """
+
+    name: ClassVar[str] = "l0"
+
+    def size(self, x: Tensor, delta: Tensor) -> Tensor:
+        """The number of entries that are not 0, [N], as floating-point numbers."""
+        return delta.flatten(1).sign().abs().sum(1)
+
+    def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
+        """δ clamped to the box in the entries where keeping it gains most, 0 in the others: [N, *D].
+
+        Keeping c = clamp(δ) instead of 0 brings an entry nearer to δ by δ² - (δ - c)² = c (2δ - c).
+        """
+        inside = delta.clamp(*self.interval(x))
+        return self._select(inside, radius, lambda rows: (2 * delta - inside)[rows])
+
+    def steepest(self, gradient: Tensor) -> Tensor:
+        """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D].
+
+        One entry may change by any amount; of these directions the one whose largest entry is 1.
+        """
+        return _spike(self.masked(gradient))
+
+    def lmo(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
+        """The entries with the most to gain by |g| times their room, pushed to the box; 0 in the others: [N, *D]."""
+        ends = corner(gradient, *self.interval(x))
+        return self._select(ends, radius, lambda rows: gradient[rows])
+
+    def sample(self, x: Tensor, radius: Tensor, noise: Noise) -> Tensor:
+        """floor(radius) entries drawn without replacement, each with a value uniform in the box, [N, *D]."""
+        if math.isinf(self.box.high - self.box.low):
+            raise ThreatError("cannot draw from l0 in an unbounded box: state the bounds of the model")
+        shape = tuple(x.shape[1:])
+        low, high = self.interval(x)
+        values = low + noise.at("value").uniform(shape, dtype=x.dtype) * (high - low)
+        order = self.masked(noise.at("place").uniform(shape, dtype=x.dtype)).flatten(1)
+        count = torch.minimum(radius, self.largest(x)).floor().long()
+        return values * _first(order, count).view_as(x)
+
+    def _select(self, change: Tensor, radius: Tensor, worth: Callable[[Tensor], Tensor]) -> Tensor:
+        """``change`` in the floor(radius) entries with the largest |change| · |worth|, 0 in the others: [N, *D]."""
+        rows = beyond(self.size(change, change), radius)
+        if not len(rows):
+            return change
+        few = change[rows]
+        score = few.abs().sqrt() * worth(rows).abs().sqrt()  # of the roots, so that it neither over- nor underflows
+        keep = _first(score.flatten(1), radius[rows].floor().long())
+        return change.index_copy(0, rows, few * keep.view_as(few))
+
+    def _ceiling(self) -> float:
+        return math.inf
+
+
+def _spike(g: Tensor) -> Tensor:
+    """The sign of the (first) entry with the largest |g| in its place, 0 elsewhere: [N, *D]."""
+    flat = g.flatten(1)
+    place = flat.abs().argmax(1, keepdim=True)
+    return torch.zeros_like(flat).scatter(1, place, flat.gather(1, place).sign()).view_as(g)
+
+
+def _first(score: Tensor, count: Tensor) -> Tensor:
+    """1 at the ``count`` [n] largest entries of each row of ``score`` [n, d], 0 elsewhere; of equal ones the first."""
+    most = min(int(count.max()), score.shape[1]) if len(count) else 0
+    if most == 0:
+        return torch.zeros_like(score)
+    last = score.topk(most, dim=1).values.gather(1, (count - 1).clamp(0, most - 1)[:, None])
+    above, tied = score > last, score == last
+    left = count[:, None] - above.sum(1, keepdim=True)
+    return (above | (tied & (tied.cumsum(1) <= left))).to(score.dtype) * (count > 0).to(score.dtype)[:, None]
+
+
+def _shrink(change: Tensor, room: Tensor, radius: Tensor) -> Tensor:
+    """min(max(change - λ, 0), room) with the λ >= 0 at which it sums to the radius; change, room [n, d] >= 0.
+
+    There must be such a λ. The sum falls with λ, piecewise linearly, so Newton's method is exact once it is in the
+    right piece. It is kept between bounds, which are halved whenever a step did not halve what is missing.
+    """
+    rounding = 16 * torch.finfo(change.dtype).eps
+    below, above = torch.zeros_like(radius), change.amax(1)
+    shift, before = below, torch.full_like(radius, math.inf)
+    while True:
+        left = torch.minimum((change - shift[:, None]).clamp_min_(0), room)
+        moving = (room - left).mul_(left).sign_().sum(1)
+        total = left.sum(1)
+        excess = total - radius
+        below = torch.where(excess > 0, shift, below)
+        above = torch.where(excess > 0, above, shift)
+        unfinished = (excess.abs() > rounding * radius) & (above - below > rounding * above) & (radius > 0)
+        if not bool(unfinished.any()):
+            return left * (radius / total.clamp_min(torch.finfo(total.dtype).tiny)).clamp_max(1)[:, None]
+        newton = shift + excess / moving
+        sound = (newton > below) & (newton < above) & (excess.abs() <= before / 2)
+        shift = torch.where(unfinished, torch.where(sound, newton, (below + above) / 2), shift)
+        before = excess.abs()
