@@ -1,0 +1,194 @@
+"""What an audit says in numbers: small data classes that reports and the command line are built on."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import json
+from typing import Any, NamedTuple, Self
+
+from saddlepoint.errors import RunError
+
+SCHEMA = 1
+"""Version of the JSON form; a reader refuses the versions it does not know."""
+
+CONFIDENCE = 0.95
+
+
+@dc.dataclass(frozen=True)
+class Estimate:
+    """A share of samples, with the exact interval that covers the true share in 95 % of all draws of ``n`` samples.
+
+    Attributes: ``correct`` of ``n`` samples; ``value`` = correct / n; ``low`` and ``high``, the interval of Clopper and
+    Pearson (1934), whose ends are the shares at which a result this extreme has a chance of 2.5 %.
+    """
+
+    correct: int
+    n: int
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, correct: int, n: int) -> Self:
+        """The estimate from ``correct`` of ``n`` >= 1 samples.
+
+        >>> one = Estimate.of(9, 10)
+        >>> one.value, round(one.low, 3), round(one.high, 3)
+        (0.9, 0.555, 0.997)
+        """
+        from scipy.stats import binomtest
+
+        interval = binomtest(correct, n).proportion_ci(CONFIDENCE, method="exact")
+        return cls(correct, n, correct / n, float(interval.low), float(interval.high))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """(low, high)."""
+        return self.low, self.high
+
+
+class CurvePoint(NamedTuple):
+    """At ``radius`` the share ``robust`` of all samples is not known to be broken; ``low``, ``high``: its interval."""
+
+    radius: float
+    robust: float
+    low: float
+    high: float
+
+
+@dc.dataclass(frozen=True)
+class Example:
+    """One adversarial example worth showing; ``read_example`` gives its pixels.
+
+    Attributes: ``sample``, its id in the data; ``label``; ``clean_predicted`` and ``predicted``, what the model says
+    before and after; ``size`` in the measure of ``threat``; the ``attack`` that found it, in the ``stage`` of the run;
+    ``threat``, the one it counts for; ``found``, the one the stage ran with (another radius of the same set, at times).
+    """
+
+    sample: int
+    label: int
+    clean_predicted: int
+    predicted: int
+    size: float
+    attack: str
+    threat: str
+    stage: str
+    found: str
+
+
+@dc.dataclass(frozen=True)
+class StageSummary:
+    """What one attack did.
+
+    Attributes: ``name`` of the stage in the run; ``attack`` and its ``options``, all of them; ``ran_on`` so many
+    samples and ``broke`` so many of the samples that stood until then, within the radius; ``forwards``, ``backwards``
+    and ``seconds`` in total; ``median_size`` of the perturbations that met the goal, None where there is none;
+    ``complete``, whether it ran to its end.
+    """
+
+    name: str
+    attack: str
+    options: dict[str, Any]
+    ran_on: int
+    broke: int
+    forwards: int
+    backwards: int
+    seconds: float
+    median_size: float | None
+    complete: bool
+
+
+@dc.dataclass(frozen=True)
+class ThreatSummary:
+    """What is left standing under one threat.
+
+    Attributes: ``threat`` as written ("linf:0.1"), the name of its set and its ``radius`` (the largest one where each
+    sample has its own); ``robust``, the per-sample worst case over all attacks, the initially wrong counted as broken;
+    ``stages`` in the order they ran; ``curve``, the share still standing over the radius, exact at each of its points,
+    from radius 0 to the last one anything is known about; ``gallery``, examples within the radius.
+    """
+
+    threat: str
+    set_name: str
+    radius: float
+    robust: Estimate
+    stages: tuple[StageSummary, ...]
+    curve: tuple[CurvePoint, ...]
+    gallery: tuple[Example, ...]
+
+
+@dc.dataclass(frozen=True)
+class Summary:
+    """The whole audit, small enough to be read by people.
+
+    Attributes: ``title``; ``model`` (name, source, sha256, bounds, normalization, output, dtype, device); ``data``
+    (name, n, sha256, classes); ``n`` samples, of which ``clean_correct`` are right unperturbed; ``threats``, one entry
+    for each; ``union``, what stands under all threats together; ``seed``; ``settings`` and ``versions``; ``command``,
+    if it was one; when it was ``created``, and how many ``seconds`` its pieces took; its ``key``; whether it is
+    ``complete`` (if not, robust accuracies are upper limits); ``notices``, what a reader must know (attacks left out,
+    for instance).
+    """
+
+    title: str
+    model: dict[str, Any]
+    data: dict[str, Any]
+    n: int
+    clean_correct: int
+    threats: tuple[ThreatSummary, ...]
+    union: Estimate
+    seed: int
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    command: str | None
+    created: str
+    seconds: float
+    key: str
+    complete: bool
+    notices: tuple[str, ...]
+
+    @property
+    def clean(self) -> Estimate:
+        """Accuracy on the unperturbed inputs."""
+        return Estimate.of(self.clean_correct, self.n)
+
+    def to_json(self) -> str:
+        """The summary as JSON, with the version of its schema."""
+        return json.dumps({"schema": SCHEMA, **dc.asdict(self)}, indent=2, allow_nan=False) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> Summary:
+        """The summary that ``to_json`` wrote.
+
+        Raises:
+            RunError: damaged, or written in a version of the schema this package does not know.
+        """
+        try:
+            fields = json.loads(text)
+            version = fields.pop("schema")
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise RunError(f"no summary of an audit ({error}): issue the command of the audit again") from error
+        if version != SCHEMA:
+            raise RunError(
+                f"the summary has schema {version}, this version of saddlepoint reads {SCHEMA}: use the version that"
+                " wrote it, or audit again"
+            )
+        try:
+            return _summary(fields)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RunError(f"the summary is damaged ({error}): issue the command of the audit again") from error
+
+
+def _summary(fields: dict[str, Any]) -> Summary:
+    threats = tuple(_threat(one) for one in fields.pop("threats"))
+    union, notices = Estimate(**fields.pop("union")), tuple(fields.pop("notices"))
+    return Summary(threats=threats, union=union, notices=notices, **fields)
+
+
+def _threat(fields: dict[str, Any]) -> ThreatSummary:
+    return ThreatSummary(
+        robust=Estimate(**fields.pop("robust")),
+        stages=tuple(StageSummary(**stage) for stage in fields.pop("stages")),
+        curve=tuple(CurvePoint(*point) for point in fields.pop("curve")),
+        gallery=tuple(Example(**example) for example in fields.pop("gallery")),
+        **fields,
+    )
