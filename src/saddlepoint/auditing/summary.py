@@ -61,8 +61,9 @@ class Example:
     """One adversarial example worth showing; ``read_example`` gives its pixels.
 
     Attributes: ``sample``, its id in the data; ``label``; ``clean_predicted`` and ``predicted``, what the model says
-    before and after; ``size`` in the measure of ``threat``; the ``attack`` that found it, in the ``stage`` of the run;
-    ``threat``, the one it counts for; ``found``, the one the stage ran with (another radius of the same set, at times).
+    before and after; ``size`` in the measure of ``threat``; the ``attack`` that found it; ``threat``, the one it counts
+    for; where it is stored: the ``part`` of the ``stage`` under the threat ``found`` (another radius of the same set,
+    at times).
     """
 
     sample: int
@@ -72,21 +73,24 @@ class Example:
     size: float
     attack: str
     threat: str
-    stage: str
     found: str
+    stage: str
+    part: int
 
 
 @dc.dataclass(frozen=True)
 class StageSummary:
     """What one attack did.
 
-    Attributes: ``name`` of the stage in the run; ``attack`` and its ``options``, all of them; ``ran_on`` so many
-    samples and ``broke`` so many of the samples that stood until then, within the radius; ``forwards``, ``backwards``
-    and ``seconds`` in total; ``median_size`` of the perturbations that met the goal, None where there is none;
-    ``complete``, whether it ran to its end.
+    Attributes: ``name`` of the stage in the run; the ``threat`` it ran under (for the curve that of unlimited radius;
+    at times another radius of the same set); ``attack`` and its ``options``, all of them; ``ran_on`` so many samples
+    and ``broke`` so many of those that stood until then, within the radius; ``forwards``, ``backwards`` and ``seconds``
+    in total; ``median_size`` of the perturbations that met the goal, None where there is none; ``complete``, whether it
+    ran to its end.
     """
 
     name: str
+    threat: str
     attack: str
     options: dict[str, Any]
     ran_on: int
