@@ -36,7 +36,7 @@ L2: Final = 1.5
 RECIPES: Final[dict[str, Recipe]] = {
     "fashion-standard": Recipe("conv", "trained on clean images only: accurate and fragile"),
     "fashion-fgsm": Recipe(
-        "conv", "single-step training from a random start", "linf", LINF, 1, 1.25 * LINF, 1.0, epochs=12
+        "conv", "single-step training from a random start", "linf", LINF, 1, 1.25 * LINF, 1.0, epochs=8
     ),
     "fashion-pgd-linf": Recipe(
         "conv", "adversarial training in the Linf ball", "linf", LINF, 5, LINF / 3, 2.0, epochs=10
@@ -46,7 +46,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         "conv-silu",
         "wider, with smooth activations (SiLU), adversarial training in the Linf ball",
         *("linf", LINF, 3, LINF / 2, 2.0),
-        epochs=7,
+        epochs=6,
     ),
     "fashion-masked": Recipe(
         "conv-masked",
