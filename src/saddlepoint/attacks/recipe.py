@@ -18,9 +18,9 @@ from saddlepoint.core.goal import Goal
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result
 from saddlepoint.errors import OptionError, ThreatError
-from saddlepoint.sets import L0, L1, L2, Linf
+from saddlepoint.sets import Ball
 
-LpSet = Linf | L2 | L1 | L0
+LpSet = Ball
 _REGISTRY: dict[str, Recipe] = {}
 
 
@@ -36,7 +36,7 @@ class Recipe:
     name: str
     build: Callable[..., Attack[Any]]
     access: type[LabelAccess]
-    sets: tuple[type, ...]
+    sets: tuple[type[LpSet], ...]
     paper: str
     minimal: bool
 
@@ -122,7 +122,7 @@ class Recipe:
 
 
 def recipe(
-    *, access: type[LabelAccess], sets: tuple[type, ...], paper: str, minimal: bool = False
+    *, access: type[LabelAccess], sets: tuple[type[LpSet], ...], paper: str, minimal: bool = False
 ) -> Callable[[Callable[..., Attack[Any]]], Recipe]:
     """Register a function ``(threat, **options) -> Attack`` under its own name."""
 

@@ -1,3 +1,8 @@
 """Small trained networks and data loaders: what the demo, the docs and the tests run on."""
 
 from __future__ import annotations
+
+from saddlepoint.zoo import data
+from saddlepoint.zoo.models import card, load, names
+
+__all__ = ["card", "data", "load", "names"]
