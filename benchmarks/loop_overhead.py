@@ -1,6 +1,6 @@
 """What the loop costs: PGD-40 on 512 images, against a bare hand-written loop and the peers.
 
-    python benchmarks/loop_overhead.py [--rounds 9] [--model fashion-pgd-linf]
+python benchmarks/loop_overhead.py [--rounds 9] [--model fashion-pgd-linf]
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ def ours(model: nn.Module, x: Tensor, y: Tensor, compact_below: float) -> Callab
     def run() -> object:
         inputs = check_inputs(x, wrapped.box)
         radius = threat.radii(inputs)
-        return ask_once(
-            attack, recipe.access, "pgd", wrapped, inputs, y, threat, radius, seed=0, budget=None, ids=None
-        )
+        return ask_once(attack, recipe.access, "pgd", wrapped, inputs, y, threat, radius, seed=0, budget=None, ids=None)
 
     return run
 

@@ -1,0 +1,197 @@
+"""Robust accuracy left by the same attack here and elsewhere, on every network of the zoo.
+
+    python benchmarks/fixed_radius.py run --models fashion-pgd-linf --attacks apgd_ce square --threat linf:0.1 --n 1000
+    python benchmarks/fixed_radius.py table
+
+Every number is recomputed from the returned inputs: a fresh forward, the ball, the box. `run` adds to fixed_radius.json
+and skips what stands there; `table` prints it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses as dc
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from measure import provenance
+from peers import peer
+from torch import Tensor, nn
+
+import saddlepoint as sp
+from saddlepoint.sets import parse
+
+STORE = Path(__file__).with_name("fixed_radius.json")
+BATCH = 250
+Attack = Callable[[nn.Module, Tensor, Tensor, sp.Linf | sp.L2 | sp.L1], Tensor]
+TORCHATTACKS_NORM = {"linf": "Linf", "l2": "L2"}
+
+
+def ours(name: str, **options: object) -> Attack:
+    return lambda model, x, y, threat: sp.attacks.get(name)(model, x, y, threat, **options).x_adv
+
+
+def theirs(make: Callable[[object, nn.Module, str, float], object]) -> Attack | None:
+    library = peer("torchattacks")
+    if library is None:
+        return None
+
+    def run(model: nn.Module, x: Tensor, y: Tensor, threat: sp.Linf | sp.L2 | sp.L1) -> Tensor:
+        attack = make(library, model, TORCHATTACKS_NORM[threat.name], float(threat.radius))
+        return torch.cat([attack(a, b) for a, b in zip(x.split(BATCH), y.split(BATCH), strict=True)])
+
+    return run
+
+
+def adversarial_library(loss: str) -> Attack | None:
+    library = peer("adv_lib.attacks")
+    if library is None:
+        return None
+
+    def run(model: nn.Module, x: Tensor, y: Tensor, threat: sp.Linf | sp.L2 | sp.L1) -> Tensor:
+        norm = {"linf": float("inf"), "l2": 2, "l1": 1}[threat.name]
+        torch.manual_seed(0)
+        parts = zip(x.split(BATCH), y.split(BATCH), strict=True)
+        return torch.cat(
+            [library.apgd(model, a, b, eps=float(threat.radius), norm=norm, loss_function=loss) for a, b in parts]
+        )
+
+    return run
+
+
+def pairs(queries: int) -> dict[str, dict[str, Attack | None]]:
+    """For each attack, the ways to run it."""
+    return {
+        "apgd_ce": {
+            "saddlepoint": ours("apgd_ce"),
+            "torchattacks": theirs(lambda t, m, norm, eps: t.APGD(m, norm=norm, eps=eps, steps=100, loss="ce")),
+            "adversarial-library": adversarial_library("ce"),
+        },
+        "apgd_dlr": {
+            "saddlepoint": ours("apgd_dlr"),
+            "torchattacks": theirs(lambda t, m, norm, eps: t.APGD(m, norm=norm, eps=eps, steps=100, loss="dlr")),
+            "adversarial-library": adversarial_library("dlr"),
+        },
+        "square": {
+            "saddlepoint": ours("square", queries=queries),
+            "torchattacks": theirs(lambda t, m, norm, eps: t.Square(m, norm=norm, eps=eps, n_queries=queries)),
+        },
+        "autoattack": {
+            "saddlepoint": ours("autoattack"),
+            "torchattacks": theirs(lambda t, m, norm, eps: t.AutoAttack(m, norm=norm, eps=eps)),
+        },
+    }
+
+
+@dc.dataclass(frozen=True)
+class Row:
+    model: str
+    threat: str
+    attack: str
+    library: str
+    n: int
+    clean: int
+    robust: int
+    outside: int
+    forwards: float
+    backwards: float
+    seconds: float
+    provenance: str
+
+
+class Counted(nn.Module):
+    """Counts how many inputs went forward and how many gradients came back."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.forwards, self.backwards = network, 0, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.network(x)
+        self.forwards += len(x)
+        if out.requires_grad:
+            out.register_hook(lambda g: setattr(self, "backwards", self.backwards + len(g)))
+        return out
+
+
+def measure(name: str, model_name: str, spec: str, library: str, attack: Attack, n: int) -> Row:
+    model = Counted(sp.zoo.load(model_name)).eval().requires_grad_(False)
+    data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+    threat = parse(spec)
+    began = time.process_time()
+    x_adv = attack(model, data.x, data.y, threat).detach()
+    seconds = time.process_time() - began
+    forwards, backwards = model.forwards / n, model.backwards / n
+    size = threat.size(data.x, x_adv - data.x)
+    outside = (size > float(threat.radius) * (1 + 1e-4)) | (x_adv < 0).flatten(1).any(1) | (x_adv > 1).flatten(1).any(1)
+    with torch.no_grad():
+        right = torch.cat([model(part).argmax(1) for part in data.x.split(BATCH)]) == data.y
+        held = torch.cat([model(part).argmax(1) for part in x_adv.split(BATCH)]) == data.y
+    robust = int((right & (held | outside)).sum())  # what left the ball or the box broke nothing
+    return Row(
+        model_name, spec, name, library, n, int(right.sum()), robust, int(outside.sum()), forwards, backwards, seconds,
+        provenance(n),
+    )  # fmt: skip
+
+
+def load() -> list[dict[str, object]]:
+    return json.loads(STORE.read_text()) if STORE.exists() else []
+
+
+def run(args: argparse.Namespace) -> None:
+    for model in args.models:
+        for name in args.attacks:
+            for library, attack in pairs(args.queries)[name].items():
+                label = f"{name}({args.queries})" if name == "square" else name
+                key = {"model": model, "threat": args.threat, "attack": label, "library": library, "n": args.n}
+                known = any(all(row[k] == v for k, v in key.items()) for row in load())
+                if known or attack is None or (args.only and library not in args.only):
+                    continue
+                row = dc.asdict(measure(label, model, args.threat, library, attack, args.n))
+                STORE.write_text(json.dumps([*load(), row], indent=1))
+                print(f"{model} {args.threat} {label} {library}: {row['robust'] / args.n:.1%}", flush=True)
+
+
+def table() -> None:
+    rows = load()
+    keys = sorted({(r["model"], r["threat"], r["attack"], r["n"]) for r in rows})
+    print("| network | threat | attack | n | library | robust accuracy | ± 95 % | forwards | backwards | CPU s |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for key in keys:
+        for r in rows:
+            if (r["model"], r["threat"], r["attack"], r["n"]) != key:
+                continue
+            p = r["robust"] / r["n"]
+            noise = 1.96 * math.sqrt(p * (1 - p) / r["n"])
+            print(
+                f"| {r['model']} | {r['threat']} | {r['attack']} | {r['n']} | {r['library']} | {p:.1%} | {noise:.1%} |"
+                f" {r['forwards']:.0f} | {r['backwards']:.0f} | {r['seconds']:.0f} |"
+            )
+    print()
+    for line in sorted({r["provenance"] for r in rows}):
+        print(line)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(required=True)
+    runner = commands.add_parser("run")
+    runner.add_argument("--models", nargs="+", default=list(sp.zoo.names()))
+    runner.add_argument("--attacks", nargs="+", default=["apgd_ce", "apgd_dlr", "square"])
+    runner.add_argument("--threat", default="linf:0.1")
+    runner.add_argument("--queries", type=int, default=1000)
+    runner.add_argument("--n", type=int, default=1000)
+    runner.add_argument("--only", nargs="*", help="libraries")
+    runner.set_defaults(run=run)
+    commands.add_parser("table").set_defaults(run=lambda _: table())
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()
