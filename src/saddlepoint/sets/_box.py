@@ -32,6 +32,11 @@ def beyond(size: Tensor, radius: Tensor) -> Tensor:
     return (size > radius * (1 + slack)).nonzero().squeeze(1)
 
 
+def at(rows: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """The rows (long [n], rising) of each tensor; the tensors themselves, not copies, if that is all of them."""
+    return tensors if len(rows) == len(tensors[0]) else tuple(t[rows] for t in tensors)
+
+
 def corner(direction: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """argmax <direction, d> over low <= d <= high; 0 where the direction is 0. All [N, *D]."""
     return (direction.sign() * torch.finfo(direction.dtype).max).clamp(low, high)

@@ -110,7 +110,7 @@ class Ball(abc.ABC):
 
     @abc.abstractmethod
     def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
-        """argmin |d - δ|_2 over d in the ball of ``radius`` [N], the box and the mask: [N, *D]."""
+        """argmin |d - δ|_2 over d in the ball of ``radius`` [N], box and mask: [N, *D], cut off from autograd."""
 
     @abc.abstractmethod
     def steepest(self, gradient: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saddlepoint.noise import Noise
 from saddlepoint.rows import column, flat_norm
-from saddlepoint.sets._box import beyond, corner
+from saddlepoint.sets._box import at, beyond, corner
 from saddlepoint.sets.ball import Ball
 
 
@@ -32,6 +32,7 @@ class Linf(Ball):
         """max |δ_i|, [N]."""
         return delta.flatten(1).abs().amax(1)
 
+    @torch.no_grad()
     def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
         """clamp(δ, max(low - x, -radius), min(high - x, radius)), [N, *D]."""
         return delta.clamp(*self._within(x, radius))
@@ -40,6 +41,7 @@ class Linf(Ball):
         """sign(g), 0 where the gradient is 0: [N, *D]."""
         return self.masked(gradient).sign()
 
+    @torch.no_grad()
     def lmo(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
         """The end of each entry's interval on the side of its gradient, [N, *D]."""
         return corner(gradient, *self._within(x, radius))
@@ -75,6 +77,7 @@ class L2(Ball):
         """(Σ δ_i²)^½, [N]."""
         return flat_norm(delta, 2)
 
+    @torch.no_grad()
     def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
         """clamp(δ / (1 + λ), low - x, high - x) with the smallest λ >= 0 that meets the radius, [N, *D]."""
         low, high = self.interval(x)
@@ -85,6 +88,7 @@ class L2(Ball):
         scaled = _to_unit_scale(self.masked(gradient))
         return scaled / column(self.size(scaled, scaled).clamp_min(1), scaled)
 
+    @torch.no_grad()
     def lmo(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
         """clamp(g / λ, low - x, high - x) with the λ >= 0 that meets the radius, or the corner of the box, [N, *D]."""
         low, high = self.interval(x)
@@ -109,10 +113,8 @@ class L2(Ball):
         rows = beyond(self.size(inside, inside), radius)
         if not len(rows):
             return inside
-        if len(rows) == len(ray):
-            return _meet(_to_unit_scale(ray), low, high, radius)
-        met = _meet(_to_unit_scale(ray[rows]), low[rows], high[rows], radius[rows])
-        return inside.index_copy(0, rows, met)
+        ray, low, high, radius = at(rows, ray, low, high, radius)
+        return inside.index_copy(0, rows, _meet(_to_unit_scale(ray), low, high, radius))
 
 
 def _to_unit_scale(g: Tensor) -> Tensor:

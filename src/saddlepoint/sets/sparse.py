@@ -13,7 +13,7 @@ from torch import Tensor
 from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
 from saddlepoint.rows import column
-from saddlepoint.sets._box import beyond, corner
+from saddlepoint.sets._box import at, beyond, corner
 from saddlepoint.sets.ball import Ball
 
 
@@ -35,6 +35,7 @@ class L1(Ball):
         """Σ |δ_i|, [N]."""
         return delta.flatten(1).abs().sum(1)
 
+    @torch.no_grad()
     def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
         """clamp(sign(δ) max(|δ| - λ, 0), low - x, high - x) with the smallest λ >= 0 that meets the radius, [N, *D]."""
         low, high = self.interval(x)
@@ -42,15 +43,16 @@ class L1(Ball):
         rows = beyond(self.size(x, inside), radius)
         if not len(rows):
             return inside
-        delta = delta[rows].flatten(1)
-        room = corner(delta, low[rows].flatten(1), high[rows].flatten(1)).abs()
-        shrunk = _shrink(delta.abs(), room, radius[rows]) * delta.sign()
-        return inside.index_copy(0, rows, shrunk.view(-1, *x.shape[1:]))
+        delta, low, high, radius = at(rows, delta, low, high, radius)
+        room = corner(delta, low, high).abs_()
+        shrunk = _shrink(delta.abs().flatten(1), room.flatten(1), radius).view_as(delta)
+        return inside.index_copy(0, rows, shrunk * delta.sign())
 
     def steepest(self, gradient: Tensor) -> Tensor:
         """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D]."""
         return _spike(self.masked(gradient))
 
+    @torch.no_grad()
     def lmo(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
         """Entries pushed to the box in the order of |g| until the radius is spent (a fractional knapsack), [N, *D]."""
         best = corner(gradient, *self.interval(x))
@@ -101,6 +103,7 @@ class L0(Ball):
         """The number of entries that are not 0, [N], as floating-point numbers."""
         return delta.flatten(1).sign().abs().sum(1)
 
+    @torch.no_grad()
     def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
         """δ clamped to the box in the entries where keeping it gains most, 0 in the others: [N, *D].
 
@@ -116,6 +119,7 @@ class L0(Ball):
         """
         return _spike(self.masked(gradient))
 
+    @torch.no_grad()
     def lmo(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
         """The entries with the most to gain by |g| times their room, pushed to the box; 0 in the others: [N, *D]."""
         ends = corner(gradient, *self.interval(x))
@@ -167,23 +171,41 @@ def _first(score: Tensor, count: Tensor) -> Tensor:
 def _shrink(change: Tensor, room: Tensor, radius: Tensor) -> Tensor:
     """min(max(change - λ, 0), room) with the λ >= 0 at which it sums to the radius; change, room [n, d] >= 0.
 
-    There must be such a λ. The sum falls with λ, piecewise linearly, so Newton's method is exact once it is in the
-    right piece. It is kept between bounds, which are halved whenever a step did not halve what is missing.
+    There must be such a λ. The sum is monotone and piecewise linear in λ, so Newton's method is exact once it is in
+    the right piece. It is kept between bounds, and they are halved whenever a step did not halve the excess. The
+    unknown is not λ but ``depth`` = max(change) - λ, which has more digits where the change is far larger than the
+    radius.
     """
-    rounding = 16 * torch.finfo(change.dtype).eps
-    below, above = torch.zeros_like(radius), change.amax(1)
-    shift, before = below, torch.full_like(radius, math.inf)
+    numbers = torch.finfo(change.dtype)
+    top = change.amax(1)
+    distance = top[:, None] - change
+    low, high, depth, before = torch.zeros_like(top), top, top, torch.full_like(top, math.inf)
     while True:
-        left = torch.minimum((change - shift[:, None]).clamp_min_(0), room)
-        moving = (room - left).mul_(left).sign_().sum(1)
-        total = left.sum(1)
+        left = _down_to(depth, distance, room)
+        total, moving = left.sum(1), (room - left).mul_(left).sign_().sum(1)
         excess = total - radius
-        below = torch.where(excess > 0, shift, below)
-        above = torch.where(excess > 0, above, shift)
-        unfinished = (excess.abs() > rounding * radius) & (above - below > rounding * above) & (radius > 0)
+        low, high = torch.where(excess > 0, low, depth), torch.where(excess > 0, depth, high)
+        rough = (excess.abs() > 16 * numbers.eps * radius) & (radius > 0)
+        unfinished = rough & (high - low > 2 * numbers.eps * high)
         if not bool(unfinished.any()):
-            return left * (radius / total.clamp_min(torch.finfo(total.dtype).tiny)).clamp_max(1)[:, None]
-        newton = shift + excess / moving
-        sound = (newton > below) & (newton < above) & (excess.abs() <= before / 2)
-        shift = torch.where(unfinished, torch.where(sound, newton, (below + above) / 2), shift)
+            break
+        newton = depth - excess / moving
+        sound = (newton > low) & (newton < high) & (excess.abs() <= before / 2)
+        depth = torch.where(unfinished, torch.where(sound, newton, (low + high) / 2), depth)
         before = excess.abs()
+    if bool(rough.any()):
+        left = torch.where(rough[:, None], _between(low, high, distance, room, radius), left)
+    return left * (radius / left.sum(1).clamp_min(numbers.tiny)).clamp_max(1)[:, None]
+
+
+def _down_to(depth: Tensor, distance: Tensor, room: Tensor) -> Tensor:
+    """min(max(depth - distance, 0), room): [n, d]."""
+    left = (depth[:, None] - distance).clamp_min_(0)
+    return torch.minimum(left, room, out=left)
+
+
+def _between(low: Tensor, high: Tensor, distance: Tensor, room: Tensor, radius: Tensor) -> Tensor:
+    """The point that sums to the radius on the way between two depths no number lies between, [n, d]."""
+    less, more = _down_to(low, distance, room), _down_to(high, distance, room)
+    part = (radius - less.sum(1)) / (more.sum(1) - less.sum(1)).clamp_min(torch.finfo(low.dtype).tiny)
+    return less + (more - less) * part.clamp(0, 1)[:, None]
