@@ -53,13 +53,14 @@ class Masked(nn.Module):
 
     ``f(x) = sharpness * network(round((levels - 1) * x) / (levels - 1))``. The rounding has slope zero
     everywhere, so backpropagation returns exactly nothing; the inflated logits saturate the softmax, so
-    differences of the cross-entropy underflow as well. Both hide the blind spots and remove none: a bad
-    defense on purpose, to try diagnostics on.
+    differences of the cross-entropy underflow as well. As in defensive distillation (Papernot et al. 2016),
+    training sees the logits before the inflation. Both hide the blind spots and remove none (Athalye et
+    al. 2018): a bad defense on purpose, to try diagnostics on.
 
     Args:
         network: takes ``[N, 1, 28, 28]`` in [0, 1], gives logits ``[N, 10]``.
         levels: number of gray levels left, at least 2.
-        sharpness: factor of the logits.
+        sharpness: factor of the logits in eval mode.
 
     >>> x = torch.rand(2, 1, 28, 28, requires_grad=True)
     >>> Masked(ConvNet())(x).sum().backward()
@@ -77,7 +78,7 @@ class Masked(nn.Module):
         """Logits ``[N, 10]``."""
         steps = self.levels - 1
         logits: Tensor = self.network(torch.round(x * steps) / steps)
-        return self.sharpness * logits
+        return logits if self.training else self.sharpness * logits
 
 
 ARCHITECTURES: Final[dict[str, Callable[[], nn.Module]]] = {

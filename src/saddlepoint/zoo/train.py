@@ -36,12 +36,12 @@ L2: Final = 1.5
 RECIPES: Final[dict[str, Recipe]] = {
     "fashion-standard": Recipe("conv", "trained on clean images only: accurate and fragile"),
     "fashion-fgsm": Recipe(
-        "conv", "single-step training from a random start", "linf", LINF, 1, 1.25 * LINF, 1.0, epochs=8
+        "conv", "single-step training from a random start", "linf", LINF, 1, 1.25 * LINF, 1.0, epochs=6
     ),
     "fashion-pgd-linf": Recipe(
         "conv", "adversarial training in the Linf ball", "linf", LINF, 5, LINF / 3, 2.0, epochs=10
     ),
-    "fashion-pgd-l2": Recipe("conv", "adversarial training in the L2 ball", "l2", L2, 4, 0.4 * L2, 2.0, epochs=7),
+    "fashion-pgd-l2": Recipe("conv", "adversarial training in the L2 ball", "l2", L2, 3, 0.5 * L2, 2.0, epochs=6),
     "fashion-smooth": Recipe(
         "conv-silu",
         "wider, with smooth activations (SiLU), adversarial training in the Linf ball",
@@ -50,7 +50,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     ),
     "fashion-masked": Recipe(
         "conv-masked",
-        "GRADIENT MASKED on purpose: inputs rounded to 16 gray levels, logits times 100; "
+        "GRADIENT MASKED on purpose: inputs rounded to 16 gray levels, logits times 100 after training; "
         "PGD finds nothing, transfer and black-box attacks break it",
         epochs=6,
     ),
