@@ -1,5 +1,30 @@
 """Audits: many attacks on many samples, stored as they go, resumed, and verified again."""
 
+from saddlepoint.auditing.audited import Audit
+from saddlepoint.auditing.call import audit
+from saddlepoint.auditing.entry import parse
+from saddlepoint.auditing.listener import Listener, Silent
+from saddlepoint.auditing.run import DEFAULT, read_example, read_records, read_spec
 from saddlepoint.auditing.summary import CurvePoint, Estimate, Example, StageSummary, Summary, ThreatSummary
+from saddlepoint.auditing.tally import summarize
+from saddlepoint.auditing.verify import Verification
 
-__all__ = ["CurvePoint", "Estimate", "Example", "StageSummary", "Summary", "ThreatSummary"]
+__all__ = [
+    "DEFAULT",
+    "Audit",
+    "CurvePoint",
+    "Estimate",
+    "Example",
+    "Listener",
+    "Silent",
+    "StageSummary",
+    "Summary",
+    "ThreatSummary",
+    "Verification",
+    "audit",
+    "parse",
+    "read_example",
+    "read_records",
+    "read_spec",
+    "summarize",
+]

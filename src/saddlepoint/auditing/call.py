@@ -1,0 +1,102 @@
+"""The audit: many attacks on many samples under one or several threats, stored as it goes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from saddlepoint.attacks.recipe import Recipe
+from saddlepoint.auditing.audited import Audit
+from saddlepoint.auditing.conduct import conduct
+from saddlepoint.auditing.listener import Listener, Silent
+from saddlepoint.auditing.plan import Options, make_plan
+from saddlepoint.auditing.run import folder_of, opened
+from saddlepoint.auditing.spec import make_spec
+from saddlepoint.auditing.subject import prepare
+from saddlepoint.auditing.tally import summarize
+from saddlepoint.errors import OptionError
+from saddlepoint.sets import Ball
+from saddlepoint.zoo.data import Data
+
+
+def audit(
+    model: Callable[[Tensor], Any],
+    x: Tensor | None = None,
+    y: Tensor | None = None,
+    *,
+    threat: Ball | Sequence[Ball],
+    data: Data | None = None,
+    attacks: Sequence[str | Recipe] | None = None,
+    options: Options | None = None,
+    curve: str | None = "fmn",
+    seed: int = 0,
+    out: str | Path | None = None,
+    batch_size: int | None = None,
+    piece_size: int = 256,
+    budget: int | None = None,
+    name: str | None = None,
+    source: str = "",
+    command: str | None = None,
+    listener: Listener | None = None,
+) -> Audit:
+    """How robust a model is: for each sample the worst case over attacks, under one threat or the union of several.
+
+    A clean pass; then under each threat each attack over all samples that still stand; then, for each set, an attack
+    that looks for the smallest perturbation of every sample, which gives the accuracy at all radii (and breaks what
+    the others missed). Nothing is believed: what counts is the model's answer to the stored inputs.
+
+    Args:
+        model: an ``nn.Module`` or callable, logits [N, K] for inputs in [0, 1]; ``sp.wrap`` states what differs.
+        x, y: inputs [N, *D], float32 or float64, and their true labels (long [N]); or
+        data: the samples, as ``sp.zoo.data.load`` gives them.
+        threat: a perturbation set with its radius, ``sp.Linf(8/255)``, or several.
+        attacks: names of recipes, with options if need be: ["apgd_ce", "square(steps=1000)"]. Default: apgd_ce, apgd_t
+            and square; hop_skip_jump where the model gives labels only.
+        options: for recipes by name, {"apgd_ce": {"steps": 50}}.
+        curve: the attack for the smallest perturbations; None leaves the accuracy at other radii open.
+        seed: all randomness comes from (seed, sample, threat, attack, step).
+        out: the folder of the run; {model}, {data} and {key} are filled in. The same call again goes on where the last
+            one ended. Default: a temporary folder, gone with the returned object.
+        batch_size: how many samples one forward takes at most; default that of ``sp.wrap``.
+        piece_size: so many samples are attacked, and stored, at a time.
+        budget: at most so many forwards for each sample, attack by attack.
+        name, source, command: of the model, where it is from, and the command that audits: shown in reports.
+        listener: is told how it goes.
+
+    Raises:
+        DataError, ModelError, ThreatError, OptionError, AccessError: what is wrong, and what to do.
+        RunError: the folder cannot be used: another run, another process, a full or read-only disk.
+
+    >>> import saddlepoint as sp
+    >>> model, data = sp.zoo.models.load("fashion-standard"), sp.zoo.data.load("fashion-mnist-1k[:8]")
+    >>> result = audit(model, data=data, threat=sp.Linf(0.1), attacks=["pgd(steps=5)"], curve=None)
+    >>> result.clean_accuracy, result.robust_accuracy
+    (1.0, 0.0)
+    """
+    if piece_size < 1:
+        raise OptionError(f"piece_size must be at least 1, got {piece_size}")
+    told = listener or Silent()
+    subject = prepare(model, x, y, data, batch_size=batch_size, seed=seed, name=name, source=source)
+    plan = make_plan(subject.model, subject.x, threat, attacks, options, curve, seed, budget)
+    spec = make_spec(subject, plan, seed=seed, piece_size=piece_size, budget=budget, command=command)
+    folder = Path(tempfile.mkdtemp(prefix="saddlepoint-")) if out is None else folder_of(out, spec)
+    try:
+        with opened(folder, spec) as run:
+            records, notices = conduct(subject, plan, run, piece_size, told)
+            summary = summarize(run.spec, records, notices)
+            run.finish(records, summary)
+    except BaseException:
+        if out is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    told.end(summary)
+    audited = Audit(folder, records, summary, subject, plan, run)
+    if out is None:
+        weakref.finalize(audited, shutil.rmtree, folder, ignore_errors=True)
+    return audited

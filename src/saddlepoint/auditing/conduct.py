@@ -1,0 +1,93 @@
+"""The loop of an audit: stage after stage, piece after piece; what is on disk already is taken from there."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pyarrow as pa
+
+from saddlepoint.auditing.estimate import passes
+from saddlepoint.auditing.listener import Listener
+from saddlepoint.auditing.piece import Address, DamagedError
+from saddlepoint.auditing.plan import Plan
+from saddlepoint.auditing.records import column, joined, placed
+from saddlepoint.auditing.run import Run
+from saddlepoint.auditing.stages import AttackStage, CleanStage, Stage
+from saddlepoint.auditing.standing import Rows, Standing
+from saddlepoint.auditing.subject import Subject
+
+
+def conduct(
+    subject: Subject, plan: Plan, run: Run, piece_size: int, listener: Listener
+) -> tuple[pa.Table, tuple[str, ...]]:
+    """Do what the plan says and the run does not hold yet: all records, and what a reader must know."""
+    audit = _Conduct(subject, run, piece_size, listener)
+    listener.begin([f"{stage.label} {stage.name}" for stage in plan.stages], len(subject))
+    for notice in plan.notices:
+        listener.notice(notice)
+    for stage in plan.stages:
+        audit.stage(stage)
+        if isinstance(stage, CleanStage):
+            listener.estimate(_estimate(plan, joined(audit.tables)))
+    return joined(audit.tables), tuple(audit.notices)
+
+
+class _Conduct:
+    """What the loop knows so far: who stands, the records, the notices."""
+
+    def __init__(self, subject: Subject, run: Run, piece_size: int, listener: Listener) -> None:
+        self.subject, self.run, self.piece_size, self.listener = subject, run, piece_size, listener
+        self.standing = Standing(run.spec)
+        self.tables: list[pa.Table] = []
+        self.notices: list[str] = []
+
+    def stage(self, stage: Stage) -> None:
+        """All pieces of a stage, over the samples that stand when it begins."""
+        rows = self.standing.rows(stage.over, stage.label)
+        self.listener.stage(stage.name, len(rows))
+        for part, first in enumerate(range(0, len(rows), self.piece_size)):
+            some = rows[first : first + self.piece_size]
+            address = Address(stage.label, stage.name, part)
+            table, fresh = self._piece(stage, address, some)
+            self.tables.append(placed(table, address))
+            met = column(table, "met").astype(np.bool_)
+            self.standing.learn(stage.label, some, met, column(table, "size"))
+            seconds = float(column(table, "seconds").sum()) if fresh else 0.0
+            self.listener.piece(first + len(some), len(rows), int(met.sum()), seconds)
+            self.listener.asked(int(column(table, "forwards").sum()))
+
+    def _piece(self, stage: Stage, address: Address, rows: Rows) -> tuple[pa.Table, bool]:
+        """The records of a piece, and whether they are new."""
+        try:
+            table = self.run.read(address)
+            if table is not None and column(table, "sample").tolist() != self.subject.ids[rows].tolist():
+                raise DamagedError(f"{address.records(self.run.path)} holds other samples than it should")
+        except DamagedError as error:
+            self.run.set_aside(address)
+            self._notice(f"{error}; it was set aside as *.damaged and is computed again")
+            table = None
+        if table is not None:
+            return table, False
+        return self._compute(stage, address, rows), True
+
+    def _compute(self, stage: Stage, address: Address, rows: Rows) -> pa.Table:
+        batch_size = self.subject.model.batch_size
+        self.run.write(stage.work(self.subject, rows), address)
+        if self.subject.model.batch_size < batch_size:
+            self._notice(f"memory ran out: batches of {self.subject.model.batch_size} samples now, not {batch_size}")
+        table = self.run.read(address)
+        assert table is not None, "what was just written is there"
+        return table
+
+    def _notice(self, text: str) -> None:
+        self.notices.append(text)
+        self.listener.notice(text)
+
+
+def _estimate(plan: Plan, clean: pa.Table) -> float | None:
+    """Seconds for all attacks at most, told from the clean pass: as if every sample stood until the end."""
+    right = int((~column(clean, "met").astype(np.bool_)).sum())
+    per_pass = float(np.median(column(clean, "seconds")))
+    total = sum(passes(stage.attack()) for stage in plan.stages if isinstance(stage, AttackStage))
+    return None if math.isnan(total) else total * per_pass * right

@@ -1,0 +1,202 @@
+"""From threats and the names of attacks to the stages of an audit."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.access.model import Model
+from saddlepoint.attacks.recipe import Recipe, get
+from saddlepoint.auditing.entry import Entry, parse
+from saddlepoint.auditing.stages import RESERVED, AttackStage, CleanStage, Over, Stage
+from saddlepoint.errors import AccessError, OptionError, ThreatError
+from saddlepoint.sets import Ball
+
+Options = Mapping[str, Mapping[str, Any]]
+WITH_SCORES = ("apgd_ce", "apgd_t", "square")
+WITH_LABELS = ("hop_skip_jump",)
+
+
+@dc.dataclass(frozen=True)
+class Threat:
+    """A perturbation set with its radius, the ``label`` it has in the run, and the ``family`` of equal sets."""
+
+    set: Ball
+    label: str
+    family: str
+
+    @property
+    def radius(self) -> float | list[float]:
+        """The radius, or one for each sample."""
+        radius = self.set.radius
+        return radius.tolist() if isinstance(radius, Tensor) else float(radius)
+
+
+@dc.dataclass(frozen=True)
+class Plan:
+    """What an audit does.
+
+    ``threats`` as asked for; ``curves``, the same sets at unlimited radius, where an attack looks for the smallest
+    perturbations; ``stages`` in order, the clean pass first; ``notices``: what had to be left out.
+    """
+
+    threats: tuple[Threat, ...]
+    curves: tuple[Threat, ...]
+    stages: tuple[Stage, ...]
+    notices: tuple[str, ...]
+
+
+@dc.dataclass(frozen=True)
+class Choice:
+    """The attacks and the curve's attack as asked for; ``chosen`` if by the user, who then is told what cannot be."""
+
+    attacks: tuple[Entry, ...]
+    curve: Entry | None
+    chosen: bool
+
+
+@dc.dataclass(frozen=True)
+class Item:
+    """One attack under one threat, before it is known whether the two fit."""
+
+    threat: Threat
+    entry: Entry
+    tag: str
+    over: Over
+
+
+def make_plan(
+    model: Model,
+    x: Tensor,
+    threat: Ball | Sequence[Ball],
+    attacks: Sequence[str | Recipe] | None,
+    options: Options | None,
+    curve: str | None,
+    seed: int,
+    budget: int | None,
+) -> Plan:
+    """The plan of an audit: for each threat each attack that knows its set, then for each set the curve.
+
+    Raises:
+        ThreatError: no threat, an infinite radius, one given twice, or one that no attack is left for.
+        OptionError: unknown attacks or options.
+        AccessError: an attack that was asked for by name needs more than the model gives.
+    """
+    if budget is not None and budget < RESERVED + 2:
+        raise OptionError(f"budget is {budget}; at least {RESERVED + 2} forwards are needed for each sample")
+    if not 0 <= seed < 2**63:
+        raise OptionError(f"seed is {seed}; it must be 0 or more, and below 2^63")
+    threats = _threats(threat, model, x)
+    choice = _choice(model, attacks, options, curve)
+    notices: list[str] = []
+    wanted = [Item(t, entry, tag, "standing") for t in threats for entry, tag in _tagged(choice.attacks)]
+    kept = [item for item in wanted if _fits(item, model, choice.chosen, notices)]
+    curves = [item for item in _curves(threats, choice.curve) if _fits(item, model, False, notices)]
+    _check_coverage(threats, kept, curves)
+    stages = [_stage(number, item, seed, budget) for number, item in enumerate(kept + curves, 1)]
+    for stage in stages:
+        stage.attack()  # a wrong option is found here, before anything is asked or written
+    unlimited = tuple(item.threat for item in curves)
+    return Plan(threats, unlimited, (CleanStage(seed), *stages), tuple(notices))
+
+
+def _threats(threat: Ball | Sequence[Ball], model: Model, x: Tensor) -> tuple[Threat, ...]:
+    given = [threat] if isinstance(threat, Ball) else list(threat)
+    if not given or not all(isinstance(one, Ball) for one in given):
+        raise ThreatError("an audit needs a perturbation set with a radius, or several: threat=sp.Linf(8/255)")
+    threats = tuple(_named(dc.replace(one, box=model.box)) for one in given)
+    labels = [one.label for one in threats]
+    for one in threats:
+        if not bool(one.set.radii(x).isfinite().all()):
+            raise ThreatError(f"an audit needs a finite radius, for instance sp.{type(one.set).__name__}(0.1)")
+        if labels.count(one.label) > 1:
+            raise ThreatError(f"the threat {one.label} is given twice: leave one out")
+    return threats
+
+
+def _named(ball: Ball) -> Threat:
+    family, label = ball.name, str(ball)
+    if isinstance(ball.radius, Tensor) and ball.radius.ndim:
+        label += f" {_digest(ball.radius)}"
+    if ball.mask is not None:
+        family, label = f"{family} mask {_digest(ball.mask)}", f"{label} mask {_digest(ball.mask)}"
+    return Threat(ball, label, family)
+
+
+def _digest(tensor: Tensor) -> str:
+    content = tensor.detach().cpu().contiguous()
+    return hashlib.sha256(str(list(content.shape)).encode() + content.numpy().tobytes()).hexdigest()[:8]
+
+
+def _curves(threats: Sequence[Threat], entry: Entry | None) -> list[Item]:
+    """The curve's attack at unlimited radius, once for each set."""
+    if entry is None:
+        return []
+    sets = {t.family: t.set for t in reversed(threats)}
+    families = dict.fromkeys(t.family for t in threats)
+    unlimited = [_named(dc.replace(sets[family], radius=math.inf)) for family in families]
+    return [Item(t, entry, f"{entry.name}-curve", "right") for t in unlimited]
+
+
+def _choice(model: Model, attacks: Sequence[str | Recipe] | None, options: Options | None, curve: str | None) -> Choice:
+    default = WITH_SCORES if issubclass(model.kind, ScoreAccess) else WITH_LABELS
+    named = [a.name if isinstance(a, Recipe) else a for a in (default if attacks is None else attacks)]
+    if isinstance(attacks, str):
+        raise OptionError(f"attacks is a list of names: write attacks=[{attacks!r}]")
+    entries = [parse(name) for name in named]
+    last = None if curve is None else parse(curve)
+    more = dict(options or {})
+    known = {entry.name for entry in [*entries, *([last] if last else [])]}
+    for name in more:
+        if name not in known:
+            raise OptionError(f"options for {name!r}, which is not in the plan: {', '.join(sorted(known)) or 'empty'}")
+    if last is not None and not get(last.name).minimal:
+        raise OptionError(f"the curve needs an attack that looks for the smallest perturbation; {last.name} does not")
+    with_options = [Entry(e.name, {**more.get(e.name, {}), **e.options}) for e in [*entries, *([last] if last else [])]]
+    first = tuple(with_options[: len(entries)])
+    return Choice(first, with_options[-1] if last else None, attacks is not None)
+
+
+def _tagged(entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
+    """Each entry with a name of its own: pgd, pgd-2, ..."""
+    names = [entry.name for entry in entries]
+    counts = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    return [(e, e.name if c == 1 else f"{e.name}-{c}") for e, c in zip(entries, counts, strict=True)]
+
+
+def _fits(item: Item, model: Model, chosen: bool, notices: list[str]) -> bool:
+    recipe, label = get(item.entry.name), item.threat.label
+    if not isinstance(item.threat.set, recipe.sets):
+        known = ", ".join(kind.__name__ for kind in recipe.sets)
+        notices.append(f"{recipe.name} was left out for {label}: it works in {known}")
+        return False
+    if not issubclass(model.kind, recipe.access):
+        missing = f"it needs {recipe.access.kind}, this model gives {model.kind.kind} only"
+        if chosen:
+            raise AccessError(f"{recipe.name}: {missing}; leave it out, or use an attack that needs less")
+        notices.append(f"{recipe.name} was left out for {label}: {missing}")
+        return False
+    return True
+
+
+def _check_coverage(threats: Sequence[Threat], kept: Sequence[Item], curves: Sequence[Item]) -> None:
+    labels, families = {item.threat.label for item in kept}, {item.threat.family for item in curves}
+    for threat in threats:
+        if threat.label not in labels and threat.family not in families:
+            raise ThreatError(
+                f"no attack of the plan works for {threat.label} on this model: name one that does"
+                " (attacks=[...]; sp.attacks.recipes() has them all)"
+            )
+
+
+def _stage(number: int, item: Item, seed: int, budget: int | None) -> AttackStage:
+    recipe, threat = get(item.entry.name), item.threat
+    options = {**recipe.options, **item.entry.options}
+    name = f"{number:02d}-{item.tag}"
+    return AttackStage(name, item.tag, threat.label, item.over, threat.set, recipe, options, seed, budget)

@@ -1,0 +1,157 @@
+"""A run on disk: one folder, held by one process, that is begun once and gone on with until it is complete.
+
+``spec.json`` first, then pieces (see ``piece``), at the end ``records.parquet`` and ``summary.json``. All files appear
+complete or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses as dc
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from torch import Tensor
+
+from saddlepoint.auditing import atomic, lock, piece
+from saddlepoint.auditing.piece import Address, DamagedError, Piece
+from saddlepoint.auditing.records import joined, placed
+from saddlepoint.auditing.spec import Spec, check_same, key_of
+from saddlepoint.auditing.summary import Example, Summary
+from saddlepoint.errors import RunError
+
+SPEC, RECORDS, SUMMARY = "spec.json", "records.parquet", "summary.json"
+DEFAULT = "runs/{model}-{data}-{key}"
+"""A folder of its own for every audit: the same arguments lead to the same folder."""
+
+
+@dc.dataclass(frozen=True)
+class Run:
+    """A run that this process holds; ``spec`` is the one it began with."""
+
+    path: Path
+    spec: Spec
+
+    def read(self, address: Address) -> pa.Table | None:
+        """The records of a piece, None if it is not there.
+
+        Raises:
+            DamagedError: it is there, but not as it was written.
+        """
+        return piece.read(address, self.path, self.spec["key"])
+
+    def write(self, new: Piece, address: Address) -> None:
+        """Store a piece."""
+        piece.write(new, address, self.path, self.spec["key"])
+
+    def set_aside(self, address: Address) -> None:
+        """Put a damaged piece out of the way."""
+        piece.set_aside(address, self.path)
+
+    def finish(self, records: pa.Table, summary: Summary) -> None:
+        """Store all records in one file, and the summary."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(records, sink)
+        atomic.write(self.path / RECORDS, sink.getvalue().to_pybytes())
+        atomic.write(self.path / SUMMARY, summary.to_json().encode())
+
+
+@contextlib.contextmanager
+def opened(path: Path, spec: Spec) -> Iterator[Run]:
+    """Begin the run of ``spec`` in a folder, or go on with it.
+
+    Raises:
+        RunError: the folder cannot be used: another run or other files, another process, a damaged or unwritable one.
+    """
+    with lock.held(path):
+        atomic.sweep(path)
+        if (path / SPEC).exists():
+            stored = read_spec(path)
+            check_same(stored, spec, path)
+            yield Run(path, stored)
+            return
+        _check_empty(path)
+        atomic.write(path / SPEC, (json.dumps(spec, indent=2, allow_nan=False) + "\n").encode())
+        yield Run(path, spec)
+
+
+def read_spec(path: Path) -> Spec:
+    """The specification of the run in a folder.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+    """
+    file = path / SPEC
+    try:
+        spec: Spec = json.loads(file.read_text(encoding="utf-8"))
+        whole = spec["key"] == key_of(spec)
+    except OSError as error:
+        raise RunError(f"{path} holds no run: {file.name} cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise RunError(
+            f"{file} is damaged, so it cannot be told what the run in {path} is; nothing was changed: put the file back"
+            " from a copy, or give another folder"
+        )
+    return spec
+
+
+def read_records(path: Path, spec: Spec) -> pa.Table:
+    """All records that are there, complete or not.
+
+    Raises:
+        RunError: a piece is damaged.
+    """
+    tables = []
+    for stage in spec["stages"]:
+        folder = Address(stage["threat"], stage["name"], 0).records(path).parent
+        for part in range(sum(1 for _ in folder.glob("part-*.parquet"))):
+            address = Address(stage["threat"], stage["name"], part)
+            try:
+                table = piece.read(address, path, spec["key"])
+            except DamagedError as error:
+                raise RunError(f"{error}: issue the command of the audit again, it repairs the run") from error
+            tables.append(placed(table, address)) if table is not None else None
+    return joined(tables)
+
+
+def read_example(run_dir: str | Path, example: Example) -> tuple[Tensor, Tensor]:
+    """(x, x_adv) of an example in a summary, each [*D], as they were stored when the attack succeeded.
+
+    Raises:
+        RunError: the run does not hold them (any more).
+    """
+    try:
+        return piece.one(Address(example.found, example.stage, example.part), Path(run_dir), example.sample)
+    except DamagedError as error:
+        raise RunError(f"{error}: issue the command of the audit again, it repairs the run") from error
+
+
+def folder_of(out: str | Path, spec: Spec) -> Path:
+    """``out`` with {model}, {data} and {key} filled in.
+
+    >>> spec = {"model": {"name": "zoo:A b"}, "data": {"name": "digits[:9]"}, "key": "0123456789ab"}
+    >>> print(folder_of(DEFAULT, spec))
+    runs/zoo-A-b-digits-9-01234567
+    """
+    filled = str(out)
+    for name, value in {"model": spec["model"]["name"], "data": spec["data"]["name"], "key": spec["key"][:8]}.items():
+        filled = filled.replace(f"{{{name}}}", re.sub(r"[^A-Za-z0-9.]+", "-", value).strip("-.") or name)
+    return Path(filled).expanduser()
+
+
+def _check_empty(path: Path) -> None:
+    """A folder that holds anything else than the lock is no place for a new run."""
+    try:
+        others = [entry.name for entry in path.iterdir() if entry.name != lock.NAME]
+    except OSError as error:
+        raise atomic.explain(error, path) from error
+    if others:
+        raise RunError(
+            f"{path} holds other files ({', '.join(sorted(others)[:3])}) but no {SPEC}: give an empty or new folder"
+        )

@@ -1,0 +1,214 @@
+"""The specification of a run: what it is, in one JSON file, and the key made of everything that identifies it."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import datetime
+import hashlib
+import json
+import math
+import platform
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import saddlepoint
+from saddlepoint.auditing.piece import SCHEMA
+from saddlepoint.auditing.plan import Plan, Threat
+from saddlepoint.auditing.stages import AttackStage, Stage
+from saddlepoint.auditing.subject import Subject
+from saddlepoint.errors import RunError
+
+Spec = dict[str, Any]
+COSMETIC = frozenset(
+    {
+        "key",
+        "title",
+        "created",
+        "command",
+        "notices",
+        "settings",
+        "versions.torch",
+        "versions.python",
+        "model.name",
+        "model.source",
+        "model.device",
+        "data.name",
+        "data.classes",
+    }
+)
+"""What a run does not owe its results to, or only up to rounding: these may differ when it goes on."""
+SHOWN = 4
+"""So many differences are named in an error."""
+
+
+def make_spec(
+    subject: Subject, plan: Plan, *, seed: int, piece_size: int, budget: int | None, command: str | None
+) -> Spec:
+    """The specification of an audit that begins now."""
+    spec: Spec = {
+        "schema": SCHEMA,
+        "title": f"{subject.model.name} on {subject.data_name}",
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "versions": {
+            "saddlepoint": saddlepoint.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "model": _model(subject),
+        "data": _data(subject),
+        "threats": [_threat(one) for one in plan.threats],
+        "curves": [_threat(one) for one in plan.curves],
+        "stages": [_stage(stage) for stage in plan.stages],
+        "seed": seed,
+        "piece_size": piece_size,
+        "budget": budget,
+        "notices": list(plan.notices),
+        "settings": {"batch_size": subject.model.batch_size, "threads": torch.get_num_threads()},
+    }
+    return {**spec, "key": key_of(spec)}
+
+
+def key_of(spec: Spec) -> str:
+    """SHA-256 over everything that identifies the run."""
+    return hashlib.sha256(json.dumps(dict(_identity(spec)), sort_keys=True).encode()).hexdigest()
+
+
+def check_same(stored: Spec, new: Spec, where: object) -> None:
+    """Refuse to go on with a run that another specification began.
+
+    Raises:
+        RunError: naming what differs, and the way out.
+    """
+    if stored.get("schema") != SCHEMA:
+        raise RunError(
+            f"{where} was written in schema {stored.get('schema')}, this version of saddlepoint knows {SCHEMA}: use the"
+            " version that wrote it, or give another folder"
+        )
+    if stored.get("key") == new["key"]:
+        return
+    old, now = dict(_identity(stored)), dict(_identity(new))
+    paths = sorted(p for p in old.keys() | now.keys() if old.get(p, _ABSENT) != now.get(p, _ABSENT))
+    lines = [f"{p}: {_short(old.get(p, _ABSENT))} → {_short(now.get(p, _ABSENT))}" for p in paths[:SHOWN]]
+    more = f", and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    differ = ", ".join(lines) or "its key, which does not fit its content"
+    raise RunError(f"{where} holds another run ({differ}{more}): give another folder, or the arguments it began with")
+
+
+_ABSENT = "(absent)"
+
+
+def _identity(spec: Spec) -> Iterator[tuple[str, Any]]:
+    for path, value in _flat("", spec):
+        parts = path.split(".")
+        if not any(".".join(parts[:depth]) in COSMETIC for depth in range(1, len(parts) + 1)):
+            yield path, value
+
+
+def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if inner is None:
+        yield path, value
+        return
+    for name, item in inner:
+        yield from _flat(f"{path}.{name}" if path else str(name), item)
+
+
+def _short(value: Any) -> str:
+    text = value if value is _ABSENT else json.dumps(value)
+    return text if len(text) <= 20 else f"{text[:12]}…{text[-4:]}"
+
+
+def _threat(threat: Threat) -> dict[str, Any]:
+    """Unlimited is null: JSON knows no infinity."""
+    radius = threat.radius
+    return {
+        "label": threat.label,
+        "family": threat.family,
+        "set": threat.set.name,
+        "radius": None if radius == math.inf else radius,
+    }
+
+
+def _stage(stage: Stage) -> dict[str, Any]:
+    base = {"name": stage.name, "threat": stage.label, "over": stage.over}
+    if not isinstance(stage, AttackStage):
+        return {**base, "attack": "clean", "options": {}}
+    return {**base, "attack": stage.recipe.name, "options": _plain(stage.options)}
+
+
+def _model(subject: Subject) -> dict[str, Any]:
+    model = subject.model
+    return {
+        "name": model.name,
+        "source": subject.source,
+        "network": _qualified(model.network),
+        "structure": _structure(model.network),
+        "sha256": weights_digest(model.network),
+        "bounds": [model.box.low, model.box.high],
+        "normalization": _plain(model.normalize),
+        "access": model.kind.kind,
+        "output": model.output,
+        "mode": model.mode,
+        "dtype": _type(model.dtype or subject.x.dtype),
+        "device": str(model.device or subject.x.device),
+    }
+
+
+def _data(subject: Subject) -> dict[str, Any]:
+    return {
+        "name": subject.data_name,
+        "n": len(subject),
+        "shape": list(subject.x.shape[1:]),
+        "dtype": _type(subject.x.dtype),
+        "sha256": subject.digest(),
+        "classes": list(subject.classes),
+    }
+
+
+def weights_digest(network: Callable[[Tensor], Any]) -> str | None:
+    """SHA-256 of names, types, shapes and content of all parameters and buffers; None for a plain callable."""
+    if not isinstance(network, nn.Module):
+        return None
+    sha = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        if isinstance(tensor, Tensor):
+            sha.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+            sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return sha.hexdigest()
+
+
+def _structure(network: object) -> str | None:
+    """A digest of how a module prints: tells networks apart that share their weights but not their layers."""
+    if not isinstance(network, nn.Module):
+        return None
+    return hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", repr(network)).encode()).hexdigest()
+
+
+def _qualified(thing: object) -> str:
+    """Where a function or class, or the class of an object, is defined."""
+    name = getattr(thing, "__qualname__", None) or type(thing).__qualname__
+    return f"{getattr(thing, '__module__', None) or type(thing).__module__}.{name}"
+
+
+def _type(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON can hold it."""
+    if isinstance(value, Tensor):
+        return value.tolist()
+    if dc.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dc.fields(value)}
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return _qualified(value)

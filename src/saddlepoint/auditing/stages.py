@@ -1,0 +1,189 @@
+"""The stages of an audit: the clean pass, and attacks. Each turns some samples into one piece of the record."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import time
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.asking import LabelAccess, predict
+from saddlepoint.attacks.recipe import Recipe
+from saddlepoint.attacks.run import Question, run
+from saddlepoint.auditing.piece import Evidence, Piece
+from saddlepoint.auditing.subject import Rows, Subject
+from saddlepoint.core.goal import Goal, untargeted
+from saddlepoint.core.protocols import Attack
+from saddlepoint.core.result import Result, Status
+from saddlepoint.noise import Noise
+from saddlepoint.rows import put
+from saddlepoint.sets import Ball
+
+Over = Literal["all", "right", "standing"]
+"""Which samples a stage runs on: all, those right unperturbed, those of them that still stand under its threat."""
+NO_THREAT = "none"
+RESERVED = 2
+"""Forwards of each sample that an audit keeps for itself: the clean one, and the one the record states."""
+
+
+class Stage(Protocol):
+    """A step of an audit."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the run, with its number."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """The threat it runs under."""
+        ...
+
+    @property
+    def over(self) -> Over:
+        """The samples it runs on."""
+        ...
+
+    def work(self, subject: Subject, rows: Rows) -> Piece:
+        """The records of the samples at positions ``rows``."""
+        ...
+
+
+@dc.dataclass(frozen=True)
+class CleanStage:
+    """Ask about the unperturbed samples. A sample that is wrong already has its goal met, at size 0."""
+
+    seed: int
+    name: str = "00-clean"
+    label: str = NO_THREAT
+    over: ClassVar[Over] = "all"
+
+    def work(self, subject: Subject, rows: Rows) -> Piece:
+        """One forward for each sample."""
+        started = time.perf_counter()
+        x, y, ids = subject.rows(rows)
+        with subject.model.quiet(self.seed):
+            logits = subject.logits(x)
+        predicted, zero = predict(logits), torch.zeros(len(x))
+        wrong = predicted != y
+        status = torch.where(wrong, int(Status.CLEAN), int(Status.HELD))
+        return Piece(
+            {
+                "sample": ids.tolist(),
+                "label": y.tolist(),
+                "clean_predicted": predicted.tolist(),
+                "predicted": predicted.tolist(),
+                "radius": zero.tolist(),
+                "met": wrong.tolist(),
+                "status": _words(status),
+                "size": zero.tolist(),
+                "value": untargeted(y).margin(logits).double().tolist(),
+                "forwards": [1] * len(x),
+                "backwards": [0] * len(x),
+                "steps": [0] * len(x),
+                **_alike(len(x), "clean", started, self.seed),
+            }
+        )
+
+
+@dc.dataclass(frozen=True)
+class AttackStage:
+    """Attack with a recipe under a threat; what it claims is asked again, and only that answer is recorded.
+
+    ``threat`` has the bounds of the model; ``tag`` and ``label`` name the randomness, so that a sample's result does
+    not depend on the other stages. ``budget``: at most so many forwards for each sample, all questions counted.
+    """
+
+    name: str
+    tag: str
+    label: str
+    over: Over
+    threat: Ball
+    recipe: Recipe
+    options: dict[str, Any]
+    seed: int
+    budget: int | None
+
+    def attack(self, rows: Tensor | None = None) -> Attack[LabelAccess]:
+        """The attack, for all samples or for the positions ``rows`` (long [n]) of them.
+
+        Its parts see one radius, the largest, so that they do not depend on which samples come together.
+        """
+        threat = self.threat if rows is None else self.threat.rows(rows)
+        largest = float(torch.as_tensor(self.threat.radius).max())
+        return self.recipe.attack(dc.replace(threat, radius=largest), **self.options)
+
+    def work(self, subject: Subject, rows: Rows) -> Piece:
+        """Attack the samples at positions ``rows``."""
+        started = time.perf_counter()
+        picked = torch.from_numpy(rows)
+        x, y, ids = subject.rows(rows)
+        threat, goal = self.threat.rows(picked), untargeted(y)
+        streams = Noise.seeded(self.seed, ids).at(self.label, self.tag)
+        question = Question(x, goal, threat, threat.radii(x), streams)
+        with subject.model.quiet(self.seed):
+            clean = subject.logits(x)
+            result = self._run(subject, question, clean, picked)
+            predicted = _ask_again(subject, result)
+        evidence = _evidence(result, x, ids)
+        columns = self._columns(_honest(result, goal, predicted), question, predict(clean), predicted, ids)
+        return Piece({**columns, **_alike(len(x), self.recipe.name, started, self.seed)}, evidence)
+
+    def _run(self, subject: Subject, question: Question, clean: Tensor, picked: Tensor) -> Result:
+        left = None if self.budget is None else self.budget - RESERVED
+        access = subject.model.access(len(question.x), left, clean, question.x.device)
+        result = run(self.attack(picked), access.lower(self.recipe.access), question, clean)
+        subject.model.batch_size = min(subject.model.batch_size, access.ledger.batch_size)
+        return result
+
+    def _columns(
+        self, result: Result, question: Question, before: Tensor, predicted: Tensor, ids: Tensor
+    ) -> dict[str, list[Any]]:
+        return {
+            "sample": ids.tolist(),
+            "label": question.goal.label.tolist(),
+            "clean_predicted": before.tolist(),
+            "predicted": predicted.tolist(),
+            "radius": question.radius.double().tolist(),
+            "met": result.met.tolist(),
+            "status": _words(result.status),
+            "size": result.size.double().tolist(),
+            "value": result.value.double().tolist(),
+            "forwards": (result.forwards + 1).tolist(),
+            "backwards": result.backwards.tolist(),
+            "steps": result.steps.tolist(),
+        }
+
+
+def _ask_again(subject: Subject, result: Result) -> Tensor:
+    """The label of every returned input, long [n]; the claimed successes by themselves, as ``verify`` asks them."""
+    predicted = torch.full_like(result.forwards, -1)
+    for group in (result.met, ~result.met):
+        rows = group.nonzero().squeeze(1)
+        if len(rows):
+            predicted = put(predicted, rows, predict(subject.logits(result.x_adv[rows])))
+    return predicted
+
+
+def _honest(result: Result, goal: Goal, predicted: Tensor) -> Result:
+    """Only what the last answer confirms counts as met; what it denies is said to be unconfirmed."""
+    met = result.met & goal.met(predicted)
+    status = torch.where(result.met & ~met, int(Status.UNCONFIRMED), result.status)
+    return dc.replace(result, met=met, status=status.to(result.status.dtype))
+
+
+def _evidence(result: Result, x: Tensor, ids: Tensor) -> Evidence | None:
+    rows = result.met.nonzero().squeeze(1)
+    return Evidence(ids[rows], x[rows], result.x_adv[rows]) if len(rows) else None
+
+
+def _words(status: Tensor) -> list[str]:
+    return [Status(code).name.lower() for code in status.tolist()]
+
+
+def _alike(n: int, attack: str, started: float, seed: int) -> dict[str, list[Any]]:
+    """The columns that are the same for all samples of a piece."""
+    seconds = (time.perf_counter() - started) / max(n, 1)
+    return {"attack": [attack] * n, "seconds": [seconds] * n, "seed": [seed] * n}

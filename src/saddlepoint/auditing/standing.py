@@ -1,0 +1,72 @@
+"""Who still stands: for each set the smallest perturbation known for each sample, and what follows from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from saddlepoint.auditing.stages import NO_THREAT, Over
+from saddlepoint.core.problem import tolerance
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+
+
+class Standing:
+    """Built from the ``spec`` of a run, fed with its pieces in the order of its stages.
+
+    A perturbation found under one radius counts under every radius of the same set (and mask) that is large enough:
+    robust accuracy therefore never rises with the radius. Sizes in different sets are never compared.
+    """
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.n: int = spec["data"]["n"]
+        self.wrong: Flags = np.zeros(self.n, dtype=np.bool_)
+        self._dtype: torch.dtype = getattr(torch, spec["data"]["dtype"])
+        known = [*spec["threats"], *spec["curves"]]
+        self._family = {one["label"]: one["family"] for one in known}
+        self._limit = {one["label"]: self.limit_at(one["radius"]) for one in known}
+        self._smallest = {family: np.full(self.n, np.inf) for family in self._family.values()}
+
+    def rows(self, over: Over, label: str) -> Rows:
+        """The positions a stage runs on."""
+        if over == "all":
+            return np.arange(self.n, dtype=np.int64)
+        chosen = ~self.wrong if over == "right" else ~self.broken(label)
+        return np.flatnonzero(chosen).astype(np.int64)
+
+    def learn(self, label: str, rows: Rows, met: Flags, size: Floats) -> None:
+        """Take in what a stage found at the positions ``rows``."""
+        if label == NO_THREAT:
+            self.wrong[rows] = met
+            return
+        known = self._smallest[self._family[label]]
+        known[rows] = np.minimum(known[rows], np.where(met, size, np.inf))
+
+    def distance(self, label: str) -> Floats:
+        """The smallest size known to break each sample in the set of a threat, [N]: 0 where it is wrong already."""
+        return np.where(self.wrong, 0.0, self._smallest[self._family[label]])
+
+    def broken(self, label: str) -> Flags:
+        """The samples that are broken within the radius of a threat, the wrong ones included: [N]."""
+        within: Flags = self.distance(label) <= self._limit[label]
+        return within
+
+    def limit(self, label: str) -> Floats:
+        """Up to which size a perturbation counts for a threat, [N]: its radius, and the tolerance for rounding."""
+        return self._limit[label]
+
+    def limit_at(self, radius: float | list[float] | None) -> Floats:
+        """The same for any radius; None is unlimited."""
+        radii = torch.as_tensor(torch.inf if radius is None else radius, dtype=self._dtype).expand(self.n)
+        limit: Floats = (radii.double() + tolerance(radii, self._dtype).double()).numpy()
+        return limit
+
+    def akin(self, one: str, other: str) -> bool:
+        """Whether two threats have the same set, so that their sizes can be compared."""
+        same: bool = self._family.get(one) == self._family[other]
+        return same

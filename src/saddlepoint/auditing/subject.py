@@ -1,0 +1,149 @@
+"""What is audited: a model and labeled samples, checked once, taken piece by piece."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses as dc
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from saddlepoint.access.model import Model, wrap
+from saddlepoint.attacks.iterate import out_of_memory
+from saddlepoint.attacks.run import check_goal, check_inputs
+from saddlepoint.core.goal import Goal
+from saddlepoint.errors import DataError, ModelError, OptionError
+from saddlepoint.zoo.data import Data
+
+Rows = npt.NDArray[np.int64]
+PROBE = 2
+"""So many samples are asked about before anything else, to learn the number of classes and the kind of output."""
+SLICE = 256
+"""So many samples are checked or hashed at a time."""
+
+
+@dc.dataclass(frozen=True)
+class Subject:
+    """A model and samples: x [N, *D] as given, y (long [N]) and the ids of the samples (long [N]), all different.
+
+    ``model`` is a copy of the wrapper with its own ``batch_size``, which shrinks for good when memory runs out; the
+    network is the one given. ``classes`` are the names of the labels; ``data_name`` and ``source`` say where samples
+    and model come from.
+    """
+
+    model: Model
+    x: Tensor
+    y: Tensor
+    ids: Tensor
+    classes: tuple[str, ...]
+    data_name: str
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def rows(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+        """(x, y, ids) of the positions ``rows``, on the model's device, x clamped to the bounds."""
+        picked = torch.from_numpy(rows)
+        device = self.model.device or self.x.device
+        x = check_inputs(self.x[picked.to(self.x.device)].to(device), self.model.box)
+        return x, self.y[picked].to(device), self.ids[picked].to(device)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits [n, K] of x [n, *D], detached, in batches that fit.
+
+        Raises:
+            ModelError: not even a single sample fits.
+        """
+        parts, first = [], 0
+        while first < len(x):
+            part = x[first : first + self.model.batch_size]
+            try:
+                with torch.no_grad():
+                    parts.append(self.model(part).detach())
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if len(part) == 1:
+                    raise ModelError("out of memory with a single sample: more memory is needed") from None
+                self.model.batch_size = len(part) // 2
+                continue
+            first += len(part)
+        return torch.cat(parts) if parts else x.new_zeros(0, PROBE)
+
+    def digest(self) -> str:
+        """SHA-256 of shapes, types and content of inputs, labels and ids."""
+        sha = hashlib.sha256()
+        for tensor in (self.x, self.y, self.ids):
+            sha.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
+            for _, part in _slices(tensor):
+                sha.update(part.detach().cpu().contiguous().numpy().data)
+        return sha.hexdigest()
+
+
+def prepare(
+    model: Callable[[Tensor], Any],
+    x: Tensor | None,
+    y: Any,
+    data: Data | None,
+    *,
+    batch_size: int | None,
+    seed: int,
+    name: str | None,
+    source: str,
+) -> Subject:
+    """The subject of an audit, with everything checked that can be checked before the first attack.
+
+    Raises:
+        DataError, ModelError, OptionError: what is wrong, and what to do.
+    """
+    wrapped = copy.copy(model) if isinstance(model, Model) else wrap(model)
+    if batch_size is not None and batch_size < 1:
+        raise OptionError(f"batch_size must be at least 1, got {batch_size}")
+    wrapped.batch_size = batch_size or wrapped.batch_size
+    wrapped.name = name or wrapped.name
+    inputs, labels, ids, classes, data_name = _samples(x, y, data)
+    _check_range(inputs, wrapped)
+    with wrapped.quiet(seed):
+        few = inputs[:PROBE].to(wrapped.device or inputs.device)
+        with torch.no_grad():
+            count = wrapped(check_inputs(few, wrapped.box)).shape[1]
+    label = check_goal(labels, inputs, count).label.cpu()
+    names = classes or tuple(str(k) for k in range(count))
+    return Subject(wrapped, inputs, label, ids, names, data_name, source)
+
+
+def _samples(x: Tensor | None, y: Any, data: Data | None) -> tuple[Tensor, Tensor, Tensor, tuple[str, ...], str]:
+    if data is not None:
+        if x is not None or y is not None:
+            raise OptionError("give the samples as x and y or as data, not both")
+        return data.x, data.y, data.ids.cpu(), data.classes, data.name
+    if x is None or y is None:
+        raise OptionError("an audit needs samples: x and y, or data=sp.zoo.data.load(...)")
+    if isinstance(y, Goal):
+        raise DataError("an audit asks whether true labels can be left: give labels; for other goals use an attack")
+    if not isinstance(x, Tensor):
+        raise DataError(f"inputs must be a tensor [N, *D], got {type(x).__name__}: torch.as_tensor(x) makes one")
+    return x.detach(), torch.as_tensor(y), torch.arange(len(x)), (), "data"
+
+
+def _check_range(x: Tensor, model: Model) -> None:
+    if x.ndim < 2 or not x.numel():
+        check_inputs(x, model.box)
+    for first, part in _slices(x):
+        try:
+            check_inputs(part, model.box)
+        except DataError as error:
+            if len(part) == len(x):
+                raise
+            raise DataError(f"samples {first} to {first + len(part) - 1}: {error}") from None
+
+
+def _slices(x: Tensor) -> Iterator[tuple[int, Tensor]]:
+    for first in range(0, len(x), SLICE):
+        yield first, x[first : first + SLICE]

@@ -1,0 +1,153 @@
+"""From the specification of a run and its records to what it says: a pure function, also of half a run."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from saddlepoint.auditing.records import CLEAN, StageRows, after, column, replay, stage_rows, worst_case
+from saddlepoint.auditing.standing import Flags, Rows, Standing
+from saddlepoint.auditing.summary import CurvePoint, Estimate, Example, StageSummary, Summary, ThreatSummary
+from saddlepoint.errors import RunError
+
+POINTS = 64
+"""So many points of a curve lie at distances that were found, evenly spread over the samples."""
+GALLERY = 12
+"""So many examples are picked for each threat."""
+
+Spec = dict[str, Any]
+
+
+def summarize(spec: Spec, records: pa.Table, notices: Sequence[str] = ()) -> Summary:
+    """The summary of a run; of half a run if its records are not all there yet.
+
+    Raises:
+        RunError: not even the clean pass has ended.
+    """
+    clean = stage_rows(records, CLEAN)
+    n = spec["data"]["n"]
+    if len(clean.positions) < n:
+        raise RunError("the clean pass has not ended, so there is nothing to say yet: issue the same command again")
+    standing = after(spec, records)
+    stages = _stages(spec, records)
+    threats = tuple(_threat(spec, one, records, standing, stages) for one in spec["threats"])
+    broken = np.logical_or.reduce([standing.broken(one["label"]) for one in spec["threats"]])
+    return Summary(
+        title=spec["title"],
+        model=spec["model"],
+        data=spec["data"],
+        n=n,
+        clean_correct=int((~standing.wrong).sum()),
+        threats=threats,
+        union=_share(broken),
+        seed=spec["seed"],
+        settings={"piece_size": spec["piece_size"], "budget": spec["budget"], **spec["settings"]},
+        versions=spec["versions"],
+        command=spec["command"],
+        created=spec["created"],
+        seconds=float(column(records, "seconds").sum()),
+        key=spec["key"],
+        complete=all(stage.complete for stage, _ in stages),
+        notices=(*spec["notices"], *notices),
+    )
+
+
+def _share(broken: Flags) -> Estimate:
+    return Estimate.of(int((~broken).sum()), len(broken))
+
+
+def _stages(spec: Spec, records: pa.Table) -> list[tuple[StageSummary, dict[str, int]]]:
+    """Each attack with how many samples it broke, for every threat of its set."""
+    standing, done = Standing(spec), []
+    for stage, rows in replay(spec, records, standing):
+        if stage["name"] == CLEAN:
+            continue
+        akin = [one["label"] for one in spec["threats"] if standing.akin(stage["threat"], one["label"])]
+        broke = {label: _newly_broken(standing, rows, label) for label in akin}
+        done.append((_stage(stage, rows, standing.rows(stage["over"], stage["threat"])), broke))
+    return done
+
+
+def _newly_broken(standing: Standing, rows: StageRows, label: str) -> int:
+    within = rows.met & (rows.size <= standing.limit(label)[rows.positions])
+    return int((within & ~standing.broken(label)[rows.positions]).sum())
+
+
+def _stage(stage: dict[str, Any], rows: StageRows, expected: Rows) -> StageSummary:
+    sizes = rows.size[rows.met]
+    return StageSummary(
+        name=stage["name"],
+        threat=stage["threat"],
+        attack=stage["attack"],
+        options=stage["options"],
+        ran_on=len(rows.positions),
+        broke=0,
+        forwards=int(column(rows.table, "forwards").sum()),
+        backwards=int(column(rows.table, "backwards").sum()),
+        seconds=float(column(rows.table, "seconds").sum()),
+        median_size=float(np.median(sizes)) if len(sizes) else None,
+        complete=bool(np.array_equal(np.sort(rows.positions), expected)),
+    )
+
+
+def _threat(
+    spec: Spec,
+    threat: dict[str, Any],
+    records: pa.Table,
+    standing: Standing,
+    stages: list[tuple[StageSummary, dict[str, int]]],
+) -> ThreatSummary:
+    label, radius = threat["label"], float(np.max(threat["radius"]))
+    curves = {one["label"] for one in spec["curves"]}
+    own = [
+        dc.replace(stage, broke=broke[label])
+        for stage, broke in stages
+        if label in broke and (stage.threat == label or stage.threat in curves or broke[label])
+    ]
+    searched = any(stage.threat in curves and stage.complete for stage in own)
+    return ThreatSummary(
+        threat=label,
+        set_name=threat["set"],
+        radius=radius,
+        robust=_share(standing.broken(label)),
+        stages=tuple(own),
+        curve=_curve(standing, label, radius, searched),
+        gallery=_gallery(records, standing, label),
+    )
+
+
+def _curve(standing: Standing, label: str, radius: float, searched: bool) -> tuple[CurvePoint, ...]:
+    """The share that stands over the radius. Only a search for the smallest perturbations knows more than the ends."""
+    distance = standing.distance(label)
+    found = np.sort(distance[np.isfinite(distance) & (distance > 0)])
+    picked = found[np.linspace(0, len(found) - 1, min(POINTS, len(found))).round().astype(int)] if searched else []
+    points = []
+    for r in np.unique([0.0, radius, *picked]):
+        share = _share(distance <= standing.limit_at(float(r)))
+        points.append(CurvePoint(float(r), share.value, share.low, share.high))
+    return tuple(points)
+
+
+def _gallery(records: pa.Table, standing: Standing, label: str) -> tuple[Example, ...]:
+    """The samples that need least, label after label in turn."""
+    worst = worst_case(records, standing, label)
+    size, labels = column(records, "size"), column(records, "label")
+    by_size = sorted(worst.values(), key=lambda row: (size[row], row))
+    turns: Counter[int] = Counter()
+    turn = {}
+    for row in by_size:
+        turn[row] = turns[labels[row]]
+        turns[labels[row]] += 1
+    chosen = sorted(by_size, key=lambda row: turn[row])[:GALLERY]
+    return tuple(_example(records, row, label) for row in chosen)
+
+
+def _example(records: pa.Table, row: int, label: str) -> Example:
+    fields = {name: values[0] for name, values in records.slice(row, 1).to_pydict().items()}
+    kept = ("sample", "label", "clean_predicted", "predicted", "size", "attack", "stage", "part")
+    return Example(threat=label, found=fields["threat"], **{name: fields[name] for name in kept})

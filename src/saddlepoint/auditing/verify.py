@@ -1,0 +1,117 @@
+"""Ask the model about every stored input again, and compare with the record."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from saddlepoint.access.asking import predict
+from saddlepoint.auditing import piece
+from saddlepoint.auditing.piece import Address, DamagedError, Evidence
+from saddlepoint.auditing.records import column, positions, stage_rows
+from saddlepoint.auditing.run import Run
+from saddlepoint.auditing.stages import AttackStage
+from saddlepoint.auditing.subject import Subject
+from saddlepoint.sets import Ball
+
+ROUNDING = 1e-4
+"""Relative: sizes and logits that differ by less are the same but for rounding."""
+
+
+@dc.dataclass(frozen=True)
+class Verification:
+    """``checked`` stored inputs were asked again. ``faults`` say where the record does not hold.
+
+    ``borderline`` counts answers that differ where two logits are equal up to rounding, which another device or batch
+    size may decide otherwise.
+    """
+
+    checked: int
+    borderline: int
+    faults: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """No faults."""
+        return not self.faults
+
+
+def verify(subject: Subject, stages: tuple[AttackStage, ...], run: Run, records: pa.Table) -> Verification:
+    """Check every piece of evidence of a run: files, bounds, sizes, and the labels by fresh forwards."""
+    checked, borderline, faults = 0, 0, []
+    for stage in stages:
+        rows = stage_rows(records, stage.name).table
+        for part in sorted(set(column(rows, "part").tolist())):
+            address = Address(stage.label, stage.name, part)
+            table = rows.filter(pc.equal(rows.column("part"), part))
+            try:
+                stored = _stored(run, address, table)
+            except DamagedError as error:
+                faults.append(str(error))
+                continue
+            if stored is None:
+                continue
+            claims = table.take(_rows_of(table, stored.sample))
+            doubts = list(_check(subject, stage, stored, claims, records, str(address.inputs(run.path))))
+            checked += len(stored.sample)
+            borderline += doubts.count(None)
+            faults += [doubt for doubt in doubts if doubt is not None]
+    return Verification(checked, borderline, tuple(faults))
+
+
+def _stored(run: Run, address: Address, table: pa.Table) -> Evidence | None:
+    """The evidence of a piece whose records are still those of ``table``."""
+    again = run.read(address)
+    if again is None or piece.digest(again) != piece.digest(table.select(again.column_names)):
+        raise DamagedError(f"{address.records(run.path)} is not there as it was")
+    return piece.evidence(address, run.path)
+
+
+def _rows_of(table: pa.Table, sample: Tensor) -> list[int]:
+    place = {int(number): row for row, number in enumerate(column(table, "sample"))}
+    return [place[int(number)] for number in sample]
+
+
+def _check(
+    subject: Subject, stage: AttackStage, stored: Evidence, claims: pa.Table, records: pa.Table, place: str
+) -> Iterator[str | None]:
+    """A fault for each sample and claim that does not hold, None where rounding alone may explain it."""
+    rows = positions(records, claims)
+    x, _, _ = subject.rows(rows)
+    x_adv = stored.x_adv.to(x.device)
+    for row, what in [*_misfits(subject, stage.threat.rows(torch.from_numpy(rows)), stored, claims, x, x_adv)]:
+        yield f"sample {int(stored.sample[row])} of {place}: {what}"
+    with subject.model.quiet(stage.seed):
+        answers = {"clean_predicted": subject.logits(x).cpu(), "predicted": subject.logits(x_adv).cpu()}
+    for name, logits in answers.items():
+        recorded = torch.from_numpy(column(claims, name).copy())
+        for row in (predict(logits) != recorded).nonzero().squeeze(1).tolist():
+            close = _close(logits[row], int(recorded[row]))
+            said = f"{name} was {int(recorded[row])}, a fresh forward says {int(predict(logits[row]))}"
+            yield None if close else f"sample {int(stored.sample[row])} of {place}: {said}"
+
+
+def _misfits(
+    subject: Subject, threat: Ball, stored: Evidence, claims: pa.Table, x: Tensor, x_adv: Tensor
+) -> Iterator[tuple[int, str]]:
+    """What does not fit without asking the model: (row, what is wrong)."""
+    box, size = subject.model.box, threat.size(x.double(), x_adv.double() - x.double()).cpu()
+    recorded, radius = (torch.from_numpy(column(claims, name).copy()) for name in ("size", "radius"))
+    marks = {
+        "its clean input is not that of the data": (x.cpu() != stored.x).flatten(1).any(1),
+        "it leaves the bounds": ((x_adv < box.low) | (x_adv > box.high)).flatten(1).any(1).cpu(),
+        "its perturbation is larger than recorded": size > recorded * (1 + ROUNDING) + ROUNDING**2,
+        "its perturbation is larger than the radius": size > radius * (1 + ROUNDING),
+    }
+    for what, wrong in marks.items():
+        yield from ((row, what) for row in wrong.nonzero().squeeze(1).tolist())
+
+
+def _close(logits: Tensor, label: int) -> bool:
+    """Whether ``label`` is as good an answer as the best, up to rounding of logits [K]."""
+    return label >= 0 and bool(logits.max() - logits[label] <= ROUNDING * logits.abs().max())
