@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from saddlepoint.zoo import data
-from saddlepoint.zoo.models import card, load, names
+from saddlepoint.zoo import data, models
 
-__all__ = ["card", "data", "load", "names"]
+__all__ = ["data", "models"]
