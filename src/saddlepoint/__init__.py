@@ -11,14 +11,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saddlepoint import attacks, zoo
+    from saddlepoint import attacks, auditing, zoo
     from saddlepoint.access import Model, wrap
+    from saddlepoint.auditing import Audit, audit
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
     from saddlepoint.sets import L0, L1, L2, Linf
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Audit": "auditing",
     "Goal": "core",
     "L0": "sets",
     "L1": "sets",
@@ -27,13 +29,15 @@ _HOME = {
     "Model": "access",
     "Result": "core",
     "Status": "core",
+    "audit": "auditing",
     "targeted": "core",
     "untargeted": "core",
     "wrap": "access",
 }
-_ROOMS = ("attacks", "zoo")
+_ROOMS = ("attacks", "auditing", "zoo")
 
 __all__ = [  # noqa: RUF022
+    "Audit",
     "Goal",
     "L0",
     "L1",
@@ -43,6 +47,8 @@ __all__ = [  # noqa: RUF022
     "Result",
     "Status",
     "attacks",
+    "audit",
+    "auditing",
     "targeted",
     "untargeted",
     "wrap",

@@ -36,10 +36,12 @@ class Estimate:
         >>> one.value, round(one.low, 3), round(one.high, 3)
         (0.9, 0.555, 0.997)
         """
-        from scipy.stats import binomtest
+        from scipy.special import betaincinv  # scipy.stats knows the interval as well, but takes a second to import
 
-        interval = binomtest(correct, n).proportion_ci(CONFIDENCE, method="exact")
-        return cls(correct, n, correct / n, float(interval.low), float(interval.high))
+        tail = (1 - CONFIDENCE) / 2
+        low = betaincinv(correct, n - correct + 1, tail) if correct else 0.0
+        high = betaincinv(correct + 1, n - correct, 1 - tail) if correct < n else 1.0
+        return cls(correct, n, correct / n, float(low), float(high))
 
     @property
     def interval(self) -> tuple[float, float]:
