@@ -1,0 +1,5 @@
+"""The terminal: ``saddlepoint audit``, ``attack``, ``list`` and ``report``."""
+
+from saddlepoint.cli.app import main
+
+__all__ = ["main"]

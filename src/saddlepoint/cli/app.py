@@ -1,0 +1,176 @@
+"""The commands and their options. What they do is imported when they are called, so that help answers at once."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+import saddlepoint
+from saddlepoint.cli.endings import ended
+from saddlepoint.cli.options import ModelOptions, WorkOptions
+
+AUDIT_EXAMPLES = """
+Examples:
+
+saddlepoint audit zoo:fashion-standard --data fashion-mnist-1k \\
+    --threat linf:0.1 --threat l2:1.5
+saddlepoint audit mypkg.models:build --weights net.safetensors \\
+    --data 'test.npz[:1000]' --threat linf:8/255 --out runs/net
+saddlepoint audit mypkg.models:build --data photos/ --threat l2:0.5 \\
+    --attacks 'apgd_ce,square(queries=1000)' --mean 0.5 --std 0.25
+
+Stop it with Ctrl-C whenever you like: the same command goes on.
+"""
+ATTACK_EXAMPLES = """
+Examples:
+
+saddlepoint attack pgd zoo:fashion-pgd-linf --data 'fashion-mnist-1k[:200]' \\
+    --threat linf:0.1 --steps 40 --restarts 5
+saddlepoint attack apgd_ce mypkg.models:build --data test.npz \\
+    --threat linf:8/255 --out examples.safetensors
+
+Each attack has options of its own: saddlepoint attack pgd --help
+"""
+LIST_EXAMPLES = """
+Examples:
+
+saddlepoint list attacks
+saddlepoint list data
+"""
+REPORT_EXAMPLES = """
+Examples:
+
+saddlepoint report runs/net
+saddlepoint report runs/net --out page.html
+saddlepoint report runs/net --json
+"""
+AS_IS, AS_USUAL = ModelOptions(), WorkOptions()
+
+app = App(
+    name="saddlepoint",
+    help="Find, fix, judge and explain the blind spots of neural networks.",
+    version=saddlepoint.__version__,
+    help_format="plaintext",
+    suppress_keyboard_interrupt=False,
+    help_epilogue="Each command has examples: saddlepoint audit --help",
+)
+app.register_install_completion_command(add_to_startup=False)
+
+Word = Annotated[
+    str, Parameter(allow_leading_hyphen=True, help="an option of the attack: saddlepoint attack pgd --help")
+]
+Flag = Annotated[bool, Parameter(negative="")]
+
+
+@app.command(help_epilogue=AUDIT_EXAMPLES)
+def audit(
+    model: str,
+    /,
+    *,
+    data: str,
+    threat: Annotated[list[str], Parameter(negative="")],
+    attacks: Annotated[list[str] | None, Parameter(negative="")] = None,
+    curve: str = "fmn",
+    out: Path | None = None,
+    piece_size: int = 256,
+    report: Annotated[bool, Parameter(negative="--no-report")] = True,
+    of: ModelOptions = AS_IS,
+    work: WorkOptions = AS_USUAL,
+    typed: Annotated[str, Parameter(parse=False)],
+) -> None:
+    """How robust is a model? Attack it in stages, store every result, write a report.
+
+    Args:
+        model: zoo:NAME, or package.module:callable with a callable that builds an nn.Module.
+        data: samples: a name (saddlepoint list data), a .npz or .safetensors file with x and y, or a folder of images;
+            with [:1000], [::7] or [sample:500:0] behind it only some.
+        threat: set and radius of the perturbations, such as linf:8/255; may be given several times.
+        attacks: names with commas between them, with options if wanted: apgd_ce,square(queries=1000).
+        curve: attack that looks for the smallest perturbation of every sample; none leaves it out.
+        out: folder of the run; runs/MODEL-DATA-KEY if not given.
+        piece_size: samples that are attacked, and stored, at a time.
+        report: whether to write the page.
+        typed: the whole command.
+    """
+    from saddlepoint.cli.audit import Order
+    from saddlepoint.cli.audit import audit as run
+
+    run(model, Order(data, threat, attacks, curve, out, piece_size, report), of, work, typed)
+
+
+@app.command(help_epilogue=ATTACK_EXAMPLES)
+def attack(
+    name: str,
+    model: str,
+    /,
+    *,
+    data: str,
+    threat: str | None = None,
+    out: Path | None = None,
+    of: ModelOptions = AS_IS,
+    work: WorkOptions = AS_USUAL,
+    **option: Word,
+) -> None:
+    """Run one attack on a model and print what it found.
+
+    Args:
+        name: of the attack: saddlepoint list attacks.
+        model: zoo:NAME, or package.module:callable with a callable that builds an nn.Module.
+        data: samples, as for an audit.
+        threat: set and radius, such as linf:8/255; attacks that look for the smallest change do without.
+        out: file for the adversarial examples, .safetensors.
+    """
+    from saddlepoint.cli.attack import attack as run
+
+    run(name, model, data, threat, out, of, work, {key.replace("-", "_"): word for key, word in option.items()})
+
+
+@app.command(name="list", help_epilogue=LIST_EXAMPLES)
+def list_(kind: Literal["attacks", "sets", "models", "data"], /, *, debug: Flag = False) -> None:
+    """List what there is, one line each.
+
+    Args:
+        kind: of things.
+        debug: show where an error came from.
+    """
+    from saddlepoint.cli.listing import list_things
+
+    list_things(kind)
+
+
+@app.command(help_epilogue=REPORT_EXAMPLES)
+def report(run: Path, /, *, out: Path | None = None, json: Flag = False, debug: Flag = False) -> None:
+    """Write the report of a run again.
+
+    Args:
+        run: folder of an audit, also of one that was stopped.
+        out: the page; report.html in the folder if not given. Its JSON twin is written next to it.
+        json: print the numbers as JSON, and write nothing.
+        debug: show where an error came from.
+    """
+    from saddlepoint.cli.reporting import report as rebuild
+
+    rebuild(run, out, json)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line: ``words`` are what follows ``saddlepoint``. Returns the exit code."""
+    given = list(sys.argv[1:] if words is None else words)
+    return ended(lambda: _dispatch(given), given)
+
+
+def _dispatch(words: list[str]) -> None:
+    if len(words) > 2 and words[0] == "attack" and not words[1].startswith("-") and {"--help", "-h"} & set(words):
+        from saddlepoint.cli.listing import describe
+
+        return describe(words[1])
+    command, bound, unparsed = app.parse_args(words, exit_on_error=False, print_error=False)
+    if "typed" in unparsed:
+        bound.arguments["typed"] = shlex.join(["saddlepoint", *words])
+    command(*bound.args, **bound.kwargs)
+    return None

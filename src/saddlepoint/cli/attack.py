@@ -1,0 +1,140 @@
+"""``saddlepoint attack``: one attack on one model, and its adversarial examples in a file if wanted."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+from safetensors.torch import save
+from torch import Tensor
+
+from saddlepoint import attacks, sets
+from saddlepoint.attacks import Recipe
+from saddlepoint.auditing import atomic
+from saddlepoint.auditing.summary import Estimate
+from saddlepoint.cli.options import ModelOptions, WorkOptions
+from saddlepoint.cli.progress import progress
+from saddlepoint.cli.setup import Ready, prepare
+from saddlepoint.cli.tables import show, table
+from saddlepoint.cli.values import convert
+from saddlepoint.core.result import Result, Status, concatenate
+from saddlepoint.errors import OptionError
+from saddlepoint.report.words import duration, interval, percent, short
+from saddlepoint.sets import LpBall
+
+OWN = ("data", "threat", "out", *(f.name for kind in (ModelOptions, WorkOptions) for f in dc.fields(kind)))
+"""The options of the command itself."""
+
+
+@dc.dataclass(frozen=True)
+class Attempt:
+    """An attack under a threat with its options, and what each sample may cost."""
+
+    recipe: Recipe
+    threat: LpBall | None
+    options: dict[str, Any]
+    seed: int
+    budget: int | None
+
+
+def attack(
+    name: str,
+    model: str,
+    samples: str,
+    threat: str | None,
+    out: Path | None,
+    of: ModelOptions,
+    work: WorkOptions,
+    given: Mapping[str, str],
+) -> None:
+    """Attack, print a table, and store the examples in ``out``."""
+    recipe = attacks.get(name)
+    options = convert(given, recipe.build, name, OWN)
+    chosen = None if threat is None else sets.parse(threat)
+    if out is not None and out.suffix != ".safetensors":
+        raise OptionError(f"--out {out}: the examples go into a file that ends in .safetensors")
+    ready = prepare(model, samples, of, work)
+    attempt = Attempt(recipe, chosen, options, work.seed, work.budget)
+    started = time.perf_counter()
+    result = _run(attempt, ready, work)
+    show(_table(result, time.perf_counter() - started))
+    if out is not None:
+        atomic.write(out, _file(result, ready, attempt))
+        show(f"adversarial examples: {out}")
+
+
+def _run(attempt: Attempt, ready: Ready, work: WorkOptions) -> Result:
+    """The attack in batches: the answer does not depend on them, and something can be shown in between."""
+    data, parts = ready.data, []
+    label = f"{attempt.threat or ''} {attempt.recipe.name}".strip()
+    with progress(work.quiet) as listener:
+        listener.begin([label], len(data))
+        listener.stage(label, len(data))
+        for rows in torch.split(torch.arange(len(data)), ready.model.batch_size):
+            began = time.perf_counter()
+            part = _piece(attempt, ready, rows)
+            parts.append(part)
+            done = int(rows[-1]) + 1
+            listener.piece(done, len(data), int(part.met.sum()), time.perf_counter() - began)
+    return concatenate(parts)
+
+
+def _piece(attempt: Attempt, ready: Ready, rows: Tensor) -> Result:
+    device = ready.model.device or ready.data.x.device
+    x, y, ids = (t[rows].to(device) for t in (ready.data.x, ready.data.y, ready.data.ids))
+    found = attempt.recipe(
+        ready.model, x, y, attempt.threat, seed=attempt.seed, budget=attempt.budget, ids=ids, **attempt.options
+    )
+    return Result(**{field.name: getattr(found, field.name).cpu() for field in dc.fields(Result)})
+
+
+def _table(result: Result, seconds: float) -> Table:
+    n, wrong = len(result), int((result.status == Status.CLEAN).sum())
+    standing = int((~result.met).sum())
+    robust, fooled = Estimate.of(standing, n), n - wrong - standing
+    sizes = result.size[result.met & (result.status != Status.CLEAN)]
+    rows = [
+        ("samples", str(n)),
+        ("clean accuracy", f"{percent((n - wrong) / n)} ({n - wrong} of {n})"),
+        ("robust accuracy", f"{percent(robust.value)} ({standing} of {n}), 95 % interval {interval(robust)}"),
+        ("success", f"{fooled} of the {n - wrong} classified rightly" + _share(fooled, n - wrong)),
+        (
+            "size",
+            f"median {short(float(sizes.median()))}, largest {short(float(sizes.max()))}" if len(sizes) else "none",
+        ),
+        ("forwards a sample", _spread(result.forwards)),
+        ("backwards a sample", _spread(result.backwards)),
+        ("time", f"{duration(seconds)} ({n / seconds:.1f} samples/s)"),
+    ]
+    spent = int((result.status == Status.OUT_OF_BUDGET).sum())
+    return table(("", ""), [*rows, ("out of budget", f"{spent} samples")] if spent else rows)
+
+
+def _share(part: int, whole: int) -> str:
+    return f" ({percent(part / whole)})" if whole else ""
+
+
+def _spread(counts: Tensor) -> str:
+    return f"median {int(counts.median())}, most {int(counts.max())}"
+
+
+def _file(result: Result, ready: Ready, attempt: Attempt) -> bytes:
+    data = ready.data
+    tensors = {field.name: getattr(result, field.name).contiguous() for field in dc.fields(Result)}
+    tensors |= {"x": data.x.contiguous(), "y": data.y.contiguous(), "ids": data.ids.contiguous()}
+    said = {
+        "attack": attempt.recipe.name,
+        "options": json.dumps({**attempt.recipe.options, **attempt.options}),
+        "threat": str(attempt.threat or "smallest"),
+        "model": ready.model.name,
+        "data": f"{data.name} sha256:{data.sha256}",
+        "seed": str(attempt.seed),
+        "budget": str(attempt.budget or "none"),
+    }
+    return save(tensors, said)

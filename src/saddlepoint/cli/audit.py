@@ -1,0 +1,92 @@
+"""``saddlepoint audit``: attack in stages, store every result, print a summary, write the report."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from saddlepoint import sets
+from saddlepoint.auditing import DEFAULT, Estimate, Summary
+from saddlepoint.auditing import audit as run_audit
+from saddlepoint.cli.options import ModelOptions, WorkOptions
+from saddlepoint.cli.progress import progress
+from saddlepoint.cli.setup import prepare
+from saddlepoint.cli.tables import show, table
+from saddlepoint.cli.values import split_attacks
+from saddlepoint.report import stage_words, threat_words, write_report
+from saddlepoint.report.words import duration, interval, percent, short
+
+
+@dc.dataclass(frozen=True)
+class Order:
+    """What is to be audited: the samples, the threats as typed, the attacks as typed, the curve's attack or "none"."""
+
+    samples: str
+    threats: Sequence[str]
+    attacks: Sequence[str] | None
+    curve: str
+    out: Path | None
+    piece_size: int
+    report: bool
+
+
+def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: str) -> None:
+    """Audit, print the summary, write the report."""
+    threats = [sets.parse(threat) for threat in order.threats]
+    attacks = None if order.attacks is None else split_attacks(order.attacks)
+    ready = prepare(model, order.samples, of, work)
+    with progress(work.quiet) as listener:
+        done = run_audit(
+            ready.model,
+            data=ready.data,
+            threat=threats,
+            attacks=attacks,
+            curve=None if order.curve == "none" else order.curve,
+            seed=work.seed,
+            out=order.out or DEFAULT,
+            piece_size=order.piece_size,
+            budget=work.budget,
+            source=model if of.weights is None else f"{model} with {of.weights}",
+            command=typed,
+            listener=listener,
+        )
+    summary = done.summary()
+    show("", summary.title, "", _accuracies(summary), "", _attacks(summary))
+    for notice in summary.notices if work.quiet else ():
+        show(f"note: {notice}")
+    show("", f"records: {done.run_dir}")
+    if order.report:
+        show(f"report:  {write_report(done.run_dir)}")
+
+
+def _accuracies(summary: Summary) -> Table:
+    named = [("clean", summary.clean)]
+    named += [(f"robust, {threat_words(t.set_name, t.radius)}", t.robust) for t in summary.threats]
+    if len(summary.threats) > 1:
+        named.append(("robust, all threats", summary.union))
+    return table(("accuracy", "", "right", "95 % interval"), [_accuracy(*one) for one in named], right=(1, 2))
+
+
+def _accuracy(name: str, estimate: Estimate) -> tuple[str, ...]:
+    return name, percent(estimate.value), f"{estimate.correct} of {estimate.n}", interval(estimate)
+
+
+def _attacks(summary: Summary) -> Table:
+    rows = [
+        (
+            t.threat,
+            stage_words(stage, t),
+            str(stage.ran_on),
+            str(stage.broke),
+            f"{stage.forwards / max(stage.ran_on, 1):.0f}",
+            "none" if stage.median_size is None else short(stage.median_size),
+            duration(stage.seconds),
+        )
+        for t in summary.threats
+        for stage in t.stages
+    ]
+    header = ("threat", "attack", "ran on", "broke", "forwards a sample", "median size", "time")
+    return table(header, rows, right=(2, 3, 4, 5, 6))

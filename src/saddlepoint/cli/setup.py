@@ -1,0 +1,87 @@
+"""From what is typed to what an attack works on: a wrapped model and checked samples on the right device."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from saddlepoint.access import Model, wrap
+from saddlepoint.cli.models import check_shape, resolve_model
+from saddlepoint.cli.options import ModelOptions, WorkOptions
+from saddlepoint.cli.values import numbers
+from saddlepoint.errors import DataError, OptionError
+from saddlepoint.zoo.data import Data, load
+
+
+class Ready(NamedTuple):
+    """A model and samples that fit together."""
+
+    model: Model
+    data: Data
+
+
+def prepare(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Ready:
+    """The model ``spec`` and the ``samples``, tried on each other.
+
+    Raises:
+        ModelError, DataError, OptionError: what is wrong, and what to do.
+    """
+    if work.batch_size < 1:
+        raise OptionError(f"--batch-size must be at least 1, got {work.batch_size}")
+    made = resolve_model(spec, of.weights)
+    model = _as_wrapped(made, of, work) if isinstance(made, Model) else _wrapped(made, spec, of, work)
+    data = load(samples)
+    if of.dtype == "float64":
+        data = dc.replace(data, x=data.x.double())
+    low, high = float(data.x.min()), float(data.x.max())
+    if low < model.box.low or high > model.box.high:
+        raise DataError(
+            f"{data.name} ranges over [{low:g}, {high:g}], --bounds are [{model.box.low:g}, {model.box.high:g}]:"
+            " data are always loaded in [0, 1]; what the model expects instead is said with --mean and --std"
+        )
+    check_shape(model, data.x[:1], data.name)
+    return Ready(model, data)
+
+
+def _wrapped(network: nn.Module, spec: str, of: ModelOptions, work: WorkOptions) -> Model:
+    network = network.to(device=_device(work), dtype=getattr(torch, of.dtype))
+    low, high = numbers(of.bounds, "--bounds", 2)
+    return wrap(
+        network,
+        bounds=(low, high),
+        mean=None if of.mean is None else numbers(of.mean, "--mean"),
+        std=None if of.std is None else _positive(numbers(of.std, "--std")),
+        output=of.output,
+        batch_size=work.batch_size,
+        name=spec.removeprefix("zoo:"),
+    )
+
+
+def _as_wrapped(model: Model, of: ModelOptions, work: WorkOptions) -> Model:
+    """What the user's own ``sp.wrap`` says stands; nothing may contradict it."""
+    plain = ModelOptions()
+    said = [f"--{field.name}" for field in dc.fields(of) if getattr(of, field.name) != getattr(plain, field.name)]
+    said = [option for option in said if option != "--weights"]
+    if said:
+        raise OptionError(f"the model is wrapped already, so {', '.join(said)} cannot be given: say it in sp.wrap(...)")
+    if isinstance(model.network, nn.Module):
+        model.network.to(_device(work))
+        model.device = _device(work)
+    model.batch_size = work.batch_size
+    return model
+
+
+def _device(work: WorkOptions) -> torch.device:
+    there = torch.cuda.is_available()
+    if work.device == "cuda" and not there:
+        raise OptionError("--device cuda: this machine has no CUDA device that torch can use; leave the option out")
+    return torch.device("cuda" if there and work.device != "cpu" else "cpu")
+
+
+def _positive(values: tuple[float, ...]) -> tuple[float, ...]:
+    if min(values) <= 0:
+        raise OptionError(f"--std must be above 0, got {', '.join(map(str, values))}")
+    return values

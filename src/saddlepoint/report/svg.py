@@ -1,0 +1,136 @@
+"""Two charts as inline SVG: what stands over the radius, and which attack broke what. Colors come from the page."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+from saddlepoint.auditing.summary import CurvePoint
+from saddlepoint.report.words import percent, short
+
+WIDTH, HEIGHT = 440, 280
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 26, 40
+ROW, NAME, AMOUNT = 30, 150, 96
+
+
+@dc.dataclass(frozen=True)
+class Step:
+    """A row of the chart of losses: ``count`` of the ``before`` samples that stood until then.
+
+    ``kind`` is "wrong" (without any attack), "broke" (by an attack) or "stands" (in the end).
+    """
+
+    name: str
+    kind: str
+    count: int
+    before: int
+
+
+def curve(points: Sequence[CurvePoint], radius: float, name: str) -> str:
+    """Robust accuracy over the radius, with its interval as a band and a line at the ``radius`` of the threat.
+
+    Args:
+        points: in order of the radius.
+        radius: of the threat.
+        name: of the set, for the axis.
+    """
+    ticks = nice_ticks(max(points[-1].radius, radius))
+    x = _Scale(0.0, ticks[-1], LEFT, WIDTH - RIGHT)
+    y = _Scale(0.0, 1.0, HEIGHT - BOTTOM, TOP)
+    upper = [f"{x(p.radius)},{y(p.high)}" for p in points]
+    lower = [f"{x(p.radius)},{y(p.low)}" for p in reversed(points)]
+    line = " ".join(f"{x(p.radius)},{y(p.robust)}" for p in points)
+    at = x(radius)
+    anchor, shift = ("end", -5) if at > WIDTH - 150 else ("start", 5)
+    body = [
+        *_axes(x, y, ticks, f"radius in {name}"),
+        f'<polygon class="band" points="{" ".join(upper + lower)}"/>',
+        f'<polyline class="line" points="{line}"/>',
+        f'<line class="mark" x1="{at}" x2="{at}" y1="{TOP - 6}" y2="{HEIGHT - BOTTOM}"/>',
+        f'<text class="strong" x="{at + shift:g}" y="{TOP - 10}" text-anchor="{anchor}">'
+        f"this threat: {escape(short(radius))}</text>",
+    ]
+    first = points[0]
+    summary = f"Robust accuracy falls from {percent(first.robust)} at radius {short(first.radius)}"
+    end = f" to {percent(points[-1].robust)} at radius {short(points[-1].radius)}."
+    return _chart(HEIGHT, f"Robust accuracy over the radius in {name}", summary + end, body)
+
+
+def losses(steps: Sequence[Step], n: int) -> str:
+    """Which attack broke what: each bar begins where the one above it ends, until the samples that still stand.
+
+    Args:
+        steps: the rows.
+        n: all samples, the full width.
+    """
+    x = _Scale(0.0, float(n), NAME, WIDTH - AMOUNT)
+    body = [f'<line class="grid" x1="{x(v)}" x2="{x(v)}" y1="0" y2="{ROW * len(steps)}"/>' for v in (0, n / 2, n)]
+    for i, step in enumerate(steps):
+        begin = 0 if step.kind == "stands" else step.before - step.count
+        top, middle = ROW * i + 5, ROW * i + ROW // 2 + 4
+        wide = max(x(begin + step.count) - x(begin), 1.0 if step.count else 0.0)
+        body += [
+            f'<text x="{NAME - 8}" y="{middle}" text-anchor="end">{escape(_fitting(step.name))}</text>',
+            f'<rect class="{step.kind}" x="{x(begin)}" y="{top}" width="{wide:.1f}" height="{ROW - 10}" rx="2"/>',
+            f'<text class="strong" x="{WIDTH - AMOUNT + 8}" y="{middle}">{step.count}'
+            f'<tspan class="faint" dx="6">{percent(step.count / n)}</tspan></text>',
+        ]
+    words = "; ".join(f"{step.name}: {step.count}" for step in steps)
+    return _chart(ROW * len(steps), f"Where {n} samples were lost", words + ".", body)
+
+
+def nice_ticks(top: float, about: int = 5) -> list[float]:
+    """Round numbers from 0 to at least ``top``, around ``about`` of them.
+
+    >>> nice_ticks(0.3)
+    [0.0, 0.1, 0.2, 0.3]
+    """
+    if not 0 < top < math.inf:
+        return [0.0, 1.0]
+    raw = top / about
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
+    count = math.ceil(top / step - 1e-9)
+    return [round(i * step, 12) for i in range(count + 1)]
+
+
+class _Scale(NamedTuple):
+    """From values to places on the drawing."""
+
+    low: float
+    high: float
+    begin: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return round(self.begin + share * (self.end - self.begin), 1)
+
+
+def _axes(x: _Scale, y: _Scale, ticks: list[float], label: str) -> list[str]:
+    body = []
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        at = y(share)
+        body.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
+        body.append(f'<text x="{LEFT - 7}" y="{at + 4:g}" text-anchor="end">{share:.0%}</text>')
+    for tick in ticks:
+        body.append(f'<text x="{x(tick)}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{tick:g}</text>')
+    body.append(
+        f'<text class="faint" x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - 5}" text-anchor="middle">'
+        f"{escape(label)}</text>"
+    )
+    return body
+
+
+def _chart(height: int, title: str, description: str, body: list[str]) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img"><title>{escape(title)}</title>'
+        f"<desc>{escape(description)}</desc>{''.join(body)}</svg>"
+    )
+
+
+def _fitting(name: str, most: int = 22) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"

@@ -1,0 +1,64 @@
+"""How numbers are written, in one place, so that the page and the terminal say the same."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+def percent(share: float) -> str:
+    """A share with one decimal.
+
+    >>> percent(0.0312)
+    '3.1 %'
+    """
+    return f"{100 * share:.1f} %"
+
+
+class Interval(Protocol):
+    """Whatever has the ends of an interval: an estimate, a point of a curve."""
+
+    @property
+    def low(self) -> float:
+        """The lower end."""
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+
+
+def interval(estimate: Interval) -> str:
+    """The 95 % interval of an estimate, in percent.
+
+    >>> from saddlepoint.auditing.summary import Estimate
+    >>> interval(Estimate(9, 10, 0.9, 0.555, 0.9975))
+    '55.5 to 99.8 %'
+    """
+    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
+
+
+def short(value: float) -> str:
+    """A radius or a size with up to four digits; as a fraction of 255 where it is one.
+
+    >>> short(8 / 255), short(1.5), short(0.123456)
+    ('8/255', '1.5', '0.1235')
+    """
+    grains = value * 255
+    if 0 < grains < 128 and abs(grains - round(grains)) < 1e-6 and round(grains) % 51:
+        return f"{round(grains)}/255"
+    return f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it.
+
+    >>> duration(0.42), duration(42), duration(250), duration(7300)
+    ('0.4 s', '42 s', '4 min 10 s', '2 h 2 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
