@@ -25,7 +25,8 @@ class Ledger:
     """How often each sample was asked about: ``forwards`` and ``backwards``, long [N].
 
     ``budget`` (int or long [N]) is a hard limit on forwards; ``spent_out`` (bool [N]) marks the samples a question was
-    refused for. ``batch_size`` is how many samples fit in one forward; it shrinks when memory runs out.
+    refused for. ``batch_size`` is how many samples fit in one forward; it shrinks when memory runs out. ``classes`` is
+    how many scores an answer has (2 until one was seen).
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Ledger:
         self.spent_out = torch.zeros(n, dtype=torch.bool, device=device)
         self.budget = None if budget is None else torch.as_tensor(budget, device=device).expand(n)
         self.batch_size = batch_size
+        self.classes = 2
 
     def admit(self, rows: Tensor, draws: int) -> Tensor | None:
         """Book ``draws`` forwards for each of ``rows``. Returns which may be asked (bool [n]), None if all may."""
@@ -84,17 +86,21 @@ class LabelAccess:
 
     def _detached(self, x: Tensor, lead: int) -> Tensor:
         with torch.no_grad():
-            return self._answer(x.detach(), lead).detach()
+            return self._answer(x.detach(), lead)[0].detach()
 
-    def _answer(self, x: Tensor, lead: int) -> Tensor:
+    def _answer(self, x: Tensor, lead: int) -> tuple[Tensor, Tensor]:
+        """The logits, NaN where the budget forbids to ask, and which rows of the ledger were asked (long [m])."""
         may = self.ledger.admit(self.rows, math.prod(x.shape[:lead]))
         if may is None:
-            out = self._unfold(x, lead)
+            out, asked = self._unfold(x, lead), self.rows
         else:
             keep = may.nonzero().squeeze(1)
-            some = self._unfold(x.index_select(lead, keep), lead) if len(keep) else x.new_zeros(*x.shape[:lead], 0, 2)
-            out = some.new_full((*x.shape[: lead + 1], some.shape[-1]), torch.nan).index_copy(lead, keep, some)
-        return out if self._gain is None else out * self._gain[self.rows].to(out.dtype).unsqueeze(-1)
+            out, asked = x.new_full((*x.shape[: lead + 1], self.ledger.classes), torch.nan), self.rows[keep]
+            if len(keep):
+                some = self._unfold(x.index_select(lead, keep), lead)
+                out = some.new_full((*x.shape[: lead + 1], some.shape[-1]), torch.nan).index_copy(lead, keep, some)
+        self.ledger.classes = out.shape[-1]
+        return (out if self._gain is None else out * self._gain[self.rows].to(out.dtype).unsqueeze(-1)), asked
 
     def _unfold(self, x: Tensor, lead: int) -> Tensor:
         if lead == 0:
@@ -120,14 +126,14 @@ class GradientAccess(ScoreAccess):
 
     def logits(self, x: Tensor, lead: int = 0) -> Tensor:
         """Logits of [*S, n, *D] with graph, [*S, n, K]. Each gradient taken through them counts as a backward."""
-        out = self._answer(x, lead)
+        out, asked = self._answer(x, lead)
         if out.requires_grad:
             draws = math.prod(x.shape[:lead])
-            out.register_hook(lambda _: self._count_backward(draws))  # type: ignore[no-untyped-call]
+            out.register_hook(lambda _: self._count_backward(asked, draws))  # type: ignore[no-untyped-call]
         return out
 
-    def _count_backward(self, draws: int) -> None:
-        self.ledger.backwards[self.rows] += draws
+    def _count_backward(self, asked: Tensor, draws: int) -> None:
+        self.ledger.backwards[asked] += draws
 
 
 Access = TypeVar("Access", bound=LabelAccess)

@@ -106,6 +106,8 @@ class Model:
         (see ``ordinary_gain``), so that no objective saturates.
         """
         ledger = Ledger(n, budget, self.batch_size, device)
+        if clean is not None:
+            ledger.classes = clean.shape[1]
         return self.kind(self, ledger, None if clean is None else ordinary_gain(clean))
 
     @contextlib.contextmanager
