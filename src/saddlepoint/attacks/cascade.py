@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess
+from saddlepoint.attacks.narrow import narrowed
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result, Status
+from saddlepoint.errors import OptionError
 from saddlepoint.noise import Noise
 from saddlepoint.rows import put
 
@@ -47,7 +49,7 @@ class Cascade(Generic[C]):
             def run(keep: Tensor) -> Result:
                 knobs = [None if knob is None else knob[keep] for knob in (radius, weight, start)]
                 own = noise.rows(keep).at(index)
-                return attack(access.view(keep), x[keep], goal.rows(keep), own, *knobs)
+                return narrowed(attack, keep)(access.view(keep), x[keep], goal.rows(keep), own, *knobs)
 
             return run
 
@@ -73,5 +75,11 @@ def survivors(stages: Sequence[Stage], n: int, device: torch.device) -> Result:
 
 
 def restarts(attack: Attack[C], n: int) -> Attack[C]:
-    """The same attack up to ``n`` times with other randomness, until it succeeds."""
+    """The same attack up to ``n`` times with other randomness, until it succeeds.
+
+    Raises:
+        OptionError: n is below 1.
+    """
+    if n < 1:
+        raise OptionError(f"restarts must be at least 1, got {n}")
     return attack if n == 1 else Cascade([attack] * n)

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.attacks.batches import in_batches
 from saddlepoint.attacks.cascade import Stage, survivors
+from saddlepoint.attacks.narrow import narrowed
 from saddlepoint.core.goal import Goal, without
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result
 from saddlepoint.noise import Noise
-from saddlepoint.rows import batches
 
 S = TypeVar("S", bound=ScoreAccess)
 
@@ -52,7 +53,8 @@ class EachTarget(Generic[S]):
             def run(keep: Tensor) -> Result:
                 pursuit = Goal(targets[keep, index], toward=True, truth=goal.label[keep], confidence=goal.confidence)
                 knobs = [None if knob is None else knob[keep] for knob in (radius, weight, start)]
-                return self.attack(access.view(keep), x[keep], pursuit, noise.rows(keep).at(index), *knobs)
+                attack = narrowed(self.attack, keep)
+                return attack(access.view(keep), x[keep], pursuit, noise.rows(keep).at(index), *knobs)
 
             return run
 
@@ -61,7 +63,6 @@ class EachTarget(Generic[S]):
 
     def _targets(self, access: S, x: Tensor, goal: Goal) -> Tensor:
         """The most likely wrong classes, long [N, min(k, K - 1)]."""
-        parts = batches(len(x), access.ledger.batch_size, x.device)
-        logits = torch.cat([access.view(rows).scores(x[rows]) for rows in parts])
+        logits = torch.cat(list(in_batches(lambda rows: access.view(rows).scores(x[rows]), access, len(x))))
         k = min(self.k, logits.shape[1] - 1)
         return without(logits, goal.label).topk(k, 1).indices

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses as dc
-from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess
+from saddlepoint.attacks.batches import in_batches
+from saddlepoint.attacks.batches import out_of_memory as out_of_memory
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.problem import Objective, Penalty, PerturbationSet, Problem
 from saddlepoint.core.protocols import Initializer, Optimizer
 from saddlepoint.core.result import Result, Status, concatenate
 from saddlepoint.core.trial import Order, Trial, best_value
-from saddlepoint.errors import ModelError, ThreatError
+from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
 from saddlepoint.rows import put, take, where
 
@@ -149,29 +150,6 @@ def _nothing(problem: Problem[C], delta: Tensor) -> Kept:
     low = torch.full_like(problem.radius, -torch.inf)
     no = torch.zeros_like(low, dtype=torch.bool)
     return Kept(Trial(delta, low, no, torch.full_like(low, torch.inf)), torch.zeros_like(no, dtype=torch.long))
-
-
-def in_batches(run: Callable[[Tensor], Result], access: LabelAccess, n: int) -> Iterator[Result]:
-    """``run`` over consecutive batches of the rows 0..n-1. Out of memory halves the batch, for good, and goes on."""
-    first = 0
-    while first < n:
-        rows = torch.arange(first, min(first + access.ledger.batch_size, n), device=access.rows.device)
-        try:
-            yield run(rows)
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            if len(rows) == 1:
-                raise ModelError("out of memory with a single sample: take a smaller model or more memory") from None
-            access.ledger.batch_size = max(len(rows) // 2, 1)
-            continue
-        first = int(rows[-1]) + 1
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` is some backend's way of saying that memory ran out."""
-    text = str(error).lower()
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text or "alloc" in text
 
 
 def need_radius(threat: PerturbationSet, attack: str) -> None:

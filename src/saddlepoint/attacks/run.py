@@ -12,13 +12,15 @@ from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess, require
 from saddlepoint.access.model import Box, Model
+from saddlepoint.attacks.batches import in_batches, that_fit
+from saddlepoint.attacks.narrow import narrowed
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.problem import PerturbationSet, tolerance
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result, Status
 from saddlepoint.errors import DataError, OptionError, SaddlepointError
 from saddlepoint.noise import Noise
-from saddlepoint.rows import batches, put
+from saddlepoint.rows import put
 
 
 @dc.dataclass(frozen=True)
@@ -48,7 +50,7 @@ def run(
         q = _rows(question, live)
         if ledger.budget is not None:
             ledger.budget = ledger.budget - 1  # kept back, to confirm
-        found = attack(access.view(live), q.x, q.goal, q.noise, q.radius)
+        found = narrowed(attack, live)(access.view(live), q.x, q.goal, q.noise, q.radius)
         if ledger.budget is not None:
             ledger.budget = ledger.budget + 1
         out = put(_shaped(out, found), live, confirm(found, access.view(live), q))
@@ -67,8 +69,8 @@ def confirm(found: Result, access: LabelAccess, question: Question) -> Result:
             f"an attack returned a perturbation of size {float(size[worst]):g} for the radius {float(radius[worst]):g}:"
             " this is a fault of the attack, please report it"
         )
-    parts = batches(len(x), access.ledger.batch_size, x.device)
-    met = torch.cat([question.goal.rows(part).met(access.view(part).labels(x_adv[part])) for part in parts])
+    labels = torch.cat(list(in_batches(lambda rows: access.view(rows).labels(x_adv[rows]), access, len(x))))
+    met = question.goal.met(labels)
     met &= ~_short_of_confidence(found, question.goal)
     status = torch.full_like(found.status, Status.HELD)
     status = torch.where(found.status == Status.OUT_OF_BUDGET, found.status, status)
@@ -105,7 +107,7 @@ def _shaped(out: Result, found: Result) -> Result:
 def ask_clean(model: Model, x: Tensor) -> Tensor:
     """Logits of the clean inputs, [N, K], in batches that fit."""
     with torch.no_grad():
-        return torch.cat([model(x[rows]).detach() for rows in batches(len(x), model.batch_size, x.device)])
+        return torch.cat(list(that_fit(lambda rows: model(x[rows]).detach(), model, len(x), x.device)))
 
 
 def check_inputs(x: Tensor, box: Box) -> Tensor:
@@ -117,6 +119,7 @@ def check_inputs(x: Tensor, box: Box) -> Tensor:
             f"inputs are {x.dtype}; float32 or float64 were expected (bytes: x.float() / 255; the model itself may"
             " have any precision)"
         )
+    x = x.detach()
     if x.ndim < 2 or not x.numel():
         raise DataError(f"inputs have shape {list(x.shape)}; at least one sample, [N, *D], was expected")
     low, high = float(x.amin()), float(x.amax())
@@ -130,7 +133,7 @@ def check_inputs(x: Tensor, box: Box) -> Tensor:
             " normalized, pass them unnormalized and say sp.wrap(model, mean=..., std=...); else state the bounds:"
             " sp.wrap(model, bounds=(low, high))"
         )
-    return x.detach().clone().clamp(box.low, box.high)
+    return x.clone().clamp(box.low, box.high)
 
 
 def check_goal(y: Tensor | Goal, x: Tensor, classes: int) -> Goal:
@@ -149,7 +152,8 @@ def check_goal(y: Tensor | Goal, x: Tensor, classes: int) -> Goal:
         )
     if classes < 2:
         raise DataError("the model has one class only: nothing can be fooled")
-    return dc.replace(goal, label=label.to(device=x.device, dtype=torch.long))
+    truth = None if goal.truth is None else goal.truth.to(device=x.device, dtype=torch.long)
+    return dc.replace(goal, label=label.to(device=x.device, dtype=torch.long), truth=truth)
 
 
 def ask_once(
