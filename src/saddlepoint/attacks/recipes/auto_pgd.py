@@ -12,7 +12,7 @@ from saddlepoint.attacks.cascade import restarts as restarted
 from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import LpSet, recipe
-from saddlepoint.attacks.recipes.pgd import check_steps
+from saddlepoint.attacks.recipes.pgd import at_least_one, check_steps
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.problem import Objective
 from saddlepoint.core.protocols import Attack
@@ -48,7 +48,7 @@ def apgd_t(threat: LpSet, steps: int = 100, k: int | None = None, restarts: int 
 
     k is 9 (5 in L1), at most the number of wrong classes; below four classes the ratio gives way to z_t - z_y.
     """
-    check_steps(steps)
+    at_least_one(steps=steps, k=k, restarts=restarts)
     targets = k or (5 if isinstance(threat, L1) else 9)
     return restarted(EachTarget(auto(threat, dlr_or_pull, steps), targets), restarts)
 
@@ -73,6 +73,7 @@ def sparse(threat: L1, objective: Objective, steps: int) -> Attack[GradientAcces
 
 def default_restarts(threat: LpSet, restarts: int | None) -> int:
     """What AutoAttack uses: 5 in L1, 1 elsewhere."""
+    at_least_one(restarts=restarts)
     return restarts or (5 if isinstance(threat, L1) else 1)
 
 

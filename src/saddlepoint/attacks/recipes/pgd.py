@@ -48,15 +48,16 @@ def bim(threat: LpSet, steps: int | None = None, step_size: float | None = None)
     min(ε + 4, 1.25 ε) of them, but never so few that the ball's edge is out of reach. The paper knows Linf only; in
     other balls the default is 10 steps of a quarter of the radius.
     """
+    at_least_one(steps=steps)
     radius = float(torch.as_tensor(threat.radius, dtype=torch.float64).max())
     if isinstance(threat, Linf) and radius > 0:
         unit = (threat.box.high - threat.box.low) / 255
         grains = radius / unit
         steps = steps or max(round(min(grains + 4, 1.25 * grains)), 1)
-        rate = (step_size or max(unit, radius / steps)) / radius
+        rate = (max(unit, radius / steps) if step_size is None else step_size) / radius
     else:
         steps = steps or 10
-        rate = step_size / radius if step_size and radius else 0.25
+        rate = 0.25 if step_size is None or not radius else step_size / radius
     return Iterate(threat, cross_entropy, Ascent(backprop, constant(rate)), zero, steps)
 
 
@@ -105,5 +106,11 @@ def objective_named(name: str) -> Objective:
 
 def check_steps(steps: int) -> None:
     """Refuse a number of steps below 1."""
-    if steps < 1:
-        raise OptionError(f"steps must be at least 1, got {steps}")
+    at_least_one(steps=steps)
+
+
+def at_least_one(**counts: int | None) -> None:
+    """Refuse the first of the named numbers that is below 1; None means the default, and passes."""
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise OptionError(f"{name} must be at least 1, got {count}")

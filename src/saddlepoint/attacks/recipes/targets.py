@@ -7,7 +7,7 @@ from saddlepoint.attacks.cascade import restarts as restarted
 from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import LpSet, recipe
-from saddlepoint.attacks.recipes.pgd import check_steps
+from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.core.protocols import Attack
 from saddlepoint.gradients import backprop
 from saddlepoint.initializers import OutputDiversified, uniform
@@ -24,7 +24,7 @@ from saddlepoint.sets import L1, L2, Linf
 )
 def multi_targeted(threat: LpSet, steps: int = 20, k: int = 9, restarts: int = 1) -> Attack[GradientAccess]:
     """PGD on z_t - z_y for each of the ``k`` most likely wrong classes t, from random starts."""
-    check_steps(steps)
+    at_least_one(steps=steps, k=k, restarts=restarts)
     one = Iterate(threat, toward_target, Ascent(backprop, constant(2.5 / steps)), uniform, steps)
     return restarted(EachTarget(one, k), restarts)
 
@@ -39,6 +39,6 @@ def odi_pgd(threat: LpSet, steps: int = 20, restarts: int = 20, odi_steps: int =
 
     Step sizes as published for a radius of 8/255: the radius itself for the start, a quarter of it afterwards.
     """
-    check_steps(steps)
+    at_least_one(steps=steps, restarts=restarts)
     begin = OutputDiversified(odi_steps)
     return restarted(Iterate(threat, margin, Ascent(backprop, constant(0.25)), begin, steps), restarts)
