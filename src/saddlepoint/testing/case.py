@@ -1,0 +1,122 @@
+"""What the conformance suite asks an attack: a small network, eight inputs, sets at a telling radius, few steps."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.access.model import Model
+from saddlepoint.attacks.recipe import Recipe
+from saddlepoint.core.goal import Goal
+from saddlepoint.core.result import Result
+from saddlepoint.sets import L0, L1, L2, Linf
+from saddlepoint.sets.ball import Ball
+from saddlepoint.testing.problems import MLP, SHAPE
+
+RADII: dict[type, float] = {Linf: 0.05, L2: 0.3, L1: 1.2, L0: 4.0}
+"""At these radii a good attack fools some of the samples of a ``Case``, not all."""
+FEW: dict[str, int] = {
+    "iterations": 5,
+    "k": 2,
+    "pairs": 3,
+    "phases": 2,
+    "queries": 40,
+    "restarts": 2,
+    "rounds": 3,
+    "samples": 6,
+    "steps": 5,
+}
+"""Options that cost time, and how much of each is enough to see how an attack behaves."""
+N = 8
+
+
+@dc.dataclass(frozen=True)
+class Case:
+    """One recipe under test, with what it is asked.
+
+    ``network``, ``x`` [N, 1, 6, 6] and ``y`` [N], its own predictions, are in float64, where answers can be compared
+    to the last digits.
+    """
+
+    recipe: Recipe
+    options: Mapping[str, Any]
+    network: nn.Module
+    x: Tensor
+    y: Tensor
+
+    @staticmethod
+    def of(recipe: Recipe, options: Mapping[str, Any] | None = None) -> Case:
+        """The usual case for ``recipe``; without ``options``, those of ``few``."""
+        network = MLP(seed=1)
+        x = torch.rand(N, *SHAPE, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+        with torch.no_grad():
+            y = network(x).argmax(1)
+        return Case(recipe, few(recipe) if options is None else options, network, x, y)
+
+    def threats(self, scale: float = 1.0, **knobs: Any) -> Iterator[Ball]:
+        """Every set the recipe knows, at its telling radius times ``scale``."""
+        for kind in self.recipe.sets:
+            yield kind(radius_for(kind) * scale, **knobs)
+
+    def natural(self, **knobs: Any) -> Iterator[Ball]:
+        """Every set as the recipe is meant to be used: without a radius where it looks for the smallest one."""
+        for kind in self.recipe.sets:
+            yield kind(**knobs) if self.recipe.minimal else kind(radius_for(kind), **knobs)
+
+    def run(
+        self,
+        threat: Ball,
+        *,
+        model: nn.Module | Model | None = None,
+        x: Tensor | None = None,
+        y: Tensor | Goal | None = None,
+        **knobs: Any,
+    ) -> Result:
+        """Attack, with the case's own network, inputs and labels where no others are given."""
+        asked = self.network if model is None else model
+        inputs, labels = self.x if x is None else x, self.y if y is None else y
+        return self.recipe(asked, inputs, labels, threat, **{**self.options, **knobs})
+
+    def compacted(self, below: float) -> Case:
+        """The same attack, whose loops narrow their batch below this share of unfinished samples."""
+        build = self.recipe.build
+
+        @functools.wraps(build)
+        def rebuilt(threat: Ball, **options: Any) -> Any:
+            return with_compaction(build(threat, **options), below)
+
+        return dc.replace(self, recipe=dc.replace(self.recipe, build=rebuilt))
+
+
+def few(recipe: Recipe) -> dict[str, Any]:
+    """Few steps, queries and restarts, for those options the recipe has."""
+    return {name: value for name, value in FEW.items() if name in recipe.options}
+
+
+def radius_for(kind: type) -> float:
+    """The telling radius of a kind of set."""
+    if kind not in RADII:
+        raise AssertionError(f"no radius is known for {kind.__name__}: add one to saddlepoint.testing.case.RADII")
+    return RADII[kind]
+
+
+def with_compaction(attack: Any, below: float) -> Any:
+    """The same attack, every ``compact_below`` in its nested parts replaced."""
+    if isinstance(attack, (list, tuple)):
+        return [with_compaction(part, below) for part in attack]
+    if not dc.is_dataclass(attack) or isinstance(attack, type):
+        return attack
+    old = {f.name: getattr(attack, f.name) for f in dc.fields(attack) if f.init}
+    new = {name: with_compaction(part, below) for name, part in old.items()}
+    if "compact_below" in old:
+        new["compact_below"] = below
+    return dc.replace(attack, **new)
+
+
+Check = Callable[[Recipe, Mapping[str, Any] | None], None]
+"""(recipe, options) -> nothing, or an AssertionError that says what is wrong."""

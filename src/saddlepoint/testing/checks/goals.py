@@ -1,0 +1,61 @@
+"""Targeted and untargeted goals, and what a larger radius must bring."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from saddlepoint.attacks.recipe import Recipe
+from saddlepoint.core.goal import Goal, targeted
+from saddlepoint.core.result import Status
+from saddlepoint.testing.case import Case, radius_for
+from saddlepoint.testing.checks.demands import demand, sound
+
+LUCK = 1
+"""So many of the eight samples may be lost by chance: an attack of few steps is no exact solver."""
+
+
+def reaches_targets(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
+    """With room enough, at least as many samples reach a target as end there when only told to leave their label."""
+    case = Case.of(recipe, options)
+    with torch.no_grad():
+        target = case.network(case.x).topk(2).indices[:, 1]
+    for threat in case.threats(4.0):
+        result = case.run(threat, y=targeted(target))
+        sound(result, case.x, threat, case.network, targeted(target))
+        with torch.no_grad():
+            by_chance = case.network(case.run(threat).x_adv).argmax(1) == target
+        hits, chance = int(result.met.sum()), int(by_chance.sum())
+        demand(hits >= chance - LUCK, f"{threat}: reached {hits} targets, {chance} without aiming")
+        demand(hits > 0, f"{threat}: reached no target at all")
+
+
+def is_done_where_the_target_is_reached(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
+    """A target that is the prediction already: status CLEAN, the input itself."""
+    case = Case.of(recipe, options)
+    for threat in case.natural():
+        result = case.run(threat, y=targeted(case.y))
+        sound(result, case.x, threat, case.network, targeted(case.y))
+        demand(result.status == Status.CLEAN, f"{threat}: status {result.status.tolist()}, not CLEAN")
+        demand(torch.equal(result.x_adv, case.x), f"{threat}: changed an input that needed no change")
+
+
+def does_not_lose_by_a_larger_radius(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
+    """Success at twice the radius is at least as frequent."""
+    case = Case.of(recipe, options)
+    for kind in recipe.sets:
+        hits = [int(case.run(kind(radius_for(kind) * scale)).met.sum()) for scale in (0.5, 1.0, 2.0, 4.0)]
+        fallen = any(more < less - LUCK for less, more in itertools.pairwise(hits))
+        demand(not fallen, f"{kind.__name__}: success falls with the radius: {hits} of {len(case.x)}")
+        demand(hits[-1] > 0, f"{kind.__name__}: fools no sample at four times the telling radius")
+
+
+def knows_what_counts(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
+    """A pursuit of one label that counts as soon as the true one is left is honest about both."""
+    case = Case.of(recipe, options)
+    goal = Goal((case.y + 1) % 4, toward=True, truth=case.y)
+    for threat in case.threats(2.0):
+        sound(case.run(threat, y=goal), case.x, threat, case.network, goal)

@@ -1,0 +1,105 @@
+"""An attack leaves no trace: not in the network, not in random states, not in what it was given, not after an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.model import wrap
+from saddlepoint.attacks.recipe import Recipe
+from saddlepoint.errors import AccessError
+from saddlepoint.sets.ball import Ball
+from saddlepoint.testing.case import Case
+from saddlepoint.testing.checks.demands import demand, identical
+from saddlepoint.testing.problems import ConvNet, stochastic
+from saddlepoint.testing.snapshot import Snapshot
+from saddlepoint.testing.tripwire import FailsAt, LabelOnly, ScoresOnly
+
+
+def leaves_no_trace(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
+    """Parameters, their gradients and flags, buffers, modes, random states, inputs and labels stay as they were."""
+    case = Case.of(recipe, options)
+    network, x, y = _delicate(case)
+    for threat in case.natural():
+        before = Snapshot.of(network, x, y)
+        case.run(threat, model=network, x=x, y=y)
+        _unchanged(before, Snapshot.of(network, x, y), threat)
+
+
+def leaves_a_stochastic_network_alone(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
+    """The randomness of the network itself is seeded, and put back: the same answer twice, no trace."""
+    case = Case.of(recipe, options)
+    network = stochastic(case.network)
+    for threat in case.natural():
+        before = Snapshot.of(network, case.x)
+        first = case.run(threat, model=network)
+        _unchanged(before, Snapshot.of(network, case.x), threat)
+        torch.rand(3)  # the global state moves on; the answer must not
+        identical(first, case.run(threat, model=network), f"{threat}: a stochastic network")
+
+
+def leaves_no_trace_after_an_error(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
+    """When the network breaks at its k-th call, the error comes through, and everything is put back all the same."""
+    case = Case.of(recipe, options)
+    for threat in case.natural():
+        plain = None
+        for call in (1, 2, 4):
+            network, x, y = _delicate(case)
+            broken = FailsAt(network, call)
+            before = Snapshot.of(broken, x, y)
+            came_through = _breaks(case, threat, broken, x, y)
+            demand(came_through == (broken.calls >= call), f"{threat}: an error of the network was swallowed")
+            _unchanged(before, Snapshot.of(broken, x, y), threat)
+            after = case.run(threat, model=broken, x=x, y=y)
+            plain = case.run(threat, model=network, x=x, y=y) if plain is None else plain
+            identical(plain, after, f"{threat}: after an error at call {call}")
+
+
+def asks_no_more_than_it_says(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
+    """Works with the poorest access it names, on a network that breaks when more is asked; refuses a poorer one."""
+    case = Case.of(recipe, options)
+    poorer: dict[str, tuple[Any, ...]] = {"gradients": ("labels", "scores"), "scores": ("labels",), "labels": ()}
+    for threat in case.natural():
+        plain = case.run(threat)
+        if recipe.access.kind == "scores":
+            identical(plain, case.run(threat, model=ScoresOnly(case.network)), f"{threat}: scores only")
+        if recipe.access.kind == "labels":
+            met = case.run(threat, model=LabelOnly(case.network)).met
+            demand(torch.equal(plain.met, met), f"{threat}: met {plain.met} with scores at hand, {met} without")
+        for access in poorer[recipe.access.kind]:
+            try:
+                case.run(threat, model=wrap(case.network, access=access))
+            except AccessError as error:
+                named = recipe.name in str(error) and recipe.access.kind in str(error) and access in str(error)
+                demand(named, f"the refusal of {access} does not name both sides: {error}")
+            else:
+                raise AssertionError(f"{threat}: works with {access} only, but asks for {recipe.access.kind}")
+
+
+def _delicate(case: Case) -> tuple[ConvNet, Tensor, Tensor]:
+    """A network in mixed modes with gradients gathered, a strided view of inputs that want gradients, labels."""
+    network = ConvNet(seed=2)
+    for i, parameter in enumerate(network.parameters()):
+        if i % 2 == 0:
+            parameter.grad = torch.full_like(parameter, 0.5)
+    x = case.x.float().repeat_interleave(2, 0)[::2].requires_grad_()
+    with wrap(network).quiet():
+        y = network(x.detach()).argmax(1)
+    return network, x, y
+
+
+def _breaks(case: Case, threat: Ball, network: FailsAt, x: Tensor, y: Tensor) -> bool:
+    try:
+        case.run(threat, model=network, x=x, y=y)
+    except RuntimeError as error:
+        demand("the model broke" in str(error), f"{threat}: the network's own error was replaced by: {error}")
+        return True
+    return False
+
+
+def _unchanged(before: Snapshot, after: Snapshot, threat: Ball) -> None:
+    changed = before.differences(after)
+    demand(not changed, f"{threat}: changed {', '.join(changed)}")
