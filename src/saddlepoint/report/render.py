@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from saddlepoint.report.page import Page, option_words, stage_cells, stage_words
-from saddlepoint.report.words import duration, interval, percent, short
+from saddlepoint.report.words import duration, interval, percent, short, unbroken
 
 
 def render(page: Page) -> str:
@@ -25,6 +25,6 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (percent, interval, short, duration, option_words, stage_cells, stage_words)
+    words = (percent, interval, short, duration, option_words, stage_cells, stage_words, unbroken)
     environment.filters.update({word.__name__: word for word in words})
     return environment.get_template("page.html.jinja")

