@@ -12,6 +12,7 @@ from saddlepoint.access.asking import LabelAccess
 from saddlepoint.errors import ModelError
 
 T = TypeVar("T")
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate", "bad_alloc")
 
 
 class HasBatchSize(Protocol):
@@ -62,5 +63,5 @@ def that_fit(run: Callable[[Tensor], T], size: HasBatchSize, n: int, device: tor
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` is some backend's way of saying that memory ran out."""
-    text = str(error).lower()
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text or "alloc" in text
+    said = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(words in said for words in _OUT_OF_MEMORY)
