@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.access.asking import GradientAccess, LabelAccess, Ledger, ScoreAccess
+from saddlepoint.access.undisturbed import own_randomness, same_buffers
 from saddlepoint.errors import DataError, ModelError, OptionError
 
 Output = Literal["auto", "logits", "probabilities", "labels"]
@@ -112,17 +113,17 @@ class Model:
 
     @contextlib.contextmanager
     def quiet(self, seed: int = 0) -> Iterator[None]:
-        """Ask the model without leaving a trace: mode, gradients' flags and global randomness are put back as found.
+        """Ask the model without leaving a trace: all that is found inside or around it is put back as it was.
 
-        Inside, modules are in eval mode (unless ``mode="as is"``), parameters need no gradient, autograd is on, and
-        the model's own randomness, if it has any, starts from ``seed``.
+        That is modes, buffers, the gradients' flags, and the global random states. Inside, modules are in eval mode
+        (unless ``mode="as is"``), parameters need no gradient, autograd is on, and the model's own randomness, if it
+        has any, starts from ``seed``.
         """
         modules = list(self.network.modules()) if isinstance(self.network, nn.Module) else []
         parameters = [p for m in modules for p in m.parameters(recurse=False)]
+        buffers = [b for m in modules for b in m.buffers(recurse=False)]
         modes, needs = [m.training for m in modules], [p.requires_grad for p in parameters]
-        cuda = [self.device.index or 0] if self.device is not None and self.device.type == "cuda" else []
-        with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=cuda):
-            torch.manual_seed(seed)
+        with torch.inference_mode(False), torch.enable_grad(), own_randomness(seed, self.device), same_buffers(buffers):
             try:
                 for module in modules if self.mode == "eval" else []:
                     module.training = False
