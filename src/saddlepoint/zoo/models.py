@@ -16,7 +16,7 @@ from saddlepoint.zoo import shipped
 from saddlepoint.zoo.card import Card
 from saddlepoint.zoo.networks import build
 
-NAMES: Final = ("fashion-standard", "fashion-pgd-linf", "fashion-masked")
+NAMES: Final = ("fashion-standard", "fashion-fgsm", "fashion-pgd-linf", "fashion-masked")
 
 
 def names() -> dict[str, str]:
