@@ -107,7 +107,7 @@ def make_plan(
 
 
 def _threats(threat: Ball | Sequence[Ball], model: Model, x: Tensor) -> tuple[Threat, ...]:
-    given = [threat] if isinstance(threat, Ball) else list(threat)
+    given = list(threat) if isinstance(threat, (list, tuple)) else [threat]
     if not given or not all(isinstance(one, Ball) for one in given):
         raise ThreatError("an audit needs a perturbation set with a radius, or several: threat=sp.Linf(8/255)")
     threats = tuple(_named(dc.replace(one, box=model.box)) for one in given)

@@ -91,15 +91,12 @@ def check_same(stored: Spec, new: Spec, where: object) -> None:
         )
     if stored.get("key") == new["key"]:
         return
-    old, now = dict(_identity(stored)), dict(_identity(new))
-    paths = sorted(p for p in old.keys() | now.keys() if old.get(p, _ABSENT) != now.get(p, _ABSENT))
-    lines = [f"{p}: {_short(old.get(p, _ABSENT))} → {_short(now.get(p, _ABSENT))}" for p in paths[:SHOWN]]
+    old, now = ({path: json.dumps(value) for path, value in _identity(spec)} for spec in (stored, new))
+    paths = sorted(p for p in old.keys() | now.keys() if old.get(p) != now.get(p))
+    lines = [f"{p}: {_short(old.get(p))} → {_short(now.get(p))}" for p in paths[:SHOWN]]
     more = f", and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
     differ = ", ".join(lines) or "its key, which does not fit its content"
     raise RunError(f"{where} holds another run ({differ}{more}): give another folder, or the arguments it began with")
-
-
-_ABSENT = "(absent)"
 
 
 def _identity(spec: Spec) -> Iterator[tuple[str, Any]]:
@@ -118,8 +115,9 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from _flat(f"{path}.{name}" if path else str(name), item)
 
 
-def _short(value: Any) -> str:
-    text = value if value is _ABSENT else json.dumps(value)
+def _short(text: str | None) -> str:
+    if text is None:
+        return "(absent)"
     return text if len(text) <= 20 else f"{text[:12]}…{text[-4:]}"
 
 
@@ -149,7 +147,7 @@ def _model(subject: Subject) -> dict[str, Any]:
         "network": _qualified(model.network),
         "structure": _structure(model.network),
         "sha256": weights_digest(model.network),
-        "bounds": [model.box.low, model.box.high],
+        "bounds": [float(model.box.low), float(model.box.high)],
         "normalization": _plain(model.normalize),
         "access": model.kind.kind,
         "output": model.output,

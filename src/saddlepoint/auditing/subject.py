@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access.model import Model, wrap
-from saddlepoint.attacks.iterate import out_of_memory
-from saddlepoint.attacks.run import check_goal, check_inputs
+from saddlepoint.attacks.run import ask_clean, check_goal, check_inputs
 from saddlepoint.core.goal import Goal
-from saddlepoint.errors import DataError, ModelError, OptionError
+from saddlepoint.errors import DataError, OptionError
 from saddlepoint.zoo.data import Data
 
 Rows = npt.NDArray[np.int64]
@@ -55,26 +54,8 @@ class Subject:
         return x, self.y[picked].to(device), self.ids[picked].to(device)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits [n, K] of x [n, *D], detached, in batches that fit.
-
-        Raises:
-            ModelError: not even a single sample fits.
-        """
-        parts, first = [], 0
-        while first < len(x):
-            part = x[first : first + self.model.batch_size]
-            try:
-                with torch.no_grad():
-                    parts.append(self.model(part).detach())
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                if len(part) == 1:
-                    raise ModelError("out of memory with a single sample: more memory is needed") from None
-                self.model.batch_size = len(part) // 2
-                continue
-            first += len(part)
-        return torch.cat(parts) if parts else x.new_zeros(0, PROBE)
+        """Logits [n, K] of x [n, *D], detached; the batches shrink for good where memory runs out."""
+        return ask_clean(self.model, x)
 
     def digest(self) -> str:
         """SHA-256 of shapes, types and content of inputs, labels and ids."""

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from saddlepoint.auditing.standing import Standing
+
+
+def spec(*threats: tuple[str, str, float | list[float] | None], dtype: str = "float64") -> dict[str, Any]:
+    known = [{"label": label, "family": family, "radius": radius} for label, family, radius in threats]
+    curves = [one for one in known if one["radius"] is None]
+    return {"data": {"n": 4, "dtype": dtype}, "threats": [one for one in known if one not in curves], "curves": curves}
+
+
+def learned(standing: Standing, label: str, sizes: list[float]) -> None:
+    size = np.array(sizes)
+    standing.learn(label, np.arange(4), np.isfinite(size), np.where(np.isfinite(size), size, 0.0))
+
+
+@pytest.fixture
+def two() -> Standing:
+    standing = Standing(spec(("linf:0.1", "linf", 0.1), ("linf:0.2", "linf", 0.2), ("linf:inf", "linf", None)))
+    standing.learn("none", np.arange(4), np.array([True, False, False, False]), np.zeros(4))
+    return standing
+
+
+def test_the_wrong_are_broken_at_size_zero(two: Standing) -> None:
+    assert two.distance("linf:0.1").tolist() == [0, np.inf, np.inf, np.inf]
+    assert two.broken("linf:0.1").tolist() == [True, False, False, False]
+    assert two.rows("all", "none").tolist() == [0, 1, 2, 3]
+    assert two.rows("right", "linf:0.1").tolist() == [1, 2, 3]
+
+
+def test_what_breaks_a_small_radius_breaks_a_large_one_not_the_reverse(two: Standing) -> None:
+    learned(two, "linf:0.1", [np.inf, 0.1, np.inf, np.inf])
+    assert two.rows("standing", "linf:0.2").tolist() == [2, 3]
+    learned(two, "linf:0.2", [np.inf, np.inf, 0.15, np.inf])
+    assert two.rows("standing", "linf:0.1").tolist() == [2, 3]
+    assert two.rows("standing", "linf:0.2").tolist() == [3]
+    learned(two, "linf:inf", [np.inf, np.inf, 0.05, 0.7])
+    assert two.distance("linf:0.2").tolist() == [0, 0.1, 0.05, 0.7]
+    assert two.broken("linf:0.1").tolist() == [True, True, True, False]
+    assert two.broken("linf:inf").all()
+
+
+def test_a_larger_success_does_not_undo_a_smaller(two: Standing) -> None:
+    learned(two, "linf:0.1", [np.inf, 0.03, np.inf, np.inf])
+    learned(two, "linf:0.2", [np.inf, 0.2, np.inf, np.inf])
+    assert two.distance("linf:0.1")[1] == 0.03
+
+
+def test_other_sets_are_not_compared() -> None:
+    standing = Standing(spec(("linf:0.1", "linf", 0.1), ("l2:1", "l2", 1.0), ("linf:0.1 m", "linf mask", 0.1)))
+    learned(standing, "linf:0.1", [0.05] * 4)
+    assert standing.broken("linf:0.1").all()
+    assert not standing.broken("l2:1").any()
+    assert not standing.broken("linf:0.1 m").any()
+    assert standing.akin("linf:0.1", "linf:0.1")
+    assert not standing.akin("linf:0.1", "l2:1")
+    assert not standing.akin("none", "l2:1")
+
+
+@pytest.mark.parametrize(("dtype", "over"), [("float64", 1e-6), ("float32", 7e-6)])
+def test_a_radius_is_met_up_to_rounding_only(dtype: str, over: float) -> None:
+    standing = Standing(spec(("linf:0.1", "linf", 0.1), dtype=dtype))
+    learned(standing, "linf:0.1", [0.1, 0.1 * (1 + 0.9 * over), 0.1 * (1 + 1.3 * over), 0.2])
+    assert standing.broken("linf:0.1").tolist() == [True, True, False, False]
+
+
+def test_each_sample_may_have_its_own_radius() -> None:
+    standing = Standing(spec(("each", "linf", [0.1, 0.2, 0.3, 0.4])))
+    learned(standing, "each", [0.25] * 4)
+    assert standing.broken("each").tolist() == [False, False, True, True]
