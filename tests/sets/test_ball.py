@@ -85,6 +85,17 @@ def test_what_is_inside_stays_bit_for_bit(kind: type[Ball]) -> None:
     assert torch.equal(ball.project(x, delta, r * 1.01), delta)
 
 
+@pytest.mark.parametrize("kind", CONVEX)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_a_little_outside_is_brought_back(kind: type[Ball], dtype: torch.dtype) -> None:
+    x, ball = inputs(dtype=dtype), kind()
+    r = torch.full((len(x),), RADIUS[kind], dtype=dtype)
+    delta = ball.project(x, changes(x, 3.0), r)
+    excess = 1 + 100 * torch.finfo(dtype).eps
+    back = ball.size(x, ball.project(x, delta, r / excess))
+    torch.testing.assert_close(back, r / excess, rtol=20 * torch.finfo(dtype).eps, atol=0)
+
+
 @kinds
 def test_infinite_radius_leaves_the_box_and_zero_radius_nothing(kind: type[Ball]) -> None:
     x = inputs()
