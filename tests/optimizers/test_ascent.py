@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+import saddlepoint as sp
+from saddlepoint.access import GradientAccess, wrap
+from saddlepoint.attacks import Iterate
+from saddlepoint.core import Goal, Problem, untargeted
+from saddlepoint.gradients import backprop
+from saddlepoint.initializers import uniform
+from saddlepoint.noise import Noise
+from saddlepoint.objectives import cross_entropy, margin
+from saddlepoint.optimizers import Ascent
+from saddlepoint.optimizers.schedules import constant, cosine
+from saddlepoint.sets import L1, L2, Linf
+from saddlepoint.sets.ball import Ball
+from saddlepoint.testing import LinearClassifier
+from saddlepoint.testing.problems import MLP, SHAPE
+
+N = 8
+X = torch.rand(N, *SHAPE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+NOISE = Noise.seeded(0, torch.arange(N))
+
+
+def problem(network: torch.nn.Module, ball: Ball, radius: float, objective: object = margin) -> Problem[GradientAccess]:
+    access = wrap(network).access(N)
+    assert isinstance(access, GradientAccess)
+    y = network(X).argmax(1)
+    radii = torch.full((N,), radius, dtype=torch.float64)
+    return Problem(access, X, untargeted(y), ball, objective, NOISE, radii, radii)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ball", [Linf(), L2(), L1()])
+def test_a_step_is_rate_radii_along_the_steepest_direction_then_projected(ball: Ball) -> None:
+    asked = problem(MLP(), ball, 0.4)
+    optimizer = Ascent(backprop, constant(0.5))
+    start = uniform(asked)
+    state, trial = optimizer.step(asked, optimizer.init(asked, start))
+    _, slope = backprop(asked, start)
+    expected = ball.project(X, start + 0.5 * 0.4 * ball.steepest(slope), asked.radius)
+    assert torch.allclose(state.delta, expected)
+    assert torch.equal(trial.delta, start)
+
+
+def test_momentum_accumulates_slopes_of_unit_mean() -> None:
+    asked = problem(MLP(), L2(), 0.4)
+    optimizer = Ascent(backprop, constant(0.2), momentum=0.9)
+    first, _ = optimizer.step(asked, optimizer.init(asked, torch.zeros_like(X)))
+    second, _ = optimizer.step(asked, first)
+    unit = lambda d: (g := backprop(asked, d)[1]) / g.abs().mean((1, 2, 3), keepdim=True)  # noqa: E731
+    g0, g1 = unit(torch.zeros_like(X)), unit(first.delta)
+    assert second.velocity is not None
+    assert torch.allclose(second.velocity, 0.9 * g0 + g1)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+@pytest.mark.parametrize("ball", [Linf(), L2(), L1()])
+@pytest.mark.parametrize("momentum", [0.0, 1.0])
+def test_the_scale_of_the_slope_does_not_matter(scale: float, ball: Ball, momentum: float) -> None:
+    """A floor under the norm of the gradient, where it is too large, hides what the attack could do."""
+
+    def scaled(logits: torch.Tensor, goal: Goal) -> torch.Tensor:
+        return scale * margin(logits, goal)
+
+    ends = []
+    for objective in (margin, scaled):
+        asked = problem(MLP(), ball, 0.4, objective)
+        optimizer = Ascent(backprop, constant(0.3), momentum)
+        state = optimizer.init(asked, torch.zeros_like(X))
+        for _ in range(5):
+            state, _ = optimizer.step(asked, state)
+        ends.append(state.delta)
+    assert torch.allclose(ends[0], ends[1], atol=1e-9)
+
+
+def test_a_zero_slope_with_momentum_makes_no_nan() -> None:
+    asked = problem(MLP(), Linf(), 0.4, lambda logits, goal: 0 * margin(logits, goal))
+    optimizer = Ascent(backprop, constant(0.3), 1.0)
+    state, _ = optimizer.step(asked, optimizer.init(asked, torch.zeros_like(X)))
+    assert (state.delta == 0).all()
+
+
+@pytest.mark.parametrize("ball", [Linf(), L2(), L1()])
+def test_every_point_looked_at_is_in_the_ball_around_the_clean_input(ball: Ball) -> None:
+    asked = problem(MLP(), ball, 0.5)
+    optimizer = Ascent(backprop, constant(0.7), 0.5)
+    state = optimizer.init(asked, uniform(asked))
+    for _ in range(20):
+        state, trial = optimizer.step(asked, state)
+        assert asked.within(trial.size).all()
+        assert ((X + trial.delta >= 0) & (X + trial.delta <= 1)).all()
+
+
+@pytest.mark.parametrize(("ball", "radius", "share"), [(Linf(), 0.05, 1.0), (Linf(), 0.6, 1.0), (L2(), 0.3, 0.999)])
+def test_reaches_the_optimum_of_linear_problems(ball: Ball, radius: float, share: float) -> None:
+    model = LinearClassifier.random(2, seed=1)
+    y = model(X).argmax(1)
+    radii = torch.full((N,), radius, dtype=torch.float64)
+    attack = Iterate(ball, cross_entropy, Ascent(backprop, constant(0.1)), uniform, 60, stop_when_met=False)
+    result = attack(wrap(model).access(N), X, untargeted(y), NOISE, radii)  # type: ignore[arg-type]
+    start = untargeted(y).margin(model(X).detach())
+    reached = (result.value - start) / (model.margin_at(X, y, ball, radii) - start)
+    assert float(reached.min()) >= share - 1e-9
+
+
+@pytest.mark.parametrize(("name", "options"), [("fgsm", {}), ("bim", {"steps": 1}), ("mi_fgsm", {"steps": 1})])
+def test_fgsm_is_the_sign_of_the_gradient_of_cross_entropy(name: str, options: dict[str, int]) -> None:
+    network = MLP(seed=1)
+    y = network(X).argmax(1)
+    x = X.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(torch.nn.functional.cross_entropy(network(x), y), x)
+    result = sp.attacks.get(name)(network, X, y, sp.Linf(0.03), **options)
+    assert torch.allclose(result.x_adv, (X + 0.03 * gradient.sign()).clamp(0, 1))
+
+
+def test_schedules() -> None:
+    assert [constant(0.3)(t) for t in (0, 9)] == [0.3, 0.3]
+    falling = cosine(1.0, 0.0, 10)
+    assert [round(falling(t), 6) for t in (0, 5, 10, 11)] == [1, 0.5, 0, 0]
