@@ -60,6 +60,7 @@ def attack(
     if out is not None and out.suffix != ".safetensors":
         raise OptionError(f"--out {out}: the examples go into a file that ends in .safetensors")
     ready = prepare(model, samples, of, work)
+    recipe.attack(recipe.check_threat(chosen, ready.model), **options)  # a misfit is told before anything is shown
     attempt = Attempt(recipe, chosen, options, work.seed, work.budget)
     started = time.perf_counter()
     result = _run(attempt, ready, work)

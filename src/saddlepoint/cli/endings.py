@@ -16,8 +16,8 @@ from cyclopts import CycloptsError
 
 from saddlepoint.errors import SaddlepointError
 
-USAGE, FAULT, INTERRUPTED, TERMINATED, CLOSED_PIPE = 2, 70, 130, 143, 141
-"""Exit codes: what was asked for cannot be done; a fault of this package; Ctrl-C; SIGTERM; nobody reads any more."""
+USAGE, FAULT, INTERRUPTED, TERMINATED, CLOSED_PIPE = 2, 70, 130, 143, 1
+"""Exit codes: what was asked for cannot be done; a fault; Ctrl-C; SIGTERM; nobody reads any more (rich's own code)."""
 
 
 class Terminated(KeyboardInterrupt):

@@ -1,0 +1,467 @@
+"""The command line as its users meet it: most of it in a process of its own, the many error paths in this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+import saddlepoint as sp
+from saddlepoint import attacks
+from saddlepoint.auditing import Summary
+from saddlepoint.cli import main
+
+CODE = """
+    import os, time
+    import torch
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(16, 4)
+            weights = torch.randn(4, 17, generator=torch.Generator().manual_seed(1))
+            self.layer.load_state_dict({"weight": weights[:, :16].clone(), "bias": weights[:, 16].clone()})
+
+        def forward(self, x):
+            time.sleep(float(os.environ.get("SLOW", "0")))
+            return self.layer(x.flatten(1))
+
+    class Bug(Net):
+        def forward(self, x):
+            if len(x) > 1:
+                raise ZeroDivisionError("in the\\nmodel")
+            return super().forward(x)
+
+    def build():
+        return Net()
+"""
+AUDIT = ["audit", "cli_tiny:build", "--data", "tiny.npz", "--threat", "linf:0.1", "--threat", "l2:0.3"]
+PLAN = ["--attacks", "pgd(steps=4),apgd_ce(steps=4)", "--curve", "none", "--piece-size", "8"]
+ATTACK = ["attack", "pgd", "cli_tiny:build", "--data", "tiny.npz", "--threat", "linf:0.1", "--steps", "5"]
+N, WRONG = 40, 6
+
+
+def saddlepoint(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "saddlepoint.cli", *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working folder with a network and 40 samples, 6 of which it gets wrong."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "cli_tiny.py").write_text(textwrap.dedent(CODE))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        import cli_tiny
+
+        x = torch.rand(N, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+        y = cli_tiny.build()(x).argmax(1)
+        y[:WRONG] = (y[:WRONG] + 1) % 4
+        np.savez(folder / "tiny.npz", x=x.numpy(), y=y.numpy())
+        np.savez(folder / "other.npz", x=x.view(N, 1, 2, 8)[:, :, :, :7].numpy(), y=y.numpy())
+        save_file({"layer.weight": torch.zeros(4, 9)}, folder / "wrong.safetensors")
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _here(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module")
+def finished(folder):
+    """One whole audit, which many tests look at: (what it printed, its folder)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return saddlepoint(*AUDIT, *PLAN, "--out", "runs/tiny"), folder / "runs" / "tiny"
+
+
+def table_of(run: Path) -> list[dict[str, object]]:
+    """All records without their times, in an order of their own."""
+    rows = pq.read_table(run / "records.parquet").drop_columns(["seconds"]).to_pylist()
+    return sorted(rows, key=lambda row: (row["threat"], row["stage"], row["sample"]))
+
+
+def one_line(error: str) -> str:
+    """What an error says, checked to be a single line."""
+    lines = error.splitlines()
+    assert len(lines) == 1, error
+    assert lines[0].startswith("saddlepoint: error: ")
+    return lines[0].removeprefix("saddlepoint: error: ")
+
+
+# The audit
+
+
+def test_an_audit_prints_what_its_summary_says(finished):
+    done, run = finished
+    assert done.returncode == 0, done.stderr
+    summary = Summary.from_json((run / "summary.json").read_text())
+    words = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    linf, l2 = summary.threats
+    for name, e in (
+        ("clean", summary.clean),
+        ("robust, Linf 0.1", linf.robust),
+        ("robust, L2 0.3", l2.robust),
+        ("robust, all threats", summary.union),
+    ):
+        span = f"{100 * e.low:.1f} to {100 * e.high:.1f} %"
+        assert f"{name} {100 * e.value:.1f} % {e.correct} of {e.n} {span}" in words
+    assert summary.clean_correct == N - WRONG
+    assert 0 < summary.union.correct < N - WRONG
+    for threat in summary.threats:
+        for stage in threat.stages:
+            assert any(w.startswith(f"{threat.threat} {stage.attack} {stage.ran_on} {stage.broke} ") for w in words)
+    assert words[-2:] == ["records: runs/tiny", "report: runs/tiny/report.html"]
+
+
+def test_an_audit_tells_its_progress_on_stderr_only(finished):
+    done, _ = finished
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"{N} samples, 5 stages"
+    assert lines[1].startswith(f"clean: {N} of {N} · {N - WRONG} standing (85.0 %)")
+    assert [line.partition(":")[0] for line in lines[1:]] == ["clean", "linf", "linf", "l2", "l2"]
+    assert "samples/s" not in done.stdout
+
+
+def test_the_report_names_the_command_that_made_it(finished):
+    _, run = finished
+    twin = json.loads((run / "report.json").read_text())
+    assert shlex.split(twin["summary"]["command"]) == ["saddlepoint", *AUDIT, *PLAN, "--out", "runs/tiny"]
+    assert twin["summary"]["model"]["source"] == "cli_tiny:build"
+    assert "cli_tiny:build on tiny.npz" in (run / "report.html").read_text()
+
+
+def test_the_same_command_again_computes_nothing_anew(finished, capsys):
+    _, run = finished
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("part-*")}
+    assert main([*AUDIT, *PLAN, "--out", "runs/tiny"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("part-*")} == before
+    assert len(before) > 10
+    assert "samples/s" not in capsys.readouterr().err
+
+
+def test_a_changed_argument_is_another_run(finished, capsys):
+    assert main([*AUDIT, *PLAN, "--out", "runs/tiny", "--seed", "1"]) == 2
+    assert "seed: 0 → 1" in one_line(capsys.readouterr().err)
+
+
+def test_quiet_without_report_and_without_out(folder, capsys):
+    assert main([*AUDIT, *PLAN, "--quiet", "--no-report", "--seed", "3"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "report:" not in out
+    run = Path(out.split()[-1])
+    assert re.fullmatch(r"runs/cli-tiny-build-tiny\.npz-[0-9a-f]{8}", str(run))
+    assert (folder / run / "records.parquet").exists()
+    assert not (folder / run / "report.html").exists()
+
+
+def test_weights_and_number_type_reach_the_model(folder, capsys):
+    save_file(
+        {"layer.weight": torch.zeros(4, 16), "layer.bias": torch.tensor([1.0, 0, 0, 0])}, folder / "zero.safetensors"
+    )
+    given = ["--weights", "zero.safetensors", "--dtype", "float64", "--seed", "5", "--no-report"]
+    assert main([*AUDIT, *PLAN, *given, "--out", "runs/zero"]) == 0
+    capsys.readouterr()
+    summary = Summary.from_json((folder / "runs/zero/summary.json").read_text())
+    assert summary.clean_correct == int((np.load(folder / "tiny.npz")["y"] == 0).sum())
+    assert (summary.model["dtype"], summary.seed) == ("float64", 5)
+    assert summary.model["source"] == "cli_tiny:build with zero.safetensors"
+
+
+def test_normalization_reaches_the_model(folder, capsys):
+    given = ["--mean", "0.5", "--std=1/4", "--bounds", "-1,1", "--no-report", "--out", "runs/normal"]
+    assert main([*AUDIT, *PLAN, *given]) == 0
+    capsys.readouterr()
+    data = np.load(folder / "tiny.npz")
+    net = sp.wrap(sys.modules["cli_tiny"].build(), bounds=(-1, 1), mean=[0.5], std=[0.25])
+    right = int((net(torch.from_numpy(data["x"])).argmax(1).numpy() == data["y"]).sum())
+    summary = Summary.from_json((folder / "runs/normal/summary.json").read_text())
+    assert summary.clean_correct == right
+    assert summary.model["bounds"] == [-1.0, 1.0]
+
+
+# Stopping and going on
+
+
+def started(out: str) -> subprocess.Popen[str]:
+    """The audit in a process of its own, slow enough to be caught in the middle of its attacks."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "saddlepoint.cli", *AUDIT, *PLAN, "--out", out],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "SLOW": "0.1"},
+    )
+    deadline = time.monotonic() + 120
+    while not list(Path(out).glob("results/threat=linf*/stage=01*/part-00001.parquet")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_a_stopped_audit_goes_on_to_the_same_records(finished, capsys, number, code):
+    out = f"runs/{number.name}"
+    process = started(out)
+    if number == signal.SIGINT:
+        assert main([*AUDIT, *PLAN, "--out", out]) == 2
+        assert f"in use by another process (pid {process.pid}" in one_line(capsys.readouterr().err)
+    process.send_signal(number)
+    printed, told = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert printed == ""
+    if number != signal.SIGKILL:
+        again = shlex.join(["saddlepoint", *AUDIT, *PLAN, "--out", out])
+        assert told.splitlines()[-1] == f"saddlepoint: stopped; the same command goes on where it stopped: {again}"
+        assert "Traceback" not in told
+    kept = {path: path.stat().st_mtime_ns for path in Path(out).rglob("part-*.parquet")}
+    assert main([*AUDIT, *PLAN, "--out", out]) == 0
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+    assert len(list(Path(out).rglob("part-*.parquet"))) > len(kept)
+    assert table_of(Path(out)) == table_of(finished[1])
+
+
+# One attack
+
+
+def test_an_attack_stores_its_examples_and_says_what_they_are(folder):
+    done = saddlepoint(*ATTACK, "--restarts", "2", "--out", "examples.safetensors", "--batch-size", "16")
+    assert done.returncode == 0, done.stderr
+    found = load_file(folder / "examples.safetensors")
+    net = sys.modules["cli_tiny"].build()
+    data = np.load(folder / "tiny.npz")
+    x, y = torch.from_numpy(data["x"]), torch.from_numpy(data["y"])
+    assert torch.equal(found["x"], x)
+    assert float((found["x_adv"] - x).abs().max()) <= 0.1 + 1e-6
+    assert torch.equal(found["met"], net(found["x_adv"]).argmax(1) != y)
+    standing = N - int(found["met"].sum())
+    words = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert f"clean accuracy 85.0 % ({N - WRONG} of {N})" in words
+    assert any(w.startswith(f"robust accuracy {100 * standing / N:.1f} % ({standing} of {N})") for w in words)
+    assert any(w.startswith(f"success {N - WRONG - standing} of the {N - WRONG} classified rightly") for w in words)
+    assert words[-1] == "adversarial examples: examples.safetensors"
+    with safe_open(folder / "examples.safetensors", "pt") as file:
+        said = file.metadata()
+    assert (said["attack"], said["threat"], said["seed"]) == ("pgd", "linf:0.1", "0")
+    assert json.loads(said["options"])["restarts"] == 2
+
+
+def test_an_attack_equals_the_same_call_in_python(folder, capsys):
+    assert main([*ATTACK, "--seed", "4", "--out", "a.safetensors", "--batch-size", "7", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+    data = sp.zoo.data.load(str(folder / "tiny.npz"))
+    net = sys.modules["cli_tiny"].build()
+    expected = sp.attacks.pgd(net, data.x, data.y, sp.Linf(0.1), steps=5, seed=4)
+    found = load_file(folder / "a.safetensors")
+    assert torch.allclose(found["x_adv"], expected.x_adv, atol=1e-6)
+    for name in ("met", "steps", "status"):
+        assert torch.equal(found[name], getattr(expected, name))
+
+
+def test_an_attack_that_was_stopped_says_that_it_starts_anew(monkeypatch, capsys):
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("saddlepoint.cli.attack.prepare", stopped)
+    assert main(ATTACK) == 130
+    assert capsys.readouterr().err.splitlines()[-1].startswith("saddlepoint: stopped; the same command starts anew: ")
+
+
+# Lists, help, reports
+
+
+def test_every_attack_is_one_line_with_what_it_needs(capsys):
+    assert main(["list", "attacks"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["attack", "needs"]
+    rows = {line.split()[0]: line for line in lines}
+    assert sorted(rows) == sorted(attacks.catalog())
+    assert len(lines) == len(rows)
+    for name, recipe in attacks.catalog().items():
+        line = rows[name]
+        assert line.split()[1] == recipe.access.kind
+        assert ("smallest" if recipe.minimal else "within radius") in line
+        assert all(kind.__name__ in line for kind in recipe.sets)
+        assert recipe.summary in line
+        assert recipe.paper in line
+
+
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [
+        ("sets", {f"{name}:RADIUS" for name in sp.sets.names()}),
+        ("models", {f"zoo:{name}" for name in sp.zoo.models.names()}),
+        ("data", set(sp.zoo.data.names())),
+    ],
+)
+def test_everything_else_is_one_line_too(capsys, kind, first):
+    assert main(["list", kind]) == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines} == first
+    assert len(lines) == len(first)
+
+
+def test_options_of_an_attack_are_in_its_help(capsys):
+    assert main(["attack", "pgd", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"--{option.replace('_', '-')} " in out for option in attacks.get("pgd").options)
+    assert attacks.get("pgd").paper in out
+
+
+def test_help_answers_at_once_because_it_loads_nothing_heavy():
+    code = """
+        import sys, time
+        from saddlepoint.cli import main
+        for words in ([], ["--help"], ["--version"], *([c, "--help"] for c in ("audit", "attack", "list", "report"))):
+            assert main(words) == 0, words
+        heavy = {"torch", "numpy", "scipy", "pyarrow", "jinja2", "PIL"} & set(sys.modules)
+        assert not heavy, heavy
+        assert time.process_time() < 1.5, time.process_time()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Examples:") == 4
+    assert f"\n{sp.__version__}\n" in done.stdout
+
+
+def test_completion_script_is_bash_and_knows_the_commands(tmp_path, capsys):
+    script = tmp_path / "completion.sh"
+    assert main(["--install-completion", "--shell", "bash", "--output", str(script)]) == 0
+    capsys.readouterr()
+    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+    text = script.read_text()
+    assert all(word in text for word in ("audit", "attack", "list", "report", "--threat", "--weights"))
+
+
+def test_a_report_is_built_again_as_it_was(finished, tmp_path, capsys):
+    _, run = finished
+    assert main(["report", str(run), "--out", str(tmp_path / "page.html")]) == 0
+    assert capsys.readouterr().out == f"report: {tmp_path / 'page.html'}\n"
+    assert (tmp_path / "page.html").read_bytes() == (run / "report.html").read_bytes()
+    assert (tmp_path / "page.json").read_bytes() == (run / "report.json").read_bytes()
+
+
+def test_a_report_as_json_goes_to_stdout_alone(finished, capsys):
+    _, run = finished
+    page = run / "report.html"
+    before = page.stat().st_mtime_ns
+    assert main(["report", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((run / "report.json").read_text())
+    assert page.stat().st_mtime_ns == before
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["adit"], 'Unknown command "adit". Did you mean "audit"?'),
+        (["list", "atacks"], 'Did you mean "attacks"?'),
+        (["audit", "zoo:fashion-standrd", *AUDIT[2:]], "did you mean fashion-standard?"),
+        (["audit", "cli_tinny:build", *AUDIT[2:]], "no module 'cli_tinny'"),
+        (["audit", "cli_tiny:biuld", *AUDIT[2:]], "did you mean build?"),
+        ([*AUDIT[:3], "nowhere.npz", *AUDIT[4:]], "nowhere.npz does not exist"),
+        ([*AUDIT[:3], "digit", *AUDIT[4:]], "did you mean digits?"),
+        ([*AUDIT[:3], "other.npz", *AUDIT[4:]], "samples of other.npz, which are [1, 2, 7]"),
+        ([*AUDIT[:4]], "parameter --threat requires an argument"),
+        ([*AUDIT[:4], "--thret", "linf:0.1"], "Did you mean --threat"),
+        ([*AUDIT[:4], "--threat", "lif:0.1"], "unknown perturbation set 'lif'"),
+        ([*AUDIT[:4], "--threat", "linf:8"], "did you mean 8/255?"),
+        ([*AUDIT[:4], "--threat", "linf:0.1", "--threat", "linf:0.1"], "given twice"),
+        ([*AUDIT, "--attacks", "pdg", "--curve", "none"], "did you mean pgd?"),
+        ([*AUDIT, "--attacks", "pgd(stesp=3)", "--curve", "none"], "did you mean steps?"),
+        ([*AUDIT, "--attacks", "pgd("], "parentheses do not match"),
+        ([*AUDIT, "--attacks", "pgd(steps=__import__('os'))", "--curve", "none"], "is no attack"),
+        ([*AUDIT, "--curve", "pgd"], "looks for the smallest perturbation; pgd does not"),
+        ([*AUDIT, "--seed", "x"], 'unable to convert "x" into int'),
+        ([*AUDIT, "--dtype", "float3"], 'Did you mean "float32"?'),
+        ([*AUDIT, "--batch-size", "0"], "--batch-size must be at least 1"),
+        ([*AUDIT, "--budget", "1", "--curve", "none"], "at least"),
+        ([*AUDIT, "--weights", "nowhere.pt"], "no file of weights at nowhere.pt"),
+        ([*AUDIT, "--weights", "wrong.safetensors"], "layer.weight is [4, 9] in the file, [4, 16] in the model"),
+        ([*AUDIT, "--mean", "0.1,0.2"], "mean and std have [2] entries; inputs have 1 channels"),
+        ([*AUDIT, "--std", "0"], "--std must be above 0"),
+        ([*AUDIT, "--bounds", "0,0.5"], "--bounds are [0, 0.5]"),
+        ([*AUDIT, "--bounds", "1,0"], "low < high"),
+        ([*AUDIT, *PLAN, "--out", "tiny.npz"], "there is a file in its place"),
+        ([*AUDIT, *PLAN, "--out", "."], "holds other files"),
+        ([*ATTACK, "--stesp", "5"], "pgd has no option --stesp (did you mean --steps?)"),
+        ([*ATTACK, "--restarts", "many"], "--restarts: a whole number is expected"),
+        ([*ATTACK, "--out", "examples.npz"], "ends in .safetensors"),
+        (["attack", "pdg", *ATTACK[2:]], "did you mean pgd?"),
+        (["attack", "pgd", "cli_tiny:build", "--data", "tiny.npz"], "pgd needs a perturbation set with a radius"),
+        (["attack", "pgd", "cli_tiny:build", "--data", "tiny.npz", "--threat", "l0:3"], "pgd works in"),
+        (["report", "nowhere"], "nowhere holds no run"),
+        (["report", "nowhere", "--ot", "page.html"], "--out"),
+    ],
+)
+def test_every_error_is_one_line_with_a_way_out(capsys, words, message):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in one_line(err)
+
+
+def test_a_device_that_is_not_there(capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main([*AUDIT, "--device", "cuda"]) == 2
+    assert "no CUDA device" in one_line(capsys.readouterr().err)
+
+
+def test_errors_of_a_process_leave_no_traceback():
+    done = saddlepoint("audit", "zoo:nothing", "--data", "digits", "--threat", "linf:0.1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "shipped are" in one_line(done.stderr)
+
+
+def test_debug_shows_where_an_error_came_from():
+    with pytest.raises(sp.errors.OptionError, match="shipped are"):
+        main(["audit", "zoo:nothing", "--data", "digits", "--threat", "linf:0.1", "--debug"])
+
+
+def test_faults_of_the_users_model_are_one_line_with_their_own_code(capsys):
+    assert main(["audit", "cli_tiny:Bug", *AUDIT[2:], *PLAN, "--out", "runs/bug", "--quiet"]) == 70
+    text = one_line(capsys.readouterr().err)
+    assert text.startswith("ZeroDivisionError: in the model (")
+    assert "--debug" in text
+
+
+def test_a_reader_that_goes_away_ends_it_in_silence():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "saddlepoint.cli", "list", "data"], stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
