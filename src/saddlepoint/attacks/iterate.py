@@ -146,7 +146,8 @@ def _time_to_check(t: int, device: torch.device) -> bool:
 
 
 def _nothing(problem: Problem[C], delta: Tensor) -> Kept:
-    """Worse than anything: the start, as if nothing was seen there."""
+    """Worse than anything: the start, as if nothing was seen there; at the edge of the ball where it is outside."""
+    delta = problem.set.project(problem.x, delta, problem.radius)
     low = torch.full_like(problem.radius, -torch.inf)
     no = torch.zeros_like(low, dtype=torch.bool)
     return Kept(Trial(delta, low, no, torch.full_like(low, torch.inf)), torch.zeros_like(no, dtype=torch.long))
