@@ -1,0 +1,33 @@
+"""Many questions about each sample at once: which budgets cover them, and how many fit in one forward."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.asking import LabelAccess
+
+
+def covered(access: LabelAccess, draws: int) -> Tensor:
+    """Which samples' budgets cover ``draws`` more forwards, bool [n]; of the others a question counts as refused.
+
+    For an estimate of many draws that is worth nothing in part: asking draw by draw would spend the rest of a budget
+    on it, and how much depends on how many draws fit in a batch.
+    """
+    ledger, rows = access.ledger, access.rows
+    if ledger.budget is None:
+        return torch.ones_like(ledger.spent_out[rows])
+    may = ledger.forwards[rows] + draws <= ledger.budget[rows]
+    ledger.spent_out[rows] |= ~may
+    return may
+
+
+def parts(access: LabelAccess, draws: int) -> list[range]:
+    """The draws 0..draws-1 in runs that fit in one forward, each about all of the samples.
+
+    >>> from saddlepoint.access.asking import Ledger
+    >>> parts(LabelAccess(lambda x: x, Ledger(3, batch_size=7)), 5)
+    [range(0, 2), range(2, 4), range(4, 5)]
+    """
+    most = max(access.ledger.batch_size // max(len(access.rows), 1), 1)
+    return [range(first, min(first + most, draws)) for first in range(0, draws, most)]

@@ -1,0 +1,112 @@
+"""A start that meets the goal already: random noise or a given input, blended with x as far as it goes."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.access.asking import LabelAccess
+from saddlepoint.access.model import Box
+from saddlepoint.core.problem import Problem
+from saddlepoint.errors import OptionError
+from saddlepoint.initializers.windows import as_images
+from saddlepoint.rows import column, put
+
+
+@dc.dataclass(frozen=True)
+class Adversarial:
+    """x + α (s - x), with s the first of some inputs at which the goal is met, and α <= 1 found by bisection.
+
+    The inputs tried are the ``candidates``, the nearest first, then ``tries`` random ones: in turn uniform noise, as
+    published, and black-and-white noise in blocks of 2, 4, 8, ... pixels, because robust networks see one and the same
+    class in all uniform noise. One forward for each try, ``rounds`` for the bisection; a sample stops at its first
+    success. Where none is found, δ = 0.
+
+    Args:
+        box: the range of valid inputs, finite.
+        candidates: inputs [M, *D], for instance of the wanted class.
+        tries: how many random inputs to try.
+        rounds: how often α is bisected.
+
+    Source: Brendel, Rauber, Bethge, "Decision-based adversarial attacks", ICLR 2018 (blended uniform noise).
+    """
+
+    box: Box
+    candidates: Tensor | None = None
+    tries: int = 100
+    rounds: int = 10
+
+    def __call__(self, problem: Problem[LabelAccess]) -> Tensor:
+        """δ [N, *D], met where it is not 0."""
+        delta, found = problem.set.zero(problem.x), torch.zeros_like(problem.radius, dtype=torch.bool)
+        order = self._nearest_first(problem)
+        for k in range(len(order) + self.tries):
+            rows = (~found & ~problem.access.refused).nonzero().squeeze(1)
+            if not len(rows):
+                break
+            left = problem.rows(rows)
+            if k < len(order):
+                change = self._toward_candidate(left, order[k, rows])
+            else:
+                change = self._toward_noise(left.at(k), k - len(order))
+            hit = met(left, change).nonzero().squeeze(1)
+            delta = delta.index_copy(0, rows[hit], change[hit])
+            found = found.index_fill(0, rows[hit], True)
+        rows = found.nonzero().squeeze(1)
+        return put(delta, rows, self._blend(problem.rows(rows), delta[rows]))
+
+    def _nearest_first(self, problem: Problem[LabelAccess]) -> Tensor:
+        """The index of the k-th nearest candidate of each sample, long [M, N]."""
+        x, some = problem.x, self.candidates
+        if some is None or not len(some):
+            return torch.zeros(0, len(x), dtype=torch.long, device=x.device)
+        if some.shape[1:] != x.shape[1:]:
+            raise OptionError(
+                f"candidates have shape {list(some.shape)}, inputs {list(x.shape)}: give candidates"
+                f" [M, {', '.join(map(str, x.shape[1:]))}]"
+            )
+        each = (torch.full((len(x),), i, device=x.device) for i in range(len(some)))
+        sizes = [problem.set.size(x, self._toward_candidate(problem, index)) for index in each]
+        return torch.stack(sizes).argsort(dim=0, stable=True)
+
+    def _toward_candidate(self, problem: Problem[LabelAccess], index: Tensor) -> Tensor:
+        assert self.candidates is not None
+        return _toward(problem, self.candidates.to(problem.x)[index])
+
+    def _toward_noise(self, problem: Problem[LabelAccess], k: int) -> Tensor:
+        """The k-th random input: uniform where k is even, else black and white in blocks."""
+        x, image = problem.x, as_images(problem.x)
+        channels, height, width = image.shape[1:]
+        if k % 2 == 0:
+            unit = problem.noise.uniform(tuple(x.shape[1:]), dtype=x.dtype)
+        else:
+            sizes = max(max(height, width).bit_length() - 1, 1)
+            side = 2 ** (1 + k // 2 % sizes)
+            blocks = problem.noise.signs((channels, -(-height // side), -(-width // side)), dtype=x.dtype)
+            coarse = nn.functional.interpolate(blocks, scale_factor=side, mode="nearest")
+            unit = (coarse[..., :height, :width].reshape_as(x) + 1) / 2
+        return _toward(problem, self.box.low + unit * (self.box.high - self.box.low))
+
+    def _blend(self, problem: Problem[LabelAccess], delta: Tensor) -> Tensor:
+        """α δ with α as small as ``rounds`` bisections find."""
+        low, high = torch.zeros_like(problem.radius), torch.ones_like(problem.radius)
+        for _ in range(self.rounds):
+            middle = (low + high) / 2
+            enough = met(problem, column(middle, delta) * delta)
+            low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)
+        return column(high, delta) * delta
+
+
+def met(problem: Problem[LabelAccess], delta: Tensor) -> Tensor:
+    """Whether the label at δ [*S, N, *P] meets the goal, bool [*S, N]: one forward for each δ."""
+    lead = delta.ndim - problem.x.ndim
+    if not len(problem.x):  # nobody to ask about: spare the model an empty batch
+        return torch.zeros(delta.shape[: lead + 1], dtype=torch.bool, device=delta.device)
+    return problem.goal.met(problem.access.labels(problem.set.apply(problem.x, delta), lead))
+
+
+def _toward(problem: Problem[LabelAccess], point: Tensor) -> Tensor:
+    """point - x, as far as box and mask allow."""
+    return problem.set.project(problem.x, point - problem.x, torch.full_like(problem.radius, torch.inf))

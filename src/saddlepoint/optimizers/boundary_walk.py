@@ -1,0 +1,159 @@
+"""A walk along the decision boundary that knows labels only: HopSkipJump."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.asking import LabelAccess
+from saddlepoint.access.draws import covered, parts
+from saddlepoint.core.problem import Problem
+from saddlepoint.core.trial import Trial
+from saddlepoint.initializers.adversarial import met
+from saddlepoint.noise import Noise
+from saddlepoint.rows import column, flat_norm, put, take
+
+Directions = Callable[[Noise, tuple[int, ...], torch.dtype], Tensor]
+"""(streams of N samples, shape, dtype) -> random directions [N, *shape], of any length."""
+COARSEST = 1e-3
+"""The bisection never stops earlier than at this share of the perturbation, so that few entries are no excuse."""
+
+
+@dc.dataclass(frozen=True)
+class WalkState:
+    """``delta`` [N, *P]: the point reached; ``met`` (bool [N]): whether the goal was seen met there.
+
+    ``reach`` [N]: the size of the point the last bisection began at; ``t``: steps made.
+    """
+
+    delta: Tensor
+    met: Tensor
+    reach: Tensor
+    t: int
+
+
+@dc.dataclass(frozen=True)
+class BoundaryWalk:
+    """Estimate the boundary's normal from labels, step outward along it, bisect back to the boundary.
+
+    With φ = ±1 for a goal that is met or not, d the number of entries and t = 1, 2, ...:
+
+    1. v = mean over B random unit vectors u of (φ(δ + r u) - mean φ) u, B = min(first_draws √t, most_draws); r is
+       ``first_probe`` at t = 1, then 1/d of the size of the point the last bisection began at.
+    2. δ' = δ + s · steepest(v), s = size(δ) / √t, halved until the goal is met at δ'.
+    3. δ <- P(δ', α size(δ')) with the smallest α in [0, 1] for which the goal is met, within θ = ``gamma`` d^-power.
+
+    P(δ, r) is the projection onto the ball of radius r. Only answers that came count: a sample whose budget does not
+    cover the B questions of an estimate stays where it is. Where the start does not meet the goal, nothing is asked.
+
+    Args:
+        directions: normal for L2, uniform on the cube for Linf.
+        power: 3/2 for L2, 2 for Linf.
+        first_probe: in the units of the input.
+        first_draws, most_draws, gamma: as above.
+
+    Source: Chen, Jordan, Wainwright, "HopSkipJumpAttack: a query-efficient decision-based attack", S&P 2020.
+    """
+
+    directions: Directions
+    power: float
+    first_probe: float = 0.1
+    first_draws: int = 100
+    most_draws: int = 10_000
+    gamma: float = 1.0
+
+    def init(self, problem: Problem[LabelAccess], delta: Tensor) -> WalkState:
+        """Begin at δ, one forward to see whether it meets the goal; then bisect back to the boundary."""
+        reached, size = met(problem, delta), problem.set.size(problem.x, delta)
+        rows = reached.nonzero().squeeze(1)
+        edge = put(delta, rows, self._back(problem.rows(rows), delta[rows]))
+        return WalkState(edge, reached, size, 0)
+
+    def step(self, problem: Problem[LabelAccess], state: WalkState) -> tuple[WalkState, Trial]:
+        """What was reached already, and one round of estimate, step and bisection."""
+        draws = min(int(self.first_draws * math.sqrt(state.t + 1)), self.most_draws)
+        rows = state.met.nonzero().squeeze(1)
+        rows = rows[covered(problem.access.view(rows), draws)]
+        later = dc.replace(state, t=state.t + 1)
+        if len(rows):
+            moved = self._move(problem.rows(rows), take(state, rows), draws)
+            later = put(later, rows, moved)
+        return later, self.finish(problem, state)
+
+    def finish(self, problem: Problem[LabelAccess], state: WalkState) -> Trial:
+        """The point reached; its label was seen on the way."""
+        size = problem.set.size(problem.x, state.delta)
+        return Trial(state.delta, -size, state.met, size)
+
+    def _move(self, problem: Problem[LabelAccess], state: WalkState, draws: int) -> WalkState:
+        probe = torch.full_like(state.reach, self.first_probe)
+        if state.t:
+            probe = state.reach * (self.gamma / _entries(state.delta))
+        normal = self._normal(problem, state.delta, probe, draws)
+        outer, found = self._outward(problem, state, problem.set.steepest(normal))
+        rows = found.nonzero().squeeze(1)
+        there, outer = problem.rows(rows), outer[rows]
+        new = WalkState(self._back(there, outer), found[rows], there.set.size(there.x, outer), state.t)
+        return put(state, rows, new)
+
+    def _normal(self, problem: Problem[LabelAccess], delta: Tensor, probe: Tensor, draws: int) -> Tensor:
+        """The direction in which the goal is met, estimated from ``draws`` labels around δ: [n, *P]."""
+        signed, plain, votes = torch.zeros_like(delta), torch.zeros_like(delta), torch.zeros_like(probe)
+        for part in parts(problem.access, draws):
+            changes = [self._around(problem.at("direction", k), delta, probe) for k in part]
+            answers = met(problem, delta + torch.stack(changes)).to(delta.dtype) * 2 - 1
+            for change, phi in zip(changes, answers, strict=True):  # one by one: the sum must not depend on the parts
+                signed, plain, votes = signed + column(phi, change) * change, plain + change, votes + phi
+        baseline = torch.where(votes.abs() < draws, votes / draws, 0)
+        return signed - column(baseline, plain) * plain
+
+    def _around(self, problem: Problem[LabelAccess], delta: Tensor, probe: Tensor) -> Tensor:
+        """A random change of length ``probe`` [n], as far as box and mask allow: [n, *P]."""
+        u = self.directions(problem.noise, tuple(delta.shape[1:]), delta.dtype)
+        length = flat_norm(u, 2).clamp_min(torch.finfo(u.dtype).tiny)
+        return _valid(problem, delta + column(probe / length, u) * u) - delta
+
+    def _outward(self, problem: Problem[LabelAccess], state: WalkState, direction: Tensor) -> tuple[Tensor, Tensor]:
+        """δ + s · direction with the first of the steps s, each half the last, at which the goal is met; and if."""
+        step = problem.set.size(problem.x, state.delta) / math.sqrt(state.t + 1)
+        outer, found = state.delta, torch.zeros_like(state.met)
+        for _ in range(self._bisections(state.delta) + 1):
+            rows = (~found & ~problem.access.refused).nonzero().squeeze(1)
+            if not len(rows):
+                break
+            left = problem.rows(rows)
+            point = _valid(left, state.delta[rows] + column(step[rows], outer) * direction[rows])
+            hit = met(left, point).nonzero().squeeze(1)
+            outer, found = outer.index_copy(0, rows[hit], point[hit]), found.index_fill(0, rows[hit], True)
+            step = step / 2
+        return outer, found
+
+    def _back(self, problem: Problem[LabelAccess], outer: Tensor) -> Tensor:
+        """The smallest P(outer, α size) seen to meet the goal, α in [0, 1]; ``outer`` meets it: [n, *P]."""
+        size, edge = problem.set.size(problem.x, outer), outer
+        low, high = torch.zeros_like(size), torch.ones_like(size)
+        for _ in range(self._bisections(outer)):
+            middle = (low + high) / 2
+            point = problem.set.project(problem.x, outer, middle * size)
+            enough = met(problem, point)
+            edge = torch.where(column(enough, edge), point, edge)
+            low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)
+        return edge
+
+    def _bisections(self, delta: Tensor) -> int:
+        """How often to halve until θ is reached, or the resolution of the numbers."""
+        theta = min(self.gamma * _entries(delta) ** -self.power, COARSEST)
+        return math.ceil(-math.log2(max(theta, torch.finfo(delta.dtype).eps)))
+
+
+def _valid(problem: Problem[LabelAccess], delta: Tensor) -> Tensor:
+    """δ as far as box and mask allow, [n, *P]."""
+    return problem.set.project(problem.x, delta, torch.full_like(problem.radius, torch.inf))
+
+
+def _entries(delta: Tensor) -> int:
+    return math.prod(delta.shape[1:])
