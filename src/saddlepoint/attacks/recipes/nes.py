@@ -1,0 +1,48 @@
+"""Ascent along slopes estimated from scores alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.attacks.iterate import Iterate
+from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
+from saddlepoint.attacks.recipes.square import AT_ONCE
+from saddlepoint.core.protocols import Attack
+from saddlepoint.errors import OptionError
+from saddlepoint.gradients.nes import NES
+from saddlepoint.initializers import zero
+from saddlepoint.optimizers.ascent import Ascent
+from saddlepoint.optimizers.schedules import constant
+from saddlepoint.sets import L2, Linf
+
+
+@recipe(
+    access=ScoreAccess,
+    sets=(Linf, L2),
+    paper="Ilyas, Engstrom, Athalye, Lin: Black-box adversarial attacks with limited queries and information, 2018",
+)
+def nes(
+    threat: LpSet,
+    steps: int = 100,
+    pairs: int = 25,
+    sigma: float = 1e-3,
+    relative_step: float = 0.2,
+    momentum: float = 0.9,
+    objective: Literal["cross-entropy", "margin"] = "cross-entropy",
+) -> Attack[ScoreAccess]:
+    """Momentum ascent from the clean input, its slopes estimated by pairs of opposite random steps.
+
+    Each step costs 2 · ``pairs`` + 1 forwards: 51 by default, 5100 in all. ``sigma``, the length of the random steps,
+    is in units of the range of the input, ``relative_step`` in units of the radius: 0.2 is the paper's 0.01 at a
+    radius of 0.05.
+    """
+    at_least_one(steps=steps, pairs=pairs)
+    if not sigma > 0:
+        raise OptionError(f"sigma is the length of the random steps, and must be positive; got {sigma:g}")
+    width = threat.box.high - threat.box.low
+    estimate = NES(pairs, sigma * width if math.isfinite(width) else sigma)
+    climb = Ascent(estimate, constant(relative_step), momentum)
+    return Iterate(threat, objective_named(objective), climb, zero, steps, compact_below=AT_ONCE)
