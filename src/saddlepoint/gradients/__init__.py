@@ -1,5 +1,7 @@
 """How a slope is obtained: (problem, δ) -> (what was seen, slope). None of them has memory."""
 
+from saddlepoint.gradients.averaged import Averaged
 from saddlepoint.gradients.backprop import backprop
+from saddlepoint.gradients.nes import NES
 
-__all__ = ["backprop"]
+__all__ = ["NES", "Averaged", "backprop"]

@@ -1,6 +1,8 @@
 """Where an attack begins: problem -> δ [N, *P]."""
 
+from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.initializers.diversified import OutputDiversified
 from saddlepoint.initializers.simple import gaussian, surface, uniform, zero
+from saddlepoint.initializers.stripes import BumpGrid, stripes
 
-__all__ = ["OutputDiversified", "gaussian", "surface", "uniform", "zero"]
+__all__ = ["Adversarial", "BumpGrid", "OutputDiversified", "gaussian", "stripes", "surface", "uniform", "zero"]

@@ -2,7 +2,10 @@
 
 from saddlepoint.attacks.recipes.auto_pgd import apgd_ce, apgd_dlr, apgd_t
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
+from saddlepoint.attacks.recipes.hop_skip_jump import hop_skip_jump
+from saddlepoint.attacks.recipes.nes import nes
 from saddlepoint.attacks.recipes.pgd import bim, fgsm, mi_fgsm, pgd
+from saddlepoint.attacks.recipes.square import square
 from saddlepoint.attacks.recipes.targets import multi_targeted, odi_pgd
 
 __all__ = [
@@ -12,8 +15,11 @@ __all__ = [
     "bim",
     "fgsm",
     "frank_wolfe",
+    "hop_skip_jump",
     "mi_fgsm",
     "multi_targeted",
+    "nes",
     "odi_pgd",
     "pgd",
+    "square",
 ]
