@@ -19,7 +19,7 @@ def interval(x: Tensor, box: Box, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     limit = torch.finfo(x.dtype).max
     low, high = max(box.low, -limit) - x, min(box.high, limit) - x
     if not _rounds_inward(box):
-        low, high = _inward(low, x, box.low), -_inward(-high, -x, -box.high)
+        low, high = _inward(low, x, box.low, -1), _inward(high, x, box.high, 1)
     if mask is None:
         return low, high
     keep = _fit(mask, x).to(x.dtype)
@@ -35,6 +35,11 @@ def beyond(size: Tensor, radius: Tensor) -> Tensor:
 def at(rows: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
     """The rows (long [n], rising) of each tensor; the tensors themselves, not copies, if that is all of them."""
     return tensors if len(rows) == len(tensors[0]) else tuple(t[rows] for t in tensors)
+
+
+def put_back(whole: Tensor, rows: Tensor, part: Tensor) -> Tensor:
+    """``whole`` with its ``rows`` (long [n], rising) replaced by ``part``; just that if it is all of them."""
+    return part if len(rows) == len(whole) else whole.index_copy(0, rows, part)
 
 
 def corner(direction: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -54,13 +59,14 @@ def _rounds_inward(box: Box) -> bool:
     return (box.low == 0 and (power_of_two or few_digits)) or (box.low == -box.high and power_of_two)
 
 
-def _inward(low: Tensor, x: Tensor, bound: float) -> Tensor:
-    """low = bound - x, brought a unit or two of its last place nearer to 0 where x + low < bound.
+def _inward(end: Tensor, x: Tensor, bound: float, side: int) -> Tensor:
+    """end = bound - x, brought a unit or two of its last place nearer to 0 where x + end is beyond the bound.
 
-    Otherwise ``apply`` would clamp there, and a clamped entry has no slope: it could never leave the bound again.
+    ``side`` is 1 for the upper end, -1 for the lower. Otherwise ``apply`` would clamp there, and a clamped entry has
+    no slope: it could never leave the bound again.
     """
-    outside = (x + low).neg_().add_(bound).clamp_min_(0).sign_()
-    return outside.mul_(-2 * torch.finfo(low.dtype).eps).add_(1).mul_(low)
+    outside = (x + end).sub_(bound).mul_(side).clamp_min_(0).sign_()
+    return outside.mul_(-2 * torch.finfo(end.dtype).eps).add_(1).mul_(end)
 
 
 def _fit(mask: Tensor, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saddlepoint.noise import Noise
 from saddlepoint.rows import column, flat_norm
-from saddlepoint.sets._box import at, beyond, corner
+from saddlepoint.sets._box import at, beyond, corner, put_back
 from saddlepoint.sets.ball import Ball
 
 
@@ -114,7 +114,7 @@ class L2(Ball):
         if not len(rows):
             return inside
         ray, low, high, radius = at(rows, ray, low, high, radius)
-        return inside.index_copy(0, rows, _meet(_to_unit_scale(ray), low, high, radius))
+        return put_back(inside, rows, _meet(_to_unit_scale(ray), low, high, radius))
 
 
 def _to_unit_scale(g: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
 from saddlepoint.rows import column
-from saddlepoint.sets._box import at, beyond, corner
+from saddlepoint.sets._box import at, beyond, corner, put_back
 from saddlepoint.sets.ball import Ball
 
 
@@ -46,7 +46,7 @@ class L1(Ball):
         delta, low, high, radius = at(rows, delta, low, high, radius)
         room = corner(delta, low, high).abs_()
         shrunk = _shrink(delta.abs().flatten(1), room.flatten(1), radius).view_as(delta)
-        return inside.index_copy(0, rows, shrunk * delta.sign())
+        return put_back(inside, rows, shrunk * delta.sign())
 
     def steepest(self, gradient: Tensor) -> Tensor:
         """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D]."""
@@ -65,7 +65,7 @@ class L1(Ball):
         before = torch.nn.functional.pad(room.cumsum(1)[:, :-1], (1, 0))
         spent = torch.minimum(room, (radius[rows, None] - before).clamp_min(0)).to(x.dtype)
         filled = torch.zeros_like(ends).scatter(1, order, spent) * ends.sign()
-        return best.index_copy(0, rows, filled.view(-1, *x.shape[1:]))
+        return put_back(best, rows, filled.view(-1, *x.shape[1:]))
 
     def sample(self, x: Tensor, radius: Tensor, noise: Noise) -> Tensor:
         """Uniform in the ball, then projected onto the box: uniform where the ball is inside the box, [N, *D].
@@ -144,7 +144,7 @@ class L0(Ball):
         few = change[rows]
         score = few.abs().sqrt() * worth(rows).abs().sqrt()  # of the roots, so that it neither over- nor underflows
         keep = _first(score.flatten(1), radius[rows].floor().long())
-        return change.index_copy(0, rows, few * keep.view_as(few))
+        return put_back(change, rows, few * keep.view_as(few))
 
     def _ceiling(self) -> float:
         return math.inf
