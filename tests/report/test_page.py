@@ -120,7 +120,13 @@ def test_durations_change_their_unit_at_the_full_one(seconds, words):
     assert duration(seconds) == words
 
 
-def test_words():
-    assert threat_words("l2", 1.5) == "L2 1.5"
-    assert threat_words("wasserstein", 2.0) == "wasserstein 2"
+def test_threats_are_named_for_people(summary):
+    linf = dc.replace(summary.threats[0], radius=8 / 255)
+    assert threat_words(linf) == "Linf 8/255"
+    assert threat_words(dc.replace(linf, set_name="wasserstein", radius=2.0)) == "wasserstein 2"
+    assert threat_words(dc.replace(linf, threat="linf:0.01..0.03 (per sample) ab12")) == "Linf up to 8/255"
+    assert threat_words(dc.replace(linf, threat="linf:0.03 mask ab12")) == "Linf 8/255, masked"
+
+
+def test_options_are_written_as_in_a_call():
     assert option_words({}) == ""

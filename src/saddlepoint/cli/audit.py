@@ -64,7 +64,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
 
 def _accuracies(summary: Summary) -> Table:
     named = [("clean", summary.clean)]
-    named += [(f"robust, {threat_words(t.set_name, t.radius)}", t.robust) for t in summary.threats]
+    named += [(f"robust, {threat_words(t)}", t.robust) for t in summary.threats]
     if len(summary.threats) > 1:
         named.append(("robust, all threats", summary.union))
     return table(("accuracy", "", "right", "95 % interval"), [_accuracy(*one) for one in named], right=(1, 2))

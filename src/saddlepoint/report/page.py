@@ -104,17 +104,20 @@ def build_page(summary: Summary, read_pixels: ReadPixels) -> Page:
 
 def headline(summary: Summary) -> str:
     """The result in one sentence."""
-    where = " and ".join(threat_words(t.set_name, t.radius) for t in summary.threats)
+    where = " and ".join(threat_words(t) for t in summary.threats)
     return f"{percent(summary.union.value)} of {summary.n} samples withstand {where}"
 
 
-def threat_words(set_name: str, radius: float) -> str:
-    """A threat as it is written for people.
+def threat_words(threat: ThreatSummary) -> str:
+    """A threat as it is written for people: "Linf 8/255", with what its label says about radii and mask."""
+    several = "up to " if "per sample" in threat.threat else ""
+    masked = ", masked" if " mask " in threat.threat else ""
+    return f"{set_words(threat)} {several}{short(threat.radius)}{masked}"
 
-    >>> threat_words("linf", 8 / 255)
-    'Linf 8/255'
-    """
-    return f"{SET_NAMES.get(set_name, set_name)} {short(radius)}"
+
+def set_words(threat: ThreatSummary) -> str:
+    """The set of a threat as it is written for people."""
+    return SET_NAMES.get(threat.set_name, threat.set_name)
 
 
 def waterfall(summary: Summary, threat: ThreatSummary) -> tuple[svg.Step, ...]:
@@ -149,7 +152,7 @@ def _lead(summary: Summary) -> str:
     clean = f"Unperturbed, {summary.clean_correct} of {summary.n} are classified rightly"
     if len(summary.threats) == 1:
         return f"{clean}; under attack {summary.union.correct} still are."
-    parts = [f"{t.robust.correct} under {threat_words(t.set_name, t.radius)}" for t in summary.threats]
+    parts = [f"{t.robust.correct} under {threat_words(t)}" for t in summary.threats]
     return f"{clean}; {', '.join(parts)}, and {summary.union.correct} under all of them."
 
 
@@ -160,13 +163,12 @@ def _warnings(summary: Summary) -> tuple[str, ...]:
 
 def _section(summary: Summary, threat: ThreatSummary, read_pixels: ReadPixels, most_bytes: int) -> Section:
     steps = waterfall(summary, threat)
-    name = SET_NAMES.get(threat.set_name, threat.set_name)
     cards = _cards(summary, threat, read_pixels, most_bytes)
     return Section(
         summary=threat,
-        heading=threat_words(threat.set_name, threat.radius),
+        heading=threat_words(threat),
         steps=steps,
-        curve=svg.curve(threat.curve, threat.radius, name) if len(threat.curve) > 2 else "",
+        curve=svg.curve(threat.curve, threat.radius, set_words(threat)) if len(threat.curve) > 2 else "",
         losses=svg.losses(steps, summary.n),
         points=_thinned(threat.curve, ROWS),
         cards=cards,
