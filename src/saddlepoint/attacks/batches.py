@@ -12,7 +12,14 @@ from saddlepoint.access.asking import LabelAccess
 from saddlepoint.errors import ModelError
 
 T = TypeVar("T")
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate", "bad_alloc")
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "failed to allocate",
+    "bad_alloc",
+    "status_alloc_failed",  # cuDNN, cuBLAS
+)
 
 
 class HasBatchSize(Protocol):
