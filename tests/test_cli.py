@@ -22,8 +22,10 @@ from safetensors.torch import load_file, save_file
 
 import saddlepoint as sp
 from saddlepoint import attacks
-from saddlepoint.auditing import Summary
+from saddlepoint.auditing import Summary, parse
 from saddlepoint.cli import main
+from saddlepoint.cli.app import app
+from saddlepoint.cli.values import convert, split_attacks
 
 CODE = """
     import os, time
@@ -352,6 +354,22 @@ def test_help_answers_at_once_because_it_loads_nothing_heavy():
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Examples:") == 4
     assert f"\n{sp.__version__}\n" in done.stdout
+
+
+def test_examples_in_the_help_are_commands_that_parse(capsys):
+    shown = []
+    for command in ("audit", "attack", "list", "report"):
+        assert main([command, "--help"]) == 0
+        text = capsys.readouterr().out.partition("Examples:")[2].replace("\\\n", " ")
+        shown += [line.split()[1:] for line in text.splitlines() if line.startswith(f"saddlepoint {command} ")]
+    assert {words[0] for words in shown} == {"audit", "attack", "list", "report"}
+    for words in (shlex.split(" ".join(words)) for words in shown):
+        _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+        for entry in split_attacks(bound.arguments.get("attacks") or ["pgd"]):
+            attack = parse(entry)
+            attacks.get(attack.name).attack(sp.Linf(0.1), **attack.options)
+        if words[0] == "attack":
+            convert(bound.arguments.get("option", {}), attacks.get(words[1]).build, words[1], ())
 
 
 def test_completion_script_is_bash_and_knows_the_commands(tmp_path, capsys):

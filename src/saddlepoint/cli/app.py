@@ -22,7 +22,7 @@ saddlepoint audit zoo:fashion-standard --data fashion-mnist-1k \\
 saddlepoint audit mypkg.models:build --weights net.safetensors \\
     --data 'test.npz[:1000]' --threat linf:8/255 --out runs/net
 saddlepoint audit mypkg.models:build --data photos/ --threat l2:0.5 \\
-    --attacks 'apgd_ce,square(queries=1000)' --mean 0.5 --std 0.25
+    --attacks 'apgd_ce,square(steps=1000)' --mean 0.5 --std 0.25
 
 Stop it with Ctrl-C whenever you like: the same command goes on.
 """
@@ -90,7 +90,7 @@ def audit(
         data: samples: a name (saddlepoint list data), a .npz or .safetensors file with x and y, or a folder of images;
             with [:1000], [::7] or [sample:500:0] behind it only some.
         threat: set and radius of the perturbations, such as linf:8/255; may be given several times.
-        attacks: names with commas between them, with options if wanted: apgd_ce,square(queries=1000).
+        attacks: names with commas between them, with options if wanted: apgd_ce,square(steps=1000).
         curve: attack that looks for the smallest perturbation of every sample; none leaves it out.
         out: folder of the run; runs/MODEL-DATA-KEY if not given.
         piece_size: samples that are attacked, and stored, at a time.
