@@ -138,22 +138,26 @@ def check_inputs(x: Tensor, box: Box) -> Tensor:
 
 def check_goal(y: Tensor | Goal, x: Tensor, classes: int) -> Goal:
     """``y`` as a goal: labels mean "anything but these". Raises DataError with what is wrong."""
-    goal = y if isinstance(y, Goal) else Goal(torch.as_tensor(y, device=x.device))
-    label = goal.label
-    if label.is_floating_point() or label.dtype == torch.bool or label.ndim != 1:
-        hint = " (one-hot rows: use y.argmax(1))" if label.ndim == 2 else ""
-        raise DataError(f"labels must be integers [N], got {label.dtype} {list(label.shape)}{hint}")
-    if len(label) != len(x):
-        raise DataError(f"{len(x)} inputs but {len(label)} labels")
-    if int(label.min()) < 0 or int(label.max()) >= classes:
-        raise DataError(
-            f"labels range over [{int(label.min())}, {int(label.max())}]; the model has {classes} classes, 0 to"
-            f" {classes - 1}"
-        )
     if classes < 2:
         raise DataError("the model has one class only: nothing can be fooled")
-    truth = None if goal.truth is None else goal.truth.to(device=x.device, dtype=torch.long)
-    return dc.replace(goal, label=label.to(device=x.device, dtype=torch.long), truth=truth)
+    goal = y if isinstance(y, Goal) else Goal(torch.as_tensor(y, device=x.device))
+    truth = None if goal.truth is None else _check_labels(goal.truth, "true labels", x, classes)
+    return dc.replace(goal, label=_check_labels(goal.label, "labels", x, classes), truth=truth)
+
+
+def _check_labels(label: Tensor, what: str, x: Tensor, classes: int) -> Tensor:
+    """``label`` as long [N] on the device of x."""
+    if label.is_floating_point() or label.dtype == torch.bool or label.ndim != 1:
+        hint = " (one-hot rows: use y.argmax(1))" if label.ndim == 2 else ""
+        raise DataError(f"{what} must be integers [N], got {label.dtype} {list(label.shape)}{hint}")
+    if len(label) != len(x):
+        raise DataError(f"{len(x)} inputs but {len(label)} {what}")
+    if int(label.min()) < 0 or int(label.max()) >= classes:
+        raise DataError(
+            f"{what} range over [{int(label.min())}, {int(label.max())}]; the model has {classes} classes, 0 to"
+            f" {classes - 1}"
+        )
+    return label.to(device=x.device, dtype=torch.long)
 
 
 def ask_once(
