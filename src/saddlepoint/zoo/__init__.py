@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from saddlepoint.zoo import data, models
+from saddlepoint.zoo.models import card, load, names
 
-__all__ = ["data", "models"]
+__all__ = ["card", "data", "load", "models", "names"]
