@@ -288,6 +288,13 @@ def test_an_attack_equals_the_same_call_in_python(folder, capsys):
         assert torch.equal(found[name], getattr(expected, name))
 
 
+def test_an_attack_without_a_radius_looks_for_the_smallest_change(capsys):
+    assert main(["attack", "hop_skip_jump", *ATTACK[2:5], "--steps", "2", "--first-draws", "10", "--threat", "l2"]) == 0
+    words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert any(w.startswith("not broken 0.0 % (0 of 40)") for w in words)
+    assert any(w.startswith(f"success {N - WRONG} of the {N - WRONG} classified rightly (100.0 %)") for w in words)
+
+
 def test_an_attack_that_was_stopped_says_that_it_starts_anew(monkeypatch, capsys):
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -45,7 +45,7 @@ def test_an_audit_is_told_in_lines(reporter, stream):
     assert stream.getvalue().splitlines() == [
         "50 samples, 2 stages",
         "clean: 50 of 50 · 45 standing (90.0 %) · 50.0 samples/s",
-        "about 2 min 5 s at most on this machine; stop it any time, it can go on",
+        "about 2 min 5 s at most on this machine",
         "linf:0.1 pgd: 45 of 45 · 15 standing (30.0 %) · 5.0 samples/s",
     ]
 

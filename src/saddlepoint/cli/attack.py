@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 import json
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor
 from saddlepoint import attacks, sets
 from saddlepoint.attacks import Recipe
 from saddlepoint.auditing import atomic
+from saddlepoint.auditing.estimate import passes
 from saddlepoint.auditing.summary import Estimate
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
@@ -26,7 +28,7 @@ from saddlepoint.cli.values import convert
 from saddlepoint.core.result import Result, Status, concatenate
 from saddlepoint.errors import OptionError
 from saddlepoint.report.words import duration, interval, percent, short
-from saddlepoint.sets import LpBall
+from saddlepoint.sets import Ball, LpBall
 
 OWN = ("data", "threat", "out", *(f.name for kind in (ModelOptions, WorkOptions) for f in dc.fields(kind)))
 """The options of the command itself."""
@@ -60,22 +62,34 @@ def attack(
     if out is not None and out.suffix != ".safetensors":
         raise OptionError(f"--out {out}: the examples go into a file that ends in .safetensors")
     ready = prepare(model, samples, of, work)
-    recipe.attack(recipe.check_threat(chosen, ready.model), **options)  # a misfit is told before anything is shown
     attempt = Attempt(recipe, chosen, options, work.seed, work.budget)
+    most = _estimate(attempt, ready)  # a misfit of attack and threat is told here, before anything is shown
     started = time.perf_counter()
-    result = _run(attempt, ready, work)
-    show(_table(result, time.perf_counter() - started))
+    result = _run(attempt, ready, work, most)
+    show(_table(result, recipe.check_threat(chosen, ready.model), time.perf_counter() - started))
     if out is not None:
         atomic.write(out, _file(result, ready, attempt))
         show(f"adversarial examples: {out}")
 
 
-def _run(attempt: Attempt, ready: Ready, work: WorkOptions) -> Result:
+def _estimate(attempt: Attempt, ready: Ready) -> float | None:
+    """Seconds at most, told from the time of one forward; None where the attack does not tell how often it asks."""
+    attack = attempt.recipe.attack(attempt.recipe.check_threat(attempt.threat, ready.model), **attempt.options)
+    x = ready.data.x[: ready.model.batch_size].to(ready.model.device or ready.data.x.device)
+    began = time.perf_counter()
+    with ready.model.quiet(attempt.seed), torch.no_grad():
+        float(ready.model(x).sum())  # waits for the device
+    seconds = passes(attack) * (time.perf_counter() - began) * len(ready.data) / len(x)
+    return None if math.isnan(seconds) else seconds
+
+
+def _run(attempt: Attempt, ready: Ready, work: WorkOptions, most: float | None) -> Result:
     """The attack in batches: the answer does not depend on them, and something can be shown in between."""
     data, parts = ready.data, []
     label = f"{attempt.threat or ''} {attempt.recipe.name}".strip()
     with progress(work.quiet) as listener:
         listener.begin([label], len(data))
+        listener.estimate(most)
         listener.stage(label, len(data))
         for rows in torch.split(torch.arange(len(data)), ready.model.batch_size):
             began = time.perf_counter()
@@ -95,15 +109,16 @@ def _piece(attempt: Attempt, ready: Ready, rows: Tensor) -> Result:
     return Result(**{field.name: getattr(found, field.name).cpu() for field in dc.fields(Result)})
 
 
-def _table(result: Result, seconds: float) -> Table:
+def _table(result: Result, threat: Ball, seconds: float) -> Table:
     n, wrong = len(result), int((result.status == Status.CLEAN).sum())
     standing = int((~result.met).sum())
     robust, fooled = Estimate.of(standing, n), n - wrong - standing
     sizes = result.size[result.met & (result.status != Status.CLEAN)]
+    standing_name = "robust accuracy" if math.isfinite(float(threat.radius)) else "not broken"
     rows = [
         ("samples", str(n)),
         ("clean accuracy", f"{percent((n - wrong) / n)} ({n - wrong} of {n})"),
-        ("robust accuracy", f"{percent(robust.value)} ({standing} of {n}), 95 % interval {interval(robust)}"),
+        (standing_name, f"{percent(robust.value)} ({standing} of {n}), 95 % interval {interval(robust)}"),
         ("success", f"{fooled} of the {n - wrong} classified rightly" + _share(fooled, n - wrong)),
         (
             "size",

@@ -157,7 +157,7 @@ class Reporter:
     def estimate(self, seconds: float | None) -> None:
         """Says how long it may take, where that is worth a line."""
         if seconds is not None and seconds >= WORTH_SAYING:
-            self._display.say(f"about {duration(seconds)} at most on this machine; stop it any time, it can go on")
+            self._display.say(f"about {duration(seconds)} at most on this machine")
 
     def notice(self, text: str) -> None:
         """Says it."""
