@@ -75,7 +75,7 @@ def audit(
     data: str,
     threat: Annotated[list[str], Parameter(negative="")],
     attacks: Annotated[list[str] | None, Parameter(negative="")] = None,
-    curve: str = "fmn",
+    curve: str = "auto",
     out: Path | None = None,
     piece_size: int = 256,
     report: Annotated[bool, Parameter(negative="--no-report")] = True,
@@ -91,7 +91,8 @@ def audit(
             with [:1000], [::7] or [sample:500:0] behind it only some.
         threat: set and radius of the perturbations, such as linf:8/255; may be given several times.
         attacks: names with commas between them, with options if wanted: apgd_ce,square(steps=1000).
-        curve: attack that looks for the smallest perturbation of every sample; none leaves it out.
+        curve: attack that looks for the smallest perturbation of every sample; auto takes fmn where the model gives
+            gradients, none leaves it out.
         out: folder of the run; runs/MODEL-DATA-KEY if not given.
         piece_size: samples that are attacked, and stored, at a time.
         report: whether to write the page.

@@ -22,7 +22,7 @@ from saddlepoint.report.words import duration, interval, percent, short
 
 @dc.dataclass(frozen=True)
 class Order:
-    """What is to be audited: the samples, the threats as typed, the attacks as typed, the curve's attack or "none"."""
+    """What is to be audited: samples, threats and attacks as typed, and the curve's attack, "auto" or "none"."""
 
     samples: str
     threats: Sequence[str]

@@ -33,7 +33,7 @@ def _attacks() -> Table:
             r.access.kind,
             "smallest" if r.minimal else "within radius",
             " ".join(s.__name__ for s in r.sets),
-            r.summary,
+            plain(r.summary),
             r.paper,
         )
         for name, r in sorted(attacks.catalog().items())
@@ -43,7 +43,7 @@ def _attacks() -> Table:
 
 def _sets() -> Table:
     rows = [
-        (f"{name}:RADIUS", f"sp.{kind.__name__}(radius)", (inspect.getdoc(kind) or "").partition("\n")[0])
+        (f"{name}:RADIUS", f"sp.{kind.__name__}(radius)", plain((inspect.getdoc(kind) or "").partition("\n")[0]))
         for name, kind in sets.kinds().items()
     ]
     return table(("set", "in Python", "what is allowed"), rows)
@@ -66,9 +66,18 @@ def describe(name: str) -> None:
     show(
         f"{name} looks for {aim}; needs {recipe.access.kind}; works in {sets_words}.",
         "",
-        inspect.getdoc(recipe.build) or "",
+        plain(inspect.getdoc(recipe.build) or ""),
         "",
         table(("option", "takes", "default"), rows),
         "",
         recipe.paper,
     )
+
+
+def plain(text: str) -> str:
+    """A docstring without the marks of its markup.
+
+    >>> plain("at most ``radius`` entries")
+    'at most radius entries'
+    """
+    return text.replace("``", "")
