@@ -8,17 +8,22 @@ from torch import Tensor
 from saddlepoint.access.asking import LabelAccess
 
 
-def covered(access: LabelAccess, draws: int) -> Tensor:
-    """Which samples' budgets cover ``draws`` more forwards, bool [n]; of the others a question counts as refused.
-
-    For an estimate of many draws that is worth nothing in part: asking draw by draw would spend the rest of a budget
-    on it, and how much depends on how many draws fit in a batch.
-    """
+def affordable(access: LabelAccess, draws: int) -> Tensor:
+    """Which samples' budgets cover ``draws`` more forwards, bool [n]."""
     ledger, rows = access.ledger, access.rows
     if ledger.budget is None:
         return torch.ones_like(ledger.spent_out[rows])
-    may = ledger.forwards[rows] + draws <= ledger.budget[rows]
-    ledger.spent_out[rows] |= ~may
+    return ledger.forwards[rows] + draws <= ledger.budget[rows]
+
+
+def covered(access: LabelAccess, draws: int) -> Tensor:
+    """As ``affordable``, and where not, a question now counts as refused, as if all had been asked at once.
+
+    For questions that are worth nothing in part: asking one by one would spend the rest of a budget on them, and how
+    much of them depends on how many fit in a batch.
+    """
+    may = affordable(access, draws)
+    access.ledger.spent_out[access.rows] |= ~may
     return may
 
 

@@ -8,26 +8,40 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.access.asking import LabelAccess
+from saddlepoint.access.draws import affordable, covered
 from saddlepoint.access.model import Box
 from saddlepoint.core.problem import Problem
 from saddlepoint.errors import OptionError
 from saddlepoint.initializers.windows import as_images
-from saddlepoint.rows import column, put
+from saddlepoint.rows import column, put, take, where
+
+COSTLY = 100
+"""Starts after the first are looked for only where the budget left is worth this many of them."""
+
+
+@dc.dataclass(frozen=True)
+class Found:
+    """The smallest start so far, δ [N, *D], its size [N] (infinite before the first), how many were seen (long [N])."""
+
+    delta: Tensor
+    size: Tensor
+    hits: Tensor
 
 
 @dc.dataclass(frozen=True)
 class Adversarial:
-    """x + α (s - x), with s the first of some inputs at which the goal is met, and α <= 1 found by bisection.
+    """x + α (s - x), with s an input at which the goal is met, and α <= 1 found by bisection.
 
     The inputs tried are the ``candidates``, the nearest first, then ``tries`` random ones: in turn uniform noise, as
     published, and black-and-white noise in blocks of 2, 4, 8, ... pixels, because robust networks see one and the same
-    class in all uniform noise. One forward for each try, ``rounds`` for the bisection; a sample stops at its first
-    success. Where none is found, δ = 0.
+    class in all uniform noise. The smallest of the first ``starts`` that meet the goal is taken: it is likelier to lie
+    at the nearest boundary. One forward for each try, ``rounds`` for each bisection. Where nothing is found, δ = 0.
 
     Args:
         box: the range of valid inputs, finite.
         candidates: inputs [M, *D], for instance of the wanted class.
-        tries: how many random inputs to try.
+        tries: how many random inputs to try at most.
+        starts: how many successes to compare.
         rounds: how often α is bisected.
 
     Source: Brendel, Rauber, Bethge, "Decision-based adversarial attacks", ICLR 2018 (blended uniform noise).
@@ -36,26 +50,40 @@ class Adversarial:
     box: Box
     candidates: Tensor | None = None
     tries: int = 100
+    starts: int = 10
     rounds: int = 10
 
     def __call__(self, problem: Problem[LabelAccess]) -> Tensor:
-        """δ [N, *D], met where it is not 0."""
-        delta, found = problem.set.zero(problem.x), torch.zeros_like(problem.radius, dtype=torch.bool)
+        """δ [N, *D], the goal met where it is not 0."""
         order = self._nearest_first(problem)
+        nothing = torch.full_like(problem.radius, torch.inf)
+        found = Found(problem.set.zero(problem.x), nothing, torch.zeros_like(problem.goal.label))
         for k in range(len(order) + self.tries):
-            rows = (~found & ~problem.access.refused).nonzero().squeeze(1)
+            rows = self._looking(problem, found)
             if not len(rows):
                 break
             left = problem.rows(rows)
             if k < len(order):
-                change = self._toward_candidate(left, order[k, rows])
+                far = self._toward_candidate(left, order[k, rows])
             else:
-                change = self._toward_noise(left.at(k), k - len(order))
-            hit = met(left, change).nonzero().squeeze(1)
-            delta = delta.index_copy(0, rows[hit], change[hit])
-            found = found.index_fill(0, rows[hit], True)
-        rows = found.nonzero().squeeze(1)
-        return put(delta, rows, self._blend(problem.rows(rows), delta[rows]))
+                far = self._toward_noise(left.at(k), k - len(order))
+            found = put(found, rows, self._tried(left, take(found, rows), far))
+        return found.delta
+
+    def _looking(self, problem: Problem[LabelAccess], found: Found) -> Tensor:
+        """The samples that need more starts and can pay for them, long [n]; one question is kept for who comes next."""
+        many = affordable(problem.access, COSTLY * (1 + self.rounds))
+        rows = ((found.hits == 0) | (many & (found.hits < self.starts))).nonzero().squeeze(1)
+        return rows[covered(problem.access.view(rows), 2)]
+
+    def _tried(self, problem: Problem[LabelAccess], found: Found, far: Tensor) -> Found:
+        """With the start ``far``, where it meets the goal and is smaller once it is blended."""
+        rows = met(problem, far).nonzero().squeeze(1)
+        there, old = problem.rows(rows), take(found, rows)
+        near = self._blend(there, far[rows])
+        new = Found(near, there.set.size(there.x, near), old.hits)
+        best = where(new.size < old.size, new, old)
+        return put(found, rows, dc.replace(best, hits=old.hits + 1))
 
     def _nearest_first(self, problem: Problem[LabelAccess]) -> Tensor:
         """The index of the k-th nearest candidate of each sample, long [M, N]."""
@@ -93,9 +121,11 @@ class Adversarial:
         """α δ with α as small as ``rounds`` bisections find."""
         low, high = torch.zeros_like(problem.radius), torch.ones_like(problem.radius)
         for _ in range(self.rounds):
-            middle = (low + high) / 2
-            enough = met(problem, column(middle, delta) * delta)
-            low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)
+            rows = covered(problem.access, 2).nonzero().squeeze(1)
+            middle = (low + high)[rows] / 2
+            enough = met(problem.rows(rows), column(middle, delta) * delta[rows])
+            low = low.index_copy(0, rows[~enough], middle[~enough])
+            high = high.index_copy(0, rows[enough], middle[enough])
         return column(high, delta) * delta
 
 

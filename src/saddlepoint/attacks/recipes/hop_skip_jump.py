@@ -35,6 +35,7 @@ def hop_skip_jump(
     gamma: float = 1.0,
     candidates: Tensor | None = None,
     tries: int = 100,
+    starts: int = 10,
 ) -> Attack[LabelAccess]:
     """Walk along the decision boundary toward the input, asking for labels only.
 
@@ -42,11 +43,11 @@ def hop_skip_jump(
     boundary: the default of 25 steps costs some 9000 forwards, the paper's 64 some 36 000. A ``budget`` ends the
     walk earlier, with the best point reached.
 
-    It begins at a random input at which the goal is met, or at the nearest of ``candidates`` [M, *D] at which it is:
-    to reach a label, give some inputs of that label, noise rarely has it. Where none is found in ``tries`` random
-    inputs, the goal is not met.
+    It begins between x and an input at which the goal is met: the smallest such perturbation of ``starts``, among
+    ``candidates`` [M, *D] and ``tries`` random inputs. To reach a label, give some inputs of that label: noise rarely
+    has it. Where none is found, the goal is not met.
     """
-    at_least_one(steps=steps, first_draws=first_draws, most_draws=most_draws, tries=tries)
+    at_least_one(steps=steps, first_draws=first_draws, most_draws=most_draws, tries=tries, starts=starts)
     if not gamma > 0:
         raise OptionError(f"gamma scales the precision of the bisection, and must be positive; got {gamma:g}")
     width = threat.box.high - threat.box.low
@@ -63,7 +64,7 @@ def hop_skip_jump(
         most_draws=most_draws,
         gamma=gamma,
     )
-    begin = Adversarial(threat.box, candidates, tries)
+    begin = Adversarial(threat.box, candidates, tries, starts)
     return Iterate(threat, margin, walk, begin, steps, order=smallest, stop_when_met=False)
 
 
