@@ -8,19 +8,24 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from saddlepoint.zoo import card as cards
+from saddlepoint.zoo import cards
 from saddlepoint.zoo import data as zoo_data
 from saddlepoint.zoo import train as training
-from saddlepoint.zoo.card import Recipe
+from saddlepoint.zoo.cards import Recipe
 from saddlepoint.zoo.networks import build
 from saddlepoint.zoo.train import RECIPES, accuracy, augment, harden, robust_accuracy, train
 
-QUICK = Recipe("conv", "", epochs=2, batch_size=50)
+QUICK = Recipe("conv", "", epochs=2, batch_size=25)
 
 
 @pytest.fixture(scope="module")
 def images() -> zoo_data.Data:
     return zoo_data.load("fashion-mnist-1k[:300]")
+
+
+@pytest.fixture(scope="module")
+def few() -> zoo_data.Data:
+    return zoo_data.load("fashion-mnist-1k[:100]")
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -35,31 +40,31 @@ def silent(line: str) -> None:
     del line
 
 
-def test_training_depends_on_the_seed_and_on_nothing_else(images: zoo_data.Data) -> None:
+def test_training_depends_on_the_seed_and_on_nothing_else(few: zoo_data.Data) -> None:
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    first = train(QUICK, images.x, images.y, silent)
+    first = train(QUICK, few.x, few.y, silent)
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.manual_seed(2)
-    again = train(QUICK, images.x, images.y, silent)
-    other = train(replace(QUICK, seed=1), images.x, images.y, silent)
+    again = train(QUICK, few.x, few.y, silent)
+    other = train(replace(QUICK, seed=1), few.x, few.y, silent)
     assert torch.equal(weights(first), weights(again))
     assert not torch.allclose(weights(first), weights(other), atol=1e-3)
 
 
 def test_training_learns(images: zoo_data.Data) -> None:
     lines: list[str] = []
-    recipe = replace(QUICK, epochs=10, ema=0.8)
+    recipe = replace(QUICK, epochs=6, ema=0.8)
     network = train(recipe, images.x, images.y, lines.append)
     assert not network.training
     # Chance is 10 %.
     assert accuracy(network, images.x, images.y) > 60
-    assert len(lines) == 10
-    assert "epoch 10/10  loss " in lines[-1]
+    assert len(lines) == 6
+    assert "epoch 6/6  loss " in lines[-1]
 
 
 def test_adversarial_training_buys_robustness(images: zoo_data.Data) -> None:
-    plain = replace(QUICK, epochs=8, ema=0.8)
+    plain = replace(QUICK, epochs=5, ema=0.8)
     hardened = replace(plain, norm="linf", radius=0.1, steps=3, step_size=0.05, warmup=1.0)
     scores = [
         robust_accuracy(train(recipe, images.x, images.y, silent), images.x, images.y, "linf", 0.1, steps=5)
@@ -142,9 +147,9 @@ def test_accuracy_is_a_percentage_over_all_chunks() -> None:
 
 
 def test_the_command_writes_weights_and_a_card_that_say_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], images: zoo_data.Data
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], few: zoo_data.Data
 ) -> None:
-    monkeypatch.setattr(zoo_data, "load", lambda spec: images)
+    monkeypatch.setattr(zoo_data, "load", lambda spec: few)
     monkeypatch.setitem(RECIPES, "fashion-standard", QUICK)
     threads = torch.get_num_threads()
     training.main(["fashion-standard", "--out", str(tmp_path), "--threads", str(threads)])
@@ -152,7 +157,7 @@ def test_the_command_writes_weights_and_a_card_that_say_the_same(
     network = build("conv").eval()
     network.load_state_dict(load_file(tmp_path / "fashion-standard.safetensors"))
     assert card.recipe == QUICK
-    assert card.clean.accuracy == accuracy(network, images.x, images.y)
+    assert card.clean.accuracy == accuracy(network, few.x, few.y)
     assert [one.what for one in card.measured] == ["clean", "clean", "pgd-20 linf:0.1", "pgd-20 l2:1.5"]
     assert card.parameters == sum(p.numel() for p in network.parameters())
     assert "epoch 2/2" in capsys.readouterr().out

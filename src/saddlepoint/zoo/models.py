@@ -11,12 +11,18 @@ from safetensors.torch import load as parse_weights
 from torch import nn
 
 from saddlepoint.errors import ModelError, OptionError
-from saddlepoint.zoo import card as cards
-from saddlepoint.zoo import shipped
-from saddlepoint.zoo.card import Card
+from saddlepoint.zoo import cards, shipped
+from saddlepoint.zoo.cards import Card
 from saddlepoint.zoo.networks import build
 
-NAMES: Final = ("fashion-standard", "fashion-fgsm", "fashion-pgd-linf", "fashion-masked")
+NAMES: Final = (
+    "fashion-standard",
+    "fashion-fgsm",
+    "fashion-pgd-linf",
+    "fashion-pgd-l2",
+    "fashion-smooth",
+    "fashion-masked",
+)
 
 
 def names() -> dict[str, str]:

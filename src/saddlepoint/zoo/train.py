@@ -27,7 +27,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from saddlepoint.zoo import data as zoo_data
 from saddlepoint.zoo import shipped
-from saddlepoint.zoo.card import Card, Measured, Recipe
+from saddlepoint.zoo.cards import Card, Measured, Recipe
 from saddlepoint.zoo.networks import build
 
 LINF: Final = 0.1

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from saddlepoint.errors import ModelError
-from saddlepoint.zoo.card import Card, Measured, Recipe, loads
+from saddlepoint.zoo.cards import Card, Measured, Recipe, loads
 
 CARD = Card(
     name="some",
