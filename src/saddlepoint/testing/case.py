@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.access.asking import LabelAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.core.goal import Goal
@@ -20,16 +21,22 @@ from saddlepoint.testing.problems import MLP, SHAPE
 
 RADII: dict[type, float] = {Linf: 0.05, L2: 0.3, L1: 1.2, L0: 4.0}
 """At these radii a good attack fools some of the samples of a ``Case``, not all."""
+SPARSE = ("l1", "l0")
+"""Names of the balls whose steepest direction is a single entry."""
 FEW: dict[str, int] = {
+    "first_draws": 12,
     "iterations": 5,
     "k": 2,
+    "most_draws": 24,
     "pairs": 3,
     "phases": 2,
     "queries": 40,
     "restarts": 2,
     "rounds": 3,
     "samples": 6,
+    "starts": 2,
     "steps": 5,
+    "tries": 20,
 }
 """Options that cost time, and how much of each is enough to see how an attack behaves."""
 N = 8
@@ -94,8 +101,9 @@ class Case:
 
 
 def few(recipe: Recipe) -> dict[str, Any]:
-    """Few steps, queries and restarts, for those options the recipe has."""
-    return {name: value for name, value in FEW.items() if name in recipe.options}
+    """Few steps, queries and restarts, for those options the recipe has (a step on labels alone is many questions)."""
+    chosen = {name: value for name, value in FEW.items() if name in recipe.options}
+    return {**chosen, "steps": 2} if recipe.access is LabelAccess and "steps" in chosen else chosen
 
 
 def radius_for(kind: type) -> float:

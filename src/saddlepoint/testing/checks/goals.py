@@ -11,7 +11,7 @@ import torch
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.core.goal import Goal, targeted
 from saddlepoint.core.result import Status
-from saddlepoint.testing.case import Case, radius_for
+from saddlepoint.testing.case import SPARSE, Case, radius_for
 from saddlepoint.testing.checks.demands import demand, sound
 
 LUCK = 1
@@ -19,17 +19,22 @@ LUCK = 1
 
 
 def reaches_targets(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
-    """With room enough, at least as many samples reach a target as end there when only told to leave their label."""
+    """With room enough: aimed at its second and at its third most likely class, more samples end there than unaimed.
+
+    In sparse balls at least as many: an attack that moves one entry cannot go far.
+    """
     case = Case.of(recipe, options)
     with torch.no_grad():
-        target = case.network(case.x).topk(2).indices[:, 1]
+        targets = case.network(case.x).topk(3).indices[:, 1:].unbind(1)
     for threat in case.threats(4.0):
-        result = case.run(threat, y=targeted(target))
-        sound(result, case.x, threat, case.network, targeted(target))
+        hits = chance = 0
         with torch.no_grad():
-            by_chance = case.network(case.run(threat).x_adv).argmax(1) == target
-        hits, chance = int(result.met.sum()), int(by_chance.sum())
-        demand(hits >= chance - LUCK, f"{threat}: reached {hits} targets, {chance} without aiming")
+            unaimed = case.network(case.run(threat).x_adv).argmax(1)
+        for target in targets:
+            result = case.run(threat, y=targeted(target))
+            sound(result, case.x, threat, case.network, targeted(target))
+            hits, chance = hits + int(result.met.sum()), chance + int((unaimed == target).sum())
+        demand(hits >= chance + (threat.name not in SPARSE), f"{threat}: reached {hits} targets, {chance} unaimed")
         demand(hits > 0, f"{threat}: reached no target at all")
 
 

@@ -13,11 +13,9 @@ from saddlepoint.access.model import wrap
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.result import Status
-from saddlepoint.testing.case import Case
+from saddlepoint.testing.case import SPARSE, Case
 from saddlepoint.testing.checks.demands import demand, feasible, sound
 from saddlepoint.testing.problems import MLP, Constant, not_a_number, single_sigmoid, undecided, zero_gradient
-
-SPARSE = ("l1", "l0")
 
 
 def takes_any_dtype(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
