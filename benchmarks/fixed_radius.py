@@ -77,7 +77,7 @@ def pairs(queries: int) -> dict[str, dict[str, Attack | None]]:
             "adversarial-library": adversarial_library("dlr"),
         },
         "square": {
-            "saddlepoint": ours("square", queries=queries),
+            "saddlepoint": ours("square", steps=queries),
             "torchattacks": theirs(lambda t, m, norm, eps: t.Square(m, norm=norm, eps=eps, n_queries=queries)),
         },
         "autoattack": {
