@@ -46,7 +46,8 @@ def make_audit(out: Path | None = None, **changes: Any) -> Audit:
         "piece_size": 9,
         **changes,
     }
-    return audit(asked.pop("model", make_network()), asked.pop("x", x), asked.pop("y", y), out=out, **asked)
+    model = asked.pop("model") if "model" in asked else make_network()
+    return audit(model, asked.pop("x", x), asked.pop("y", y), out=out, **asked)
 
 
 def content(run: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.auditing.audited import Audit
 from saddlepoint.auditing.conduct import conduct
 from saddlepoint.auditing.listener import Listener, Silent
-from saddlepoint.auditing.plan import Options, make_plan
+from saddlepoint.auditing.plan import AUTO, Options, make_plan
 from saddlepoint.auditing.run import folder_of, opened
 from saddlepoint.auditing.spec import make_spec
 from saddlepoint.auditing.subject import prepare
@@ -34,7 +34,7 @@ def audit(
     data: Data | None = None,
     attacks: Sequence[str | Recipe] | None = None,
     options: Options | None = None,
-    curve: str | None = "fmn",
+    curve: str | None = AUTO,
     seed: int = 0,
     out: str | Path | None = None,
     batch_size: int | None = None,
@@ -57,9 +57,10 @@ def audit(
         data: the samples, as ``sp.zoo.data.load`` gives them.
         threat: a perturbation set with its radius, ``sp.Linf(8/255)``, or several.
         attacks: names of recipes, with options if need be: ["apgd_ce", "square(steps=1000)"]. Default: apgd_ce, apgd_t
-            and square; hop_skip_jump where the model gives labels only.
+            and square; none where the model gives labels only.
         options: for recipes by name, {"apgd_ce": {"steps": 50}}.
-        curve: the attack for the smallest perturbations; None leaves the accuracy at other radii open.
+        curve: the attack for the smallest perturbations, which count at every radius; None leaves the accuracy at other
+            radii open. Default: fmn; hop_skip_jump where the model gives labels only.
         seed: all randomness comes from (seed, sample, threat, attack, step).
         out: the folder of the run; {model}, {data} and {key} are filled in. The same call again goes on where the last
             one ended. Default: a temporary folder, gone with the returned object.

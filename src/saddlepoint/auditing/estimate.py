@@ -11,10 +11,16 @@ from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.search import SearchWeight
+from saddlepoint.gradients import Averaged
+from saddlepoint.gradients.nes import NES
+from saddlepoint.optimizers.ascent import Ascent
+from saddlepoint.optimizers.boundary_walk import BoundaryWalk
 from saddlepoint.optimizers.random_search import RandomSearch
 
-GRADIENT = 2.0
+SLOPE = 2.0
 """A forward and a backward: the gradient with respect to the input alone costs about as much as the answer."""
+RETURN = 50.0
+"""What a step outward and the bisection back to the boundary ask at most, in practice."""
 
 
 @functools.singledispatch
@@ -30,8 +36,8 @@ def passes(attack: Any) -> float:
 
 @passes.register
 def _iterate(attack: Iterate) -> float:  # type: ignore[type-arg]
-    """A look at the start, ``steps`` steps, a look at the end."""
-    return attack.steps * per_step(attack.optimizer) + 2
+    """A look at the start, the steps, a look at the end."""
+    return walk(attack.optimizer, attack.steps) + 2
 
 
 @passes.register
@@ -55,11 +61,38 @@ def _search(attack: SearchWeight) -> float:  # type: ignore[type-arg]
 
 
 @functools.singledispatch
-def per_step(optimizer: Any) -> float:
-    """Passes of one step of an optimizer; a gradient, unless something else is known."""
-    return GRADIENT
+def walk(optimizer: Any, steps: int) -> float:
+    """Passes of so many steps of an optimizer; a gradient for each, unless something else is known."""
+    return steps * SLOPE
 
 
-@per_step.register
-def _random_search(optimizer: RandomSearch) -> float:
-    return 1.0
+@walk.register
+def _ascent(optimizer: Ascent, steps: int) -> float:  # type: ignore[type-arg]
+    return steps * slope(optimizer.gradient)
+
+
+@walk.register
+def _random_search(optimizer: RandomSearch, steps: int) -> float:
+    return float(steps)
+
+
+@walk.register
+def _boundary_walk(optimizer: BoundaryWalk, steps: int) -> float:
+    draws = (min(optimizer.first_draws * math.sqrt(t), optimizer.most_draws) for t in range(1, steps + 1))
+    return sum(draws) + RETURN * steps
+
+
+@functools.singledispatch
+def slope(gradient: Any) -> float:
+    """Passes of one slope."""
+    return SLOPE
+
+
+@slope.register
+def _nes(gradient: NES) -> float:
+    return 2.0 * gradient.pairs + 1
+
+
+@slope.register
+def _averaged(gradient: Averaged) -> float:  # type: ignore[type-arg]
+    return gradient.draws * slope(gradient.gradient)

@@ -19,8 +19,10 @@ from saddlepoint.errors import AccessError, OptionError, ThreatError
 from saddlepoint.sets import Ball
 
 Options = Mapping[str, Mapping[str, Any]]
-WITH_SCORES = ("apgd_ce", "apgd_t", "square")
-WITH_LABELS = ("hop_skip_jump",)
+WITH_SCORES = (("apgd_ce", "apgd_t", "square"), "fmn")
+WITH_LABELS: tuple[tuple[str, ...], str] = ((), "hop_skip_jump")
+"""The default attacks and the default attack for the curve, by what the model gives."""
+AUTO = "auto"
 
 
 @dc.dataclass(frozen=True)
@@ -107,7 +109,7 @@ def make_plan(
 
 
 def _threats(threat: Ball | Sequence[Ball], model: Model, x: Tensor) -> tuple[Threat, ...]:
-    given = list(threat) if isinstance(threat, (list, tuple)) else [threat]
+    given: list[Any] = list(threat) if isinstance(threat, (list, tuple)) else [threat]
     if not given or not all(isinstance(one, Ball) for one in given):
         raise ThreatError("an audit needs a perturbation set with a radius, or several: threat=sp.Linf(8/255)")
     threats = tuple(_named(dc.replace(one, box=model.box)) for one in given)
@@ -145,22 +147,22 @@ def _curves(threats: Sequence[Threat], entry: Entry | None) -> list[Item]:
 
 
 def _choice(model: Model, attacks: Sequence[str | Recipe] | None, options: Options | None, curve: str | None) -> Choice:
-    default = WITH_SCORES if issubclass(model.kind, ScoreAccess) else WITH_LABELS
-    named = [a.name if isinstance(a, Recipe) else a for a in (default if attacks is None else attacks)]
     if isinstance(attacks, str):
         raise OptionError(f"attacks is a list of names: write attacks=[{attacks!r}]")
-    entries = [parse(name) for name in named]
-    last = None if curve is None else parse(curve)
-    more = dict(options or {})
-    known = {entry.name for entry in [*entries, *([last] if last else [])]}
+    usual, usual_curve = WITH_SCORES if issubclass(model.kind, ScoreAccess) else WITH_LABELS
+    named = [a.name if isinstance(a, Recipe) else a for a in (usual if attacks is None else attacks)]
+    last = [] if curve is None else [usual_curve if curve == AUTO else curve]
+    entries = [parse(name) for name in [*named, *last]]
+    known, more = {entry.name for entry in entries}, dict(options or {})
     for name in more:
         if name not in known:
             raise OptionError(f"options for {name!r}, which is not in the plan: {', '.join(sorted(known)) or 'empty'}")
-    if last is not None and not get(last.name).minimal:
-        raise OptionError(f"the curve needs an attack that looks for the smallest perturbation; {last.name} does not")
-    with_options = [Entry(e.name, {**more.get(e.name, {}), **e.options}) for e in [*entries, *([last] if last else [])]]
-    first = tuple(with_options[: len(entries)])
-    return Choice(first, with_options[-1] if last else None, attacks is not None)
+    whole = tuple(Entry(e.name, {**more.get(e.name, {}), **e.options}) for e in entries)
+    if last and not get(whole[-1].name).minimal:
+        raise OptionError(
+            f"the curve needs an attack that looks for the smallest perturbation; {whole[-1].name} does not"
+        )
+    return Choice(whole[: len(named)], whole[-1] if last else None, attacks is not None)
 
 
 def _tagged(entries: Sequence[Entry]) -> list[tuple[Entry, str]]:

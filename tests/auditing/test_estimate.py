@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import saddlepoint as sp
+from saddlepoint.attacks import Anneal, Cascade, SearchWeight
+from saddlepoint.auditing.estimate import passes
+
+Make = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("attack", "threat", "most"),
+    [
+        ("fgsm", sp.Linf(0.1), 4),
+        ("pgd(steps=10, restarts=3)", sp.Linf(0.1), 66),
+        ("apgd_t(steps=10)", sp.Linf(0.1), 9 * 22 + 1),
+        ("apgd_ce(steps=10, restarts=2)", sp.L1(3.0), 2 * 26),
+        ("square(steps=30)", sp.L2(0.1), 32),
+        ("nes(steps=3, pairs=4)", sp.L2(0.1), 3 * 9 + 2),
+    ],
+)
+def test_the_parts_tell_how_often_is_asked(quick: Make, attack: str, threat: Any, most: float) -> None:
+    entry = sp.auditing.parse(attack)
+    made = sp.attacks.get(entry.name).attack(threat, **entry.options)
+    assert passes(made) == most
+    records = quick(threat=threat, attacks=[attack]).records.to_pylist()
+    spent = [r["forwards"] - 3 + r["backwards"] for r in records if r["attack"] == entry.name]
+    assert most / 10 <= max(spent) <= most
+
+
+def test_wrappers_add_up() -> None:
+    one = sp.attacks.fgsm.attack(sp.Linf(0.1))
+    assert passes(Cascade([one, one])) == 8
+    assert passes(Anneal([one, one, one])) == 12
+    assert passes(SearchWeight(one, rounds=5)) == 20
+
+
+def test_what_is_unknown_is_not_made_up() -> None:
+    assert math.isnan(passes(lambda *_: None))
+    assert math.isnan(passes(Cascade([sp.attacks.fgsm.attack(sp.Linf(0.1)), lambda *_: None])))  # type: ignore[list-item]
