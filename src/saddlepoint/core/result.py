@@ -6,9 +6,9 @@ import dataclasses as dc
 import enum
 
 import torch
-from torch import Tensor
 
 from saddlepoint.rows import take, where
+from saddlepoint.shapes import Counts, Delta, Flags, Inputs, PerSample, Rows
 
 
 class Status(enum.IntEnum):
@@ -33,21 +33,21 @@ class Result:
     - ``status`` (int8 [N]): a ``Status``
     """
 
-    x_adv: Tensor
-    delta: Tensor
-    value: Tensor
-    met: Tensor
-    size: Tensor
-    forwards: Tensor
-    backwards: Tensor
-    steps: Tensor
-    status: Tensor
+    x_adv: Inputs
+    delta: Delta
+    value: PerSample
+    met: Flags
+    size: PerSample
+    forwards: Counts
+    backwards: Counts
+    steps: Counts
+    status: Counts
 
     def __len__(self) -> int:
         return len(self.met)
 
     @property
-    def queries(self) -> Tensor:
+    def queries(self) -> Counts:
         """Forwards: what a black box charges for, long [N]."""
         return self.forwards
 
@@ -56,11 +56,11 @@ class Result:
         """The share of all N samples for which the goal is met, those met without any perturbation included."""
         return float(self.met.double().mean()) if len(self) else float("nan")
 
-    def rows(self, keep: Tensor) -> Result:
+    def rows(self, keep: Rows) -> Result:
         """The samples ``keep`` (long [n]) alone."""
         return take(self, keep)
 
-    def merge(self, other: Result, better: Tensor) -> Result:
+    def merge(self, other: Result, better: Flags) -> Result:
         """Rows of ``other`` where ``better`` (bool [N]), else of this; the queries of both are added up."""
         forwards, backwards = self.forwards + other.forwards, self.backwards + other.backwards
         return dc.replace(where(better, other, self), forwards=forwards, backwards=backwards)

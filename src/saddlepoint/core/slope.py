@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from saddlepoint.shapes import Delta
 
-def slope(total: Tensor, delta: Tensor, retain: bool = False) -> Tensor:
+
+def slope(total: Tensor, delta: Delta, retain: bool = False) -> Delta:
     """d total / dδ ([N, *P]), zero where there is no path back to δ or the slope is not finite.
 
     Only δ is differentiated: parameters gather no ``.grad``. ``retain`` keeps the graph for another call.

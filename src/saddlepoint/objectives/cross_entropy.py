@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from saddlepoint.core.goal import Goal, own, without
+from saddlepoint.shapes import DrawnLogits, DrawnValues
 
 
-def cross_entropy(logits: Tensor, goal: Goal) -> Tensor:
+def cross_entropy(logits: DrawnLogits, goal: Goal) -> DrawnValues:
     """Log-odds of being wrong: log((1 - p_y) / p_y) = log Σ_{k≠y} exp z_k - z_y; negated toward a target.
 
     The cross-entropy -log p_y is softplus of it, an increasing function. So it orders perturbations as cross-entropy

@@ -8,13 +8,14 @@ from torch import Tensor
 from saddlepoint.core.goal import Goal
 from saddlepoint.errors import OptionError
 from saddlepoint.objectives.margin import margin, toward_target
+from saddlepoint.shapes import DrawnLogits, DrawnValues
 
 
 def _ratio(value: Tensor, scale: Tensor) -> Tensor:
     return value / scale.clamp_min(torch.finfo(scale.dtype).tiny)
 
 
-def dlr(logits: Tensor, goal: Goal) -> Tensor:
+def dlr(logits: DrawnLogits, goal: Goal) -> DrawnValues:
     """margin / (z_(1) - z_(3)), with z_(i) the i-th largest logit. [*S, N, K] -> [*S, N]; needs K >= 3.
 
     Source: Croce and Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse
@@ -26,7 +27,7 @@ def dlr(logits: Tensor, goal: Goal) -> Tensor:
     return _ratio(margin(logits, goal), top[..., 0] - top[..., 2])
 
 
-def dlr_targeted(logits: Tensor, goal: Goal) -> Tensor:
+def dlr_targeted(logits: DrawnLogits, goal: Goal) -> DrawnValues:
     """(z_t - z_y) / (z_(1) - (z_(3) + z_(4)) / 2). [*S, N, K] -> [*S, N]; needs K >= 4.
 
     Source: as ``dlr``.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from saddlepoint.core.goal import Goal, own
+from saddlepoint.shapes import DrawnLogits, DrawnValues
 
 
-def margin(logits: Tensor, goal: Goal) -> Tensor:
+def margin(logits: DrawnLogits, goal: Goal) -> DrawnValues:
     """max_{k≠y} z_k - z_y away from y, z_t - max_{k≠t} z_k toward t: positive where the goal is met. [*S, N].
 
     Source: Carlini and Wagner, "Towards evaluating the robustness of neural networks", S&P 2017.
@@ -15,12 +14,12 @@ def margin(logits: Tensor, goal: Goal) -> Tensor:
     return goal.margin(logits)
 
 
-def hinge(logits: Tensor, goal: Goal) -> Tensor:
+def hinge(logits: DrawnLogits, goal: Goal) -> DrawnValues:
     """min(margin, the goal's confidence): the C&W objective. [*S, N, K] -> [*S, N]."""
     return goal.margin(logits).clamp(max=goal.confidence)
 
 
-def toward_target(logits: Tensor, goal: Goal) -> Tensor:
+def toward_target(logits: DrawnLogits, goal: Goal) -> DrawnValues:
     """z_t - z_y for a target t and the true label y: the MultiTargeted objective. [*S, N, K] -> [*S, N].
 
     Needs a goal toward a label that knows the truth. Source: Gowal et al., "An alternative surrogate loss for
