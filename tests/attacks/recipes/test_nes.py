@@ -8,7 +8,7 @@ from torch import Tensor
 
 import saddlepoint as sp
 from saddlepoint.errors import OptionError
-from saddlepoint.testing import CountingModel, LinearClassifier, ScoresOnly, check
+from saddlepoint.testing import CountingModel, LinearClassifier, ScoresOnly
 
 THREATS = [sp.Linf(), sp.L2()]
 
@@ -18,10 +18,6 @@ def linear(n: int, classes: int = 4) -> tuple[LinearClassifier, Tensor, Tensor]:
     x = torch.rand(n, 1, 6, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     with torch.no_grad():
         return model, x, model(x).argmax(1)
-
-
-def test_conformance() -> None:
-    check(sp.attacks.nes)
 
 
 @pytest.mark.parametrize("objective", ["cross-entropy", "margin"])

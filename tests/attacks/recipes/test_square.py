@@ -10,7 +10,7 @@ import saddlepoint as sp
 from saddlepoint.core.trial import Trial
 from saddlepoint.errors import OptionError
 from saddlepoint.optimizers import RandomSearch
-from saddlepoint.testing import CountingModel, LinearClassifier, ScoresOnly, check
+from saddlepoint.testing import CountingModel, LinearClassifier, ScoresOnly
 from saddlepoint.zoo import data, models
 
 THREATS = [sp.Linf(0.05), sp.L2(0.5), sp.L1(2.5)]
@@ -21,10 +21,6 @@ def linear(n: int = 64, classes: int = 5) -> tuple[LinearClassifier, Tensor, Ten
     x = torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     with torch.no_grad():
         return model, x, model(x).argmax(1)
-
-
-def test_conformance() -> None:
-    check(sp.attacks.square)
 
 
 def test_finds_nearly_all_that_can_be_found_on_a_linear_model() -> None:
