@@ -3,8 +3,25 @@
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.auto_pgd import AutoPGD
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk
+from saddlepoint.optimizers.ddn import DDN
+from saddlepoint.optimizers.deepfool import DeepFool
+from saddlepoint.optimizers.fmn import FMN
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.squares import MovedMass, PaintedSquares, halving
+from saddlepoint.optimizers.warm_start import WarmStart
 
-__all__ = ["Ascent", "AutoPGD", "BoundaryWalk", "FrankWolfe", "MovedMass", "PaintedSquares", "RandomSearch", "halving"]
+__all__ = [
+    "DDN",
+    "FMN",
+    "Ascent",
+    "AutoPGD",
+    "BoundaryWalk",
+    "DeepFool",
+    "FrankWolfe",
+    "MovedMass",
+    "PaintedSquares",
+    "RandomSearch",
+    "WarmStart",
+    "halving",
+]

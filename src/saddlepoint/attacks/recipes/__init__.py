@@ -1,6 +1,9 @@
 """The named attacks, each a few lines."""
 
 from saddlepoint.attacks.recipes.auto_pgd import apgd_ce, apgd_dlr, apgd_t
+from saddlepoint.attacks.recipes.ddn import ddn
+from saddlepoint.attacks.recipes.deepfool import deepfool
+from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
 from saddlepoint.attacks.recipes.hop_skip_jump import hop_skip_jump
 from saddlepoint.attacks.recipes.nes import nes
@@ -13,7 +16,10 @@ __all__ = [
     "apgd_dlr",
     "apgd_t",
     "bim",
+    "ddn",
+    "deepfool",
     "fgsm",
+    "fmn",
     "frank_wolfe",
     "hop_skip_jump",
     "mi_fgsm",
