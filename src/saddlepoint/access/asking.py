@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.errors import AccessError
+from saddlepoint.shapes import DrawnLabels, DrawnLogits, Draws, Flags, Rows
 
 Ask = Callable[[Tensor], Tensor]
 """Inputs [M, *D] in data units -> logits [M, K], differentiable where the model is."""
@@ -60,7 +61,7 @@ class LabelAccess:
         self._ask, self.ledger, self._gain = ask, ledger, gain
         self.rows = torch.arange(len(ledger.forwards), device=ledger.forwards.device)
 
-    def view(self, keep: Tensor) -> Self:
+    def view(self, keep: Rows) -> Self:
         """The same access, seen by the samples ``keep`` (long [n]) alone."""
         twin = copy.copy(self)
         twin.rows = self.rows[keep]
@@ -72,7 +73,7 @@ class LabelAccess:
         twin.rows = self.rows
         return twin
 
-    def labels(self, x: Tensor, lead: int = 0) -> Tensor:
+    def labels(self, x: Draws, lead: int = 0) -> DrawnLabels:
         """Predicted labels of [*S, n, *D], long [*S, n]; -1 where the budget forbids to ask or the answer is NaN.
 
         ``lead`` is the number of axes *S in front of the sample axis.
@@ -80,7 +81,7 @@ class LabelAccess:
         return predict(self._detached(x, lead))
 
     @property
-    def refused(self) -> Tensor:
+    def refused(self) -> Flags:
         """The samples a question was refused for, because their budget is spent: bool [n]."""
         return self.ledger.spent_out[self.rows]
 
@@ -114,7 +115,7 @@ class ScoreAccess(LabelAccess):
 
     kind = "scores"
 
-    def scores(self, x: Tensor, lead: int = 0) -> Tensor:
+    def scores(self, x: Draws, lead: int = 0) -> DrawnLogits:
         """Logits of [*S, n, *D], detached, [*S, n, K]; NaN where the budget forbids to ask."""
         return self._detached(x, lead)
 
@@ -124,7 +125,7 @@ class GradientAccess(ScoreAccess):
 
     kind = "gradients"
 
-    def logits(self, x: Tensor, lead: int = 0) -> Tensor:
+    def logits(self, x: Draws, lead: int = 0) -> DrawnLogits:
         """Logits of [*S, n, *D] with graph, [*S, n, K]. Each gradient taken through them counts as a backward."""
         out, asked = self._answer(x, lead)
         if out.requires_grad:
@@ -139,7 +140,7 @@ class GradientAccess(ScoreAccess):
 Access = TypeVar("Access", bound=LabelAccess)
 
 
-def predict(logits: Tensor) -> Tensor:
+def predict(logits: DrawnLogits) -> DrawnLabels:
     """The label with the largest logit, long [*S, N]; -1 where a logit is NaN: no answer is no label."""
     return torch.where(logits.isnan().any(-1), -1, logits.argmax(-1))
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from saddlepoint.access.asking import GradientAccess, LabelAccess, Ledger, ScoreAccess
 from saddlepoint.access.undisturbed import own_randomness, same_buffers
 from saddlepoint.errors import DataError, ModelError, OptionError
+from saddlepoint.shapes import Inputs, Logits, PerSample
 
 Output = Literal["auto", "logits", "probabilities", "labels"]
 _KINDS: dict[str, type[LabelAccess]] = {k.kind: k for k in (LabelAccess, ScoreAccess, GradientAccess)}
@@ -62,7 +63,7 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.name}, {self.kind.kind}, {self.output}, [{self.box.low:g}, {self.box.high:g}])"
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Inputs) -> Logits:
         """Logits [N, K] of inputs [N, *D], in the dtype of ``x``, on the device of ``x``."""
         inside = x.to(device=self.device or x.device, dtype=self.dtype or x.dtype)
         answer = self.network(self.normalize(inside) if self.normalize else inside)
@@ -186,7 +187,7 @@ def wrap(
     return Model(network, Box(*bounds), normalize, output, kind, batch_size, classes, mode, name)
 
 
-def ordinary_gain(clean: Tensor) -> Tensor | None:
+def ordinary_gain(clean: Logits) -> PerSample | None:
     """Per-sample factors [N] that bring logits of absurd scale back to an ordinary one; None if none is needed.
 
     A factor is a power of 100 that puts the standard deviation of the clean logits over the classes within a factor of

@@ -14,6 +14,7 @@ from saddlepoint.access.model import Box
 from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
 from saddlepoint.sets._box import interval
+from saddlepoint.shapes import Delta, Draws, Inputs, PerSample, Rows
 
 
 @dc.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Ball(abc.ABC):
             return f"{self.name}:{low!r}..{high!r} (per sample)"
         return f"{self.name}:{float(self.radius)!r}"
 
-    def radii(self, x: Tensor) -> Tensor:
+    def radii(self, x: Inputs) -> PerSample:
         """The default radius of each of the inputs x [N, *D]: [N], checked.
 
         Raises:
@@ -70,7 +71,7 @@ class Ball(abc.ABC):
         interval(x[:1] if self.mask is None else x, self.box, self.mask)
         return given.expand(len(x)).clone()
 
-    def rows(self, keep: Tensor) -> Self:
+    def rows(self, keep: Rows) -> Self:
         """The set for the samples ``keep`` (long [n]) alone."""
         radius, mask = self.radius, self.mask
         if isinstance(radius, Tensor) and radius.ndim:
@@ -81,23 +82,23 @@ class Ball(abc.ABC):
             return self
         return dc.replace(self, radius=radius, mask=mask)
 
-    def interval(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def interval(self, x: Inputs) -> tuple[Inputs, Inputs]:
         """The entries a perturbation may have: (low - x, high - x), both [N, *D]; zero where masked."""
         return interval(x, self.box, self.mask)
 
-    def masked(self, gradient: Tensor) -> Tensor:
+    def masked(self, gradient: Delta) -> Delta:
         """The gradient [N, *D] with zeros where the input must not change."""
         return gradient if self.mask is None else gradient * self.mask
 
-    def zero(self, x: Tensor) -> Tensor:
+    def zero(self, x: Inputs) -> Delta:
         """The perturbation that changes nothing, [N, *D]."""
         return torch.zeros_like(x)
 
-    def apply(self, x: Tensor, delta: Tensor) -> Tensor:
+    def apply(self, x: Inputs, delta: Draws) -> Draws:
         """clamp(x + δ, low, high), differentiable in δ: [N, *D], or [*S, N, *D] for δ of [*S, N, *D]."""
         return (x + delta).clamp(self.box.low, self.box.high)
 
-    def largest(self, x: Tensor) -> Tensor:
+    def largest(self, x: Inputs) -> PerSample:
         """The size of the largest perturbation that box and mask allow, [N]; infinite in an unbounded box."""
         if math.isinf(self.box.low) or math.isinf(self.box.high):
             return x.new_full((len(x),), math.inf)
@@ -105,23 +106,23 @@ class Ball(abc.ABC):
         return self.size(x, torch.maximum(-low, high))
 
     @abc.abstractmethod
-    def size(self, x: Tensor, delta: Tensor) -> Tensor:
+    def size(self, x: Inputs, delta: Delta) -> PerSample:
         """|δ|_p of each perturbation δ [N, *D] as it stands: [N]."""
 
     @abc.abstractmethod
-    def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
+    def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
         """argmin |d - δ|_2 over d in the ball of ``radius`` [N], box and mask: [N, *D], cut off from autograd."""
 
     @abc.abstractmethod
-    def steepest(self, gradient: Tensor) -> Tensor:
+    def steepest(self, gradient: Delta) -> Delta:
         """argmax <g, v> over |v|_p <= 1, v = 0 where masked: [N, *D]; zero for a gradient of zero."""
 
     @abc.abstractmethod
-    def lmo(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
+    def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
         """argmax <g, d> over d in the ball of ``radius`` [N], the box and the mask: [N, *D]; 0 where g is 0."""
 
     @abc.abstractmethod
-    def sample(self, x: Tensor, radius: Tensor, noise: Noise) -> Tensor:
+    def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
         """A random perturbation of each input, [N, *D], within ``radius`` [N] and valid."""
 
     @abc.abstractmethod

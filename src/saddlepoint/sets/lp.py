@@ -13,6 +13,7 @@ from saddlepoint.noise import Noise
 from saddlepoint.rows import column, flat_norm
 from saddlepoint.sets._box import at, beyond, corner, put_back
 from saddlepoint.sets.ball import Ball
+from saddlepoint.shapes import Delta, Inputs, PerSample
 
 
 @dc.dataclass(frozen=True)
@@ -28,25 +29,25 @@ class Linf(Ball):
 
     name: ClassVar[str] = "linf"
 
-    def size(self, x: Tensor, delta: Tensor) -> Tensor:
+    def size(self, x: Inputs, delta: Delta) -> PerSample:
         """max |δ_i|, [N]."""
         return delta.flatten(1).abs().amax(1)
 
     @torch.no_grad()
-    def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
+    def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
         """clamp(δ, max(low - x, -radius), min(high - x, radius)), [N, *D]."""
         return delta.clamp(*self._within(x, radius))
 
-    def steepest(self, gradient: Tensor) -> Tensor:
+    def steepest(self, gradient: Delta) -> Delta:
         """sign(g), 0 where the gradient is 0: [N, *D]."""
         return self.masked(gradient).sign()
 
     @torch.no_grad()
-    def lmo(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
+    def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
         """The end of each entry's interval on the side of its gradient, [N, *D]."""
         return corner(gradient, *self._within(x, radius))
 
-    def sample(self, x: Tensor, radius: Tensor, noise: Noise) -> Tensor:
+    def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
         """Uniform in the ball, then clipped to the box: uniform entries where the box is wide enough, [N, *D]."""
         unit = 2 * noise.uniform(tuple(x.shape[1:]), dtype=x.dtype) - 1
         return self.project(x, unit * column(self._reach(x, radius), x), radius)
@@ -73,29 +74,29 @@ class L2(Ball):
 
     name: ClassVar[str] = "l2"
 
-    def size(self, x: Tensor, delta: Tensor) -> Tensor:
+    def size(self, x: Inputs, delta: Delta) -> PerSample:
         """(Σ δ_i²)^½, [N]."""
         return flat_norm(delta, 2)
 
     @torch.no_grad()
-    def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
+    def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
         """clamp(δ / (1 + λ), low - x, high - x) with the smallest λ >= 0 that meets the radius, [N, *D]."""
         low, high = self.interval(x)
         return self._fill(delta, delta.clamp(low, high), low, high, radius)
 
-    def steepest(self, gradient: Tensor) -> Tensor:
+    def steepest(self, gradient: Delta) -> Delta:
         """g / |g|, 0 for a gradient of 0, at any scale of the gradient: [N, *D]."""
         scaled = _to_unit_scale(self.masked(gradient))
         return scaled / column(self.size(scaled, scaled).clamp_min(1), scaled)
 
     @torch.no_grad()
-    def lmo(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
+    def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
         """clamp(g / λ, low - x, high - x) with the λ >= 0 that meets the radius, or the corner of the box, [N, *D]."""
         low, high = self.interval(x)
         gradient = self.masked(gradient)
         return self._fill(gradient, corner(gradient, low, high), low, high, radius)
 
-    def sample(self, x: Tensor, radius: Tensor, noise: Noise) -> Tensor:
+    def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
         """Uniform in the ball, then projected onto the box: uniform where the ball is inside the box, [N, *D].
 
         A random direction times radius · u^(1/d), u uniform, d the number of entries that may change.

@@ -15,6 +15,7 @@ from saddlepoint.noise import Noise
 from saddlepoint.rows import column
 from saddlepoint.sets._box import at, beyond, corner, put_back
 from saddlepoint.sets.ball import Ball
+from saddlepoint.shapes import Delta, Inputs, PerSample
 
 
 @dc.dataclass(frozen=True)
@@ -31,12 +32,12 @@ class L1(Ball):
 
     name: ClassVar[str] = "l1"
 
-    def size(self, x: Tensor, delta: Tensor) -> Tensor:
+    def size(self, x: Inputs, delta: Delta) -> PerSample:
         """Σ |δ_i|, [N]."""
         return delta.flatten(1).abs().sum(1)
 
     @torch.no_grad()
-    def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
+    def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
         """clamp(sign(δ) max(|δ| - λ, 0), low - x, high - x) with the smallest λ >= 0 that meets the radius, [N, *D]."""
         low, high = self.interval(x)
         inside = delta.clamp(low, high)
@@ -48,12 +49,12 @@ class L1(Ball):
         shrunk = _shrink(delta.abs().flatten(1), room.flatten(1), radius).view_as(delta)
         return put_back(inside, rows, shrunk * delta.sign())
 
-    def steepest(self, gradient: Tensor) -> Tensor:
+    def steepest(self, gradient: Delta) -> Delta:
         """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D]."""
         return _spike(self.masked(gradient))
 
     @torch.no_grad()
-    def lmo(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
+    def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
         """Entries pushed to the box in the order of |g| until the radius is spent (a fractional knapsack), [N, *D]."""
         best = corner(gradient, *self.interval(x))
         rows = beyond(self.size(x, best), radius)
@@ -67,7 +68,7 @@ class L1(Ball):
         filled = torch.zeros_like(ends).scatter(1, order, spent) * ends.sign()
         return put_back(best, rows, filled.view(-1, *x.shape[1:]))
 
-    def sample(self, x: Tensor, radius: Tensor, noise: Noise) -> Tensor:
+    def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
         """Uniform in the ball, then projected onto the box: uniform where the ball is inside the box, [N, *D].
 
         ± E_i / (Σ_j E_j + E_0) for independent exponential variables E. Source: Barthe, Guédon, Mendelson and Naor,
@@ -99,12 +100,12 @@ class L0(Ball):
 
     name: ClassVar[str] = "l0"
 
-    def size(self, x: Tensor, delta: Tensor) -> Tensor:
+    def size(self, x: Inputs, delta: Delta) -> PerSample:
         """The number of entries that are not 0, [N], as floating-point numbers."""
         return delta.flatten(1).sign().abs().sum(1)
 
     @torch.no_grad()
-    def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
+    def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
         """δ clamped to the box in the entries where keeping it gains most, 0 in the others: [N, *D].
 
         Keeping c = clamp(δ) instead of 0 brings an entry nearer to δ by δ² - (δ - c)² = c (2δ - c).
@@ -112,7 +113,7 @@ class L0(Ball):
         inside = delta.clamp(*self.interval(x))
         return self._select(inside, radius, lambda rows: (2 * delta - inside)[rows])
 
-    def steepest(self, gradient: Tensor) -> Tensor:
+    def steepest(self, gradient: Delta) -> Delta:
         """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D].
 
         One entry may change by any amount; of these directions the one whose largest entry is 1.
@@ -120,12 +121,12 @@ class L0(Ball):
         return _spike(self.masked(gradient))
 
     @torch.no_grad()
-    def lmo(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
+    def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
         """The entries with the most to gain by |g| times their room, pushed to the box; 0 in the others: [N, *D]."""
         ends = corner(gradient, *self.interval(x))
         return self._select(ends, radius, lambda rows: gradient[rows])
 
-    def sample(self, x: Tensor, radius: Tensor, noise: Noise) -> Tensor:
+    def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
         """floor(radius) entries drawn without replacement, each with a value uniform in the box, [N, *D]."""
         if math.isinf(self.box.high - self.box.low):
             raise ThreatError("cannot draw from l0 in an unbounded box: state the bounds of the model")
