@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 import saddlepoint as sp
 from saddlepoint.sets import parse
+from saddlepoint.zoo import data, models
 
 Attack = Callable[[], Tensor]
 """Runs, and returns the perturbed inputs [N, *D]."""
@@ -28,7 +29,7 @@ Attack = Callable[[], Tensor]
 def contenders(model: nn.Module, x: Tensor, y: Tensor, threat: sp.Linf, queries: int, seed: int) -> dict[str, Attack]:
     radius, norm = float(threat.radius), type(threat).__name__
     runs: dict[str, Attack] = {
-        "saddlepoint": lambda: sp.attacks.square(model, x, y, threat, steps=queries, seed=seed).x_adv
+        "saddlepoint": lambda: sp.attacks.square(model, x, y, threat, steps=queries, period=10_000, seed=seed).x_adv
     }
     common = {"norm": norm, "eps": radius, "n_queries": queries, "resc_schedule": False, "seed": seed}
     if norm != "L1" and (torchattacks := peer("torchattacks")):
@@ -72,13 +73,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threat", action="append")
     args = parser.parse_args()
-    model = sp.zoo.load(args.model).requires_grad_(False)
-    data = sp.zoo.data.load(f"fashion-mnist-1k[:{args.n}]")
-    print(f"Square, {args.queries} queries, zoo:{args.model}, {args.seeds} seeds; {provenance(len(data.x))}\n")
+    model = models.load(args.model).requires_grad_(False)
+    images = data.load(f"fashion-mnist-1k[:{args.n}]")
+    print(f"Square, {args.queries} queries, zoo:{args.model}, {args.seeds} seeds; {provenance(len(images.x))}\n")
     print("| threat | implementation | robust accuracy | broken only by us / only by it | p | CPU s a run |")
     print("|---|---|---|---|---|---|")
     for threat in args.threat or ["linf:0.1", "l2:1.5", "l1:12"]:
-        table(model, data.x, data.y, parse(threat), args.queries, args.seeds)
+        table(model, images.x, images.y, parse(threat), args.queries, args.seeds)
 
 
 if __name__ == "__main__":

@@ -30,17 +30,19 @@ def square(
     threat: LpSet,
     steps: int = 5000,
     share: float = 0.8,
-    period: int = 10_000,
+    period: int | None = None,
     restarts: int = 1,
     objective: Literal["margin", "cross-entropy"] = "margin",
 ) -> Attack[ScoreAccess]:
     """Random search that changes one square window at a time, and keeps what raises the margin.
 
     One forward for the start and one for each of ``steps`` proposals. The windows cover ``share`` of the image at
-    first; the share is halved after 10, 50, 200, 500, 1000, 2000, 4000, 6000 and 8000 proposals of ``period``
-    10 000, whatever the number of steps: so AutoAttack runs it. The paper stretches the schedule over the run: give
-    period = steps. Images [N, C, H, W] have square windows, signals [N, C, L] and vectors [N, D] intervals.
+    first; the share is halved after 10, 50, 200, 500, 1000, 2000, 4000, 6000 and 8000 of 10 000 parts of ``period``
+    proposals: by default of the whole run, as published. AutoAttack makes 5000 proposals of a period of 10 000.
+
+    Images [N, C, H, W] have square windows, signals [N, C, L] and vectors [N, D] intervals.
     """
+    period = steps if period is None else period
     at_least_one(steps=steps, period=period)
     if not 0 < share <= 1:
         raise OptionError(f"share is the share of the image the first windows cover, in (0, 1]; got {share:g}")
