@@ -16,10 +16,8 @@ CHECKED = [
     "saddlepoint.core",
     "saddlepoint.gradients",
     "saddlepoint.initializers",
-    "saddlepoint.noise",
     "saddlepoint.objectives",
     "saddlepoint.optimizers",
-    "saddlepoint.rows",
     "saddlepoint.sets",
 ]
 
