@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,13 @@ def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _timeless(v) for k, v in value.items() if k not in ("seconds", "created")}
     return [_timeless(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(autouse=True)
+def hasty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting for the disk, but where writing itself is tested: what outlives a process does not hang on it."""
+    if "test_atomic" not in request.node.nodeid:
+        monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 @pytest.fixture

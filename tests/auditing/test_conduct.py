@@ -75,9 +75,8 @@ def dying(monkeypatch: pytest.MonkeyPatch, write: int, before: bool) -> None:
 
 @pytest.mark.parametrize("before", [True, False])
 def test_whichever_write_is_the_last_the_next_call_ends_the_same(
-    quick: Make, tmp_path: Path, fingerprint: Make, monkeypatch: pytest.MonkeyPatch, before: bool
+    quick: Make, tmp_path: Path, fingerprint: Make, before: bool
 ) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)  # what survives a dead process does not hang on it
     small = {"threat": sp.Linf(0.1), "piece_size": 14}
     writes, replace = [], os.replace
     with pytest.MonkeyPatch.context() as patch:

@@ -37,4 +37,4 @@ def test_memory_does_not_grow_with_the_samples_beyond_the_data_themselves() -> N
     assert done.returncode == 0, done.stderr
     few, many = map(float, done.stdout.split())
     data = (2048 - 512) * 3 * 64 * 64 * 4 / 2**20
-    assert data * 0.9 < many - few < data * 1.15
+    assert many - few < data * 1.6, "to keep the inputs found as well would double it"

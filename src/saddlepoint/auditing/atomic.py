@@ -45,7 +45,7 @@ def explain(error: OSError, path: Path, size: int | None = None) -> RunError:
         need = "" if size is None else f" (this file needs {max(size / 1e6, 0.1):.1f} MB)"
         return RunError(f"no space left for {path}{need}: free some, {again}")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return RunError(f"{path} cannot be written ({error.strerror}): give a folder you may write to, or {again}")
+        return RunError(f"{path} cannot be written ({error.strerror}): give a folder you may write to")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return RunError(f"{path} cannot be a folder, there is a file in its place: give another folder")
     return RunError(f"{path}: {error.strerror or error}: remove the cause, {again}")

@@ -20,6 +20,7 @@ from saddlepoint.auditing.subject import Subject
 from saddlepoint.auditing.summary import Estimate, Summary, ThreatSummary
 from saddlepoint.auditing.verify import Verification, verify
 from saddlepoint.errors import RunError, ThreatError
+from saddlepoint.shapes import Inputs, PerSample
 
 
 @dc.dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ class Audit:
         return {one.threat: one for one in self._summary.threats}
 
     @property
-    def x_adv(self) -> Tensor:
+    def x_adv(self) -> Inputs:
         """The worst case of each sample [N, *D], read from the run: an input within a threat that fools the model.
 
         It is the smallest perturbation under the first threat that breaks the sample; the clean input where none does.
@@ -82,7 +83,7 @@ class Audit:
         """All numbers of the audit."""
         return self._summary
 
-    def distances(self, threat: str | None = None) -> Tensor:
+    def distances(self, threat: str | None = None) -> PerSample:
         """The smallest size known to break each sample in the set of ``threat`` (default: the first), float64 [N].
 
         0 where the sample is wrong unperturbed, infinite where nothing was found.

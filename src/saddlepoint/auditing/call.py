@@ -22,13 +22,14 @@ from saddlepoint.auditing.subject import prepare
 from saddlepoint.auditing.tally import summarize
 from saddlepoint.errors import OptionError
 from saddlepoint.sets import Ball
+from saddlepoint.shapes import Inputs, Labels
 from saddlepoint.zoo.data import Data
 
 
 def audit(
     model: Callable[[Tensor], Any],
-    x: Tensor | None = None,
-    y: Tensor | None = None,
+    x: Inputs | None = None,
+    y: Labels | None = None,
     *,
     threat: Ball | Sequence[Ball],
     data: Data | None = None,

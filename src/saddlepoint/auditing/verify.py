@@ -89,10 +89,10 @@ def _check(
     with subject.model.quiet(stage.seed):
         answers = {"clean_predicted": subject.logits(x).cpu(), "predicted": subject.logits(x_adv).cpu()}
     for name, logits in answers.items():
-        recorded = torch.from_numpy(column(claims, name).copy())
-        for row in (predict(logits) != recorded).nonzero().squeeze(1).tolist():
+        recorded, again = torch.from_numpy(column(claims, name).copy()), predict(logits)
+        for row in (again != recorded).nonzero().squeeze(1).tolist():
             close = _close(logits[row], int(recorded[row]))
-            said = f"{name} was {int(recorded[row])}, a fresh forward says {int(predict(logits[row]))}"
+            said = f"{name} was {int(recorded[row])}, a fresh forward says {int(again[row])}"
             yield None if close else f"sample {int(stored.sample[row])} of {place}: {said}"
 
 
