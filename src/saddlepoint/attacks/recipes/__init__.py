@@ -1,8 +1,11 @@
 """The named attacks, each a few lines."""
 
 from saddlepoint.attacks.recipes.auto_pgd import apgd_ce, apgd_dlr, apgd_t
+from saddlepoint.attacks.recipes.autoattack import autoattack
+from saddlepoint.attacks.recipes.carlini_wagner import cw_l0, cw_l2, cw_linf
 from saddlepoint.attacks.recipes.ddn import ddn
 from saddlepoint.attacks.recipes.deepfool import deepfool
+from saddlepoint.attacks.recipes.fab import fab, fab_t
 from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
 from saddlepoint.attacks.recipes.hop_skip_jump import hop_skip_jump
@@ -15,9 +18,15 @@ __all__ = [
     "apgd_ce",
     "apgd_dlr",
     "apgd_t",
+    "autoattack",
     "bim",
+    "cw_l0",
+    "cw_l2",
+    "cw_linf",
     "ddn",
     "deepfool",
+    "fab",
+    "fab_t",
     "fgsm",
     "fmn",
     "frank_wolfe",
