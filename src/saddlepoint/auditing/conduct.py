@@ -29,7 +29,7 @@ def conduct(
     for stage in plan.stages:
         audit.stage(stage)
         if isinstance(stage, CleanStage):
-            listener.estimate(_estimate(plan, joined(audit.tables)))
+            listener.estimate(_estimate(plan, joined(audit.tables), len(subject.classes)))
     return joined(audit.tables), tuple(audit.notices)
 
 
@@ -85,9 +85,9 @@ class _Conduct:
         self.listener.notice(text)
 
 
-def _estimate(plan: Plan, clean: pa.Table) -> float | None:
+def _estimate(plan: Plan, clean: pa.Table, classes: int) -> float | None:
     """Seconds for all attacks at most, told from the clean pass: as if every sample stood until the end."""
     right = int((~column(clean, "met").astype(np.bool_)).sum())
     per_pass = float(np.median(column(clean, "seconds")))
-    total = sum(passes(stage.attack()) for stage in plan.stages if isinstance(stage, AttackStage))
+    total = sum(passes(stage.attack(), classes) for stage in plan.stages if isinstance(stage, AttackStage))
     return None if math.isnan(total) else total * per_pass * right

@@ -11,11 +11,17 @@ from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.search import SearchWeight
+from saddlepoint.attacks.smallest import CloserStarts, NearestTarget
 from saddlepoint.gradients import Averaged
 from saddlepoint.gradients.nes import NES
+from saddlepoint.initializers.adversarial import Adversarial
+from saddlepoint.initializers.diversified import OutputDiversified
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk
+from saddlepoint.optimizers.deepfool import DeepFool
+from saddlepoint.optimizers.fab import FAB
 from saddlepoint.optimizers.random_search import RandomSearch
+from saddlepoint.optimizers.warm_start import WarmStart
 
 SLOPE = 2.0
 """A forward and a backward: the gradient with respect to the input alone costs about as much as the answer."""
@@ -24,62 +30,111 @@ RETURN = 50.0
 
 
 @functools.singledispatch
-def passes(attack: Any) -> float:
-    """Passes through the model for each sample, forwards and backwards, at most; NaN where the parts do not tell.
+def passes(attack: Any, classes: int) -> float:
+    """Passes through a model of so many classes for each sample, forwards and backwards, at most.
+
+    NaN where the parts do not tell.
 
     >>> from saddlepoint import attacks, Linf
-    >>> passes(attacks.pgd.attack(Linf(0.1), steps=10, restarts=3))
+    >>> passes(attacks.pgd.attack(Linf(0.1), steps=10, restarts=3), 10)
     66.0
     """
     return math.nan
 
 
 @passes.register
-def _iterate(attack: Iterate) -> float:  # type: ignore[type-arg]
-    """A look at the start, the steps, a look at the end."""
-    return walk(attack.optimizer, attack.steps) + 2
+def _iterate(attack: Iterate, classes: int) -> float:  # type: ignore[type-arg]
+    """The start, the steps, a look before and after."""
+    return start(attack.initializer, classes) + walk(attack.optimizer, attack.steps, classes) + 2
 
 
 @passes.register
-def _cascade(attack: Cascade) -> float:  # type: ignore[type-arg]
-    return sum(map(passes, attack.attacks))
+def _cascade(attack: Cascade, classes: int) -> float:  # type: ignore[type-arg]
+    return sum(passes(one, classes) for one in attack.attacks)
 
 
 @passes.register
-def _anneal(attack: Anneal) -> float:  # type: ignore[type-arg]
-    return sum(map(passes, attack.attacks))
+def _anneal(attack: Anneal, classes: int) -> float:  # type: ignore[type-arg]
+    return sum(passes(one, classes) for one in attack.attacks)
 
 
 @passes.register
-def _each_target(attack: EachTarget) -> float:  # type: ignore[type-arg]
-    return attack.k * passes(attack.attack) + 1
+def _each_target(attack: EachTarget, classes: int) -> float:  # type: ignore[type-arg]
+    return min(attack.k, classes - 1) * passes(attack.attack, classes) + 1
 
 
 @passes.register
-def _search(attack: SearchWeight) -> float:  # type: ignore[type-arg]
-    return attack.rounds * passes(attack.attack)
+def _search(attack: SearchWeight, classes: int) -> float:  # type: ignore[type-arg]
+    return attack.rounds * passes(attack.attack, classes)
+
+
+@passes.register
+def _nearest_target(attack: NearestTarget, classes: int) -> float:  # type: ignore[type-arg]
+    return min(attack.k, classes - 1) * passes(attack.attack, classes) + 1
+
+
+@passes.register
+def _closer_starts(attack: CloserStarts, classes: int) -> float:  # type: ignore[type-arg]
+    return attack.n * passes(attack.attack, classes)
 
 
 @functools.singledispatch
-def walk(optimizer: Any, steps: int) -> float:
+def start(initializer: Any, classes: int) -> float:
+    """Passes of an initializer; none, unless something else is known."""
+    return 0.0
+
+
+@start.register
+def _diversified(initializer: OutputDiversified, classes: int) -> float:
+    return initializer.steps * SLOPE
+
+
+@start.register
+def _adversarial(initializer: Adversarial, classes: int) -> float:
+    given = 0 if initializer.candidates is None else len(initializer.candidates)
+    return float(given + initializer.tries + initializer.starts * (1 + initializer.rounds))
+
+
+@start.register
+def _warm(initializer: WarmStart, classes: int) -> float:  # type: ignore[type-arg]
+    return walk(initializer.optimizer, initializer.steps, classes)
+
+
+@functools.singledispatch
+def walk(optimizer: Any, steps: int, classes: int) -> float:
     """Passes of so many steps of an optimizer; a gradient for each, unless something else is known."""
     return steps * SLOPE
 
 
 @walk.register
-def _ascent(optimizer: Ascent, steps: int) -> float:  # type: ignore[type-arg]
+def _ascent(optimizer: Ascent, steps: int, classes: int) -> float:  # type: ignore[type-arg]
     return steps * slope(optimizer.gradient)
 
 
 @walk.register
-def _random_search(optimizer: RandomSearch, steps: int) -> float:
+def _random_search(optimizer: RandomSearch, steps: int, classes: int) -> float:
     return float(steps)
 
 
 @walk.register
-def _boundary_walk(optimizer: BoundaryWalk, steps: int) -> float:
+def _boundary_walk(optimizer: BoundaryWalk, steps: int, classes: int) -> float:
     draws = (min(optimizer.first_draws * math.sqrt(t), optimizer.most_draws) for t in range(1, steps + 1))
     return sum(draws) + RETURN * steps
+
+
+@walk.register
+def _deep_fool(optimizer: DeepFool, steps: int, classes: int) -> float:
+    return float(steps * (1 + _wrong(optimizer.k, classes)))
+
+
+@walk.register
+def _fab(optimizer: FAB, steps: int, classes: int) -> float:
+    return float(steps * (2 + _wrong(optimizer.k, classes)))
+
+
+def _wrong(k: int | None, classes: int) -> int:
+    """How many wrong classes are looked at."""
+    return classes - 1 if k is None else min(k, classes - 1)
 
 
 @functools.singledispatch

@@ -112,7 +112,7 @@ def _threats(threat: Ball | Sequence[Ball], model: Model, x: Tensor) -> tuple[Th
     given: list[Any] = list(threat) if isinstance(threat, (list, tuple)) else [threat]
     if not given or not all(isinstance(one, Ball) for one in given):
         raise ThreatError("an audit needs a perturbation set with a radius, or several: threat=sp.Linf(8/255)")
-    threats = tuple(_named(dc.replace(one, box=model.box)) for one in given)
+    threats = tuple(_named(_placed(one, model, x)) for one in given)
     labels = [one.label for one in threats]
     for one in threats:
         if not bool(one.set.radii(x).isfinite().all()):
@@ -120,6 +120,13 @@ def _threats(threat: Ball | Sequence[Ball], model: Model, x: Tensor) -> tuple[Th
         if labels.count(one.label) > 1:
             raise ThreatError(f"the threat {one.label} is given twice: leave one out")
     return threats
+
+
+def _placed(ball: Ball, model: Model, x: Tensor) -> Ball:
+    """The set in the bounds of the model, what it holds of single samples on the device that asks."""
+    device = model.device or x.device
+    radius = ball.radius.to(device) if isinstance(ball.radius, Tensor) else ball.radius
+    return dc.replace(ball, box=model.box, radius=radius, mask=None if ball.mask is None else ball.mask.to(device))
 
 
 def _named(ball: Ball) -> Threat:
@@ -193,7 +200,7 @@ def _check_coverage(threats: Sequence[Threat], kept: Sequence[Item], curves: Seq
         if threat.label not in labels and threat.family not in families:
             raise ThreatError(
                 f"no attack of the plan works for {threat.label} on this model: name one that does"
-                " (attacks=[...]; sp.attacks.recipes() has them all)"
+                " (attacks=[...]; sp.attacks.catalog() has them all)"
             )
 
 
