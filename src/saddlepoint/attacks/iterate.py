@@ -112,7 +112,7 @@ class Iterate(Generic[C]):
         for t in range(self.steps):
             state, trial = self.optimizer.step(problem.at(t), state)
             kept = self._keep(problem, kept, trial, t)
-            if not _time_to_check(t, delta.device):
+            if self.compact_below < 1 and not _time_to_check(t, delta.device):
                 continue
             going = ~self._finished(problem, kept)
             share = float(going.double().mean())

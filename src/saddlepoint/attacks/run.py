@@ -181,7 +181,8 @@ def ask_once(
         clean = ask_clean(model, x)
         goal = check_goal(y, x, clean.shape[1])
         left = None if budget is None else budget - 1
-        access = model.access(len(x), left, clean, x.device)
+        scale = None if goal.confidence else clean  # a confidence is in the model's own logits
+        access = model.access(len(x), left, scale, x.device)
         require(access, kind, name, "use an attack that needs less (sp.attacks.hop_skip_jump needs labels only)")
         streams = Noise.seeded(seed, torch.arange(len(x), device=x.device) if ids is None else ids.to(x.device))
         return run(attack, access.lower(kind), Question(x, goal, threat, radius, streams), clean)

@@ -48,7 +48,8 @@ class SearchWeight(Generic[C]):
         for i in range(self.rounds):
             new = self.attack(access, x, goal, noise.at(i), radius, now, start)
             out = new if out is None else out.merge(new, _smaller(new, out))
-            good, bad = torch.where(new.met, now, good), torch.where(new.met, bad, now)
+            found = new.met & (new.steps > 0)  # what was met at the start says nothing about the weight
+            good, bad = torch.where(found, now, good), torch.where(found, bad, now)
             now = torch.where(bad.isinf(), now * self.factor, (good * bad).sqrt())
             now = torch.where(good == 0, bad / self.factor, now)
         assert out is not None, "a search needs at least one round"

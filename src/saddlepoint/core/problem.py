@@ -16,8 +16,8 @@ from saddlepoint.noise import Noise
 A_co = TypeVar("A_co", bound=LabelAccess, covariant=True)
 Objective = Callable[[Tensor, Goal], Tensor]
 """(logits [*S, N, K], goal) -> [*S, N]; larger is nearer the goal. Pure, and never a sum over samples."""
-Penalty = Callable[[Tensor, Tensor], Tensor]
-"""(size [N], radius [N]) -> [N], weighed against the objective."""
+Penalty = Callable[["Problem[LabelAccess]", Tensor], Tensor]
+"""(problem, δ [N, *P]) -> [N], weighed against the objective."""
 
 
 class PerturbationSet(Protocol):
@@ -52,19 +52,9 @@ class PerturbationSet(Protocol):
         ...
 
 
-def squared(size: Tensor, radius: Tensor) -> Tensor:
-    """size², the penalty of the Lagrangian attacks."""
-    return size.square()
-
-
-def excess(size: Tensor, radius: Tensor) -> Tensor:
-    """max(size - radius, 0): free inside the ball."""
-    return (size - radius).clamp_min(0)
-
-
 @dc.dataclass(frozen=True)
 class Problem(Generic[A_co]):
-    """maximize objective(access(set.apply(x, δ)), goal) - weight · penalty(size(x, δ), radius) over δ in set(radius).
+    """maximize objective(access(set.apply(x, δ)), goal) - weight · penalty(δ) over δ in set(radius).
 
     x [N, *D]; radius and weight [N]. Without a ``penalty`` the weight is not looked at.
     """
@@ -101,11 +91,21 @@ class Problem(Generic[A_co]):
         value = self.objective(logits, self.goal)
         if self.penalty is None:
             return value
-        return value - self.weight * self.penalty(self.set.size(self.x, delta), self.radius)
+        return value - self.weight * self.penalty(self, delta)
 
     def within(self, size: Tensor) -> Tensor:
         """Which sizes [N] are at most the radius, up to the stated tolerance: bool [N]."""
         return size <= self.radius + tolerance(self.radius, self.x.dtype)
+
+
+def squared(problem: Problem[LabelAccess], delta: Tensor) -> Tensor:
+    """size², the penalty of the Lagrangian attacks: [N, *P] -> [N]."""
+    return problem.set.size(problem.x, delta).square()
+
+
+def excess(problem: Problem[LabelAccess], delta: Tensor) -> Tensor:
+    """max(size - radius, 0): free inside the ball. [N, *P] -> [N]."""
+    return (problem.set.size(problem.x, delta) - problem.radius).clamp_min(0)
 
 
 def tolerance(radius: Tensor, dtype: torch.dtype) -> Tensor:
