@@ -1,7 +1,8 @@
-"""The peers, made importable: what each needs beyond `pip install --no-deps`, in one place.
+"""The peers, made importable: what each needs, in one place.
 
+    pip install GitPython requests six tqdm packaging scikit-learn
     pip install --no-deps torchattacks==3.5.1 foolbox==3.3.4 eagerpy pyautoattack==0.2.0 adv-lib==0.2.8 \
-        adversarial-robustness-toolbox==1.20.1 torchvision==0.28.0 && pip install GitPython requests six tqdm scikit-learn
+        adversarial-robustness-toolbox==1.20.1 torchvision==0.28.0
 
 torchattacks and foolbox pin old versions of their needs, adv-lib needs a package that no longer builds (visdom), and
 the torchvision wheel cannot be imported beside a CPU build of torch unless its operators are declared first.

@@ -78,8 +78,8 @@ def _estimate(attempt: Attempt, ready: Ready) -> float | None:
     x = ready.data.x[: ready.model.batch_size].to(ready.model.device or ready.data.x.device)
     began = time.perf_counter()
     with ready.model.quiet(attempt.seed), torch.no_grad():
-        float(ready.model(x).sum())  # waits for the device
-    seconds = passes(attack) * (time.perf_counter() - began) * len(ready.data) / len(x)
+        logits = ready.model(x).cpu()  # waits for the device
+    seconds = passes(attack, logits.shape[1]) * (time.perf_counter() - began) * len(ready.data) / len(x)
     return None if math.isnan(seconds) else seconds
 
 
