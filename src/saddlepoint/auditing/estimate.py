@@ -11,6 +11,7 @@ from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.search import SearchWeight
+from saddlepoint.attacks.shrink import FreezeEntries, ShrinkCube
 from saddlepoint.attacks.smallest import CloserStarts, NearestTarget
 from saddlepoint.gradients import Averaged
 from saddlepoint.gradients.nes import NES
@@ -76,6 +77,17 @@ def _nearest_target(attack: NearestTarget, classes: int) -> float:  # type: igno
 @passes.register
 def _closer_starts(attack: CloserStarts, classes: int) -> float:  # type: ignore[type-arg]
     return attack.n * passes(attack.attack, classes)
+
+
+@passes.register
+def _shrink(attack: ShrinkCube, classes: int) -> float:
+    return attack.rounds * passes(attack.attack, classes)
+
+
+@passes.register
+def _freeze(attack: FreezeEntries, classes: int) -> float:
+    """A slope after each round tells which entries matter."""
+    return attack.rounds * (passes(attack.attack, classes) + SLOPE)
 
 
 @functools.singledispatch
