@@ -109,9 +109,24 @@ def test_stages_draw_their_own_randomness() -> None:
 def test_restarts_is_the_same_attack_so_many_times() -> None:
     calls: list[dict[str, object]] = []
     one = Scripted([], 0.0, calls)
-    assert restarts(one, 1) is one
     attack_all(restarts(one, 4))
     assert len(calls) == 4
     for n in (0, -1):
         with pytest.raises(OptionError, match=f"restarts must be at least 1, got {n}"):
             restarts(one, n)
+
+
+def test_more_restarts_contain_the_fewer() -> None:
+    keys: dict[int, list[Tensor]] = {1: [], 3: []}
+
+    @dc.dataclass(frozen=True)
+    class Listening(Scripted):
+        heard: Sequence[Tensor] = ()
+
+        def __call__(self, access: LabelAccess, x: Tensor, goal: Goal, noise: Noise, *knobs: object) -> Result:  # type: ignore[override]
+            self.heard.append(noise.keys)  # type: ignore[attr-defined]
+            return super().__call__(access, x, goal, noise)
+
+    for n, heard in keys.items():
+        attack_all(restarts(Listening([], 0.0, [], heard=heard), n))
+    assert torch.equal(keys[1][0], keys[3][0])

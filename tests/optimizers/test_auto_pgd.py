@@ -9,7 +9,7 @@ from torch import Tensor
 
 import saddlepoint as sp
 from saddlepoint.access import GradientAccess, wrap
-from saddlepoint.attacks import Anneal, EachTarget, Iterate
+from saddlepoint.attacks import Anneal, Cascade, EachTarget, Iterate
 from saddlepoint.core import Attack, Problem, Trial, untargeted
 from saddlepoint.gradients import backprop
 from saddlepoint.initializers import surface
@@ -146,7 +146,9 @@ def test_toward_each_target_it_reaches_the_exact_optimum_of_many_classes(ball: B
 @pytest.mark.parametrize("radius", [1.0, 3.0, 8.0])
 def test_in_the_l1_ball_the_anneal_comes_close_to_the_exact_optimum(radius: float) -> None:
     model = LinearClassifier.random(2, seed=1)
-    attack = sp.attacks.get("apgd_ce").attack(sp.L1(radius), restarts=1)
+    once = sp.attacks.get("apgd_ce").attack(sp.L1(radius), restarts=1)
+    assert isinstance(once, Cascade)
+    attack = once.attacks[0]
     assert isinstance(attack, Anneal)
     parts = [dc.replace(part, stop_when_met=False) for part in attack.attacks if isinstance(part, Iterate)]
     attack = dc.replace(attack, attacks=parts)

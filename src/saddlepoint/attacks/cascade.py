@@ -75,11 +75,11 @@ def survivors(stages: Sequence[Stage], n: int, device: torch.device) -> Result:
 
 
 def restarts(attack: Attack[C], n: int) -> Attack[C]:
-    """The same attack up to ``n`` times with other randomness, until it succeeds.
+    """The same attack up to ``n`` times with other randomness, until it succeeds; more starts contain the fewer.
 
     Raises:
         OptionError: n is below 1.
     """
     if n < 1:
         raise OptionError(f"restarts must be at least 1, got {n}")
-    return attack if n == 1 else Cascade([attack] * n)
+    return Cascade([attack] * n)
