@@ -79,12 +79,17 @@ def _pair(height: int, width: int, p: int) -> Tensor:
 
 
 def _bump(height: int, width: int, p: int) -> Tensor:
-    rows = (torch.arange(height, dtype=torch.float64) - height // 2).abs()
-    columns = (torch.arange(width, dtype=torch.float64) - width // 2).abs()
+    rows = (_count(0, height) - height // 2).abs()
+    columns = (_count(0, width) - width // 2).abs()
     distance = torch.maximum(rows[:, None], columns[None, :]).long()
-    rings = torch.arange(1, max(height // 2, width // 2) + 2, dtype=torch.float64) ** (-4 / p)
+    rings = _count(1, max(height // 2, width // 2) + 2) ** (-4 / p)
     bump = rings.flip(0).cumsum(0).flip(0)[distance]
     return _of_unit_norm(bump, p)
+
+
+def _count(first: int, end: int) -> Tensor:
+    """The table is kept, so it is made on the CPU, whatever the default device is at the moment."""
+    return torch.arange(first, end, dtype=torch.float64, device="cpu")
 
 
 def _of_unit_norm(picture: Tensor, p: int) -> Tensor:
