@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import dataclasses as dc
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,7 +10,9 @@ import saddlepoint as sp
 from saddlepoint.access import GradientAccess, LabelAccess
 from saddlepoint.attacks import Recipe, catalog, get
 from saddlepoint.errors import OptionError, ThreatError
+from saddlepoint.testing.case import Case
 from saddlepoint.testing.problems import MLP, SHAPE
+from saddlepoint.testing.tripwire import Recording
 
 NETWORK = MLP(seed=1)
 X = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
@@ -78,7 +83,7 @@ def test_the_box_of_the_model_is_the_box_of_the_set() -> None:
 
 
 def test_build_gives_the_attack_as_a_part() -> None:
-    attack = get("pgd").build(sp.Linf(0.1), steps=7)
+    attack = get("bim").build(sp.Linf(0.1), steps=7)
     assert attack.steps == 7  # type: ignore[attr-defined]
     assert get("pgd").access is GradientAccess
     assert isinstance(get("pgd"), Recipe)
@@ -106,3 +111,47 @@ def test_ids_name_the_streams() -> None:
     ]
     same = (asked[0] == asked[1]).flatten(1).all(1)
     assert same.tolist() == [False, True, False]
+
+
+INERT = {
+    "hop_skip_jump": {"tries", "starts"},  # matter only where the first start found is not adversarial
+    "square": {"share"},  # in a few steps the schedule shrinks the square to one pixel at once
+}
+
+
+def other_values(value: object) -> list[Any]:
+    """Other values of an option of that type, larger and smaller; none where none can be guessed from the type."""
+    if isinstance(value, int):
+        return [value + 1] + [value // 2] * (value > 1)
+    return [1.5 * value, 0.5 * value] if isinstance(value, float) else []
+
+
+def asks_the_same(case: Case, other: Case) -> bool:
+    """Whether both ask the network for the same answers and slopes, in every set; out of range is nothing new."""
+    for threat in case.threats(0.5):
+        seen = []
+        for one in (case, other):
+            recording = Recording(case.network)
+            try:
+                slopes = one.run(threat, model=recording).backwards
+            except OptionError:
+                return True
+            seen.append((torch.cat(recording.asked), slopes))
+        (asked, slopes), (asked_then, slopes_then) = seen
+        if (
+            asked.shape != asked_then.shape
+            or not torch.equal(asked, asked_then)
+            or not torch.equal(slopes, slopes_then)
+        ):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_with_a_number_changes_what_is_asked(name: str) -> None:
+    """An argument that never reached the optimizer is a fault peers had."""
+    case = Case.of(get(name))
+    for option, value in {**get(name).options, **case.options}.items():
+        others = [] if option in INERT.get(name, ()) else other_values(value)
+        changed = [dc.replace(case, options={**case.options, option: other}) for other in others]
+        assert not changed or not all(asks_the_same(case, one) for one in changed), f"{option} changes nothing"

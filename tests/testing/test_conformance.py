@@ -25,6 +25,8 @@ from saddlepoint.sets.ball import Ball
 from saddlepoint.testing import check, checks
 
 Spoil = Callable[..., Result]
+HELPER: dict[str, Any] = {}
+exec(compile("import torch\ndef hint(n):\n    return torch.arange(n)", "saddlepoint/made_up.py", "exec"), HELPER)
 SOUND = dc.replace(get("pgd"), sets=(Linf, L2))
 
 
@@ -101,6 +103,11 @@ def spoils_the_weights(attack: Any, access: Any, *rest: Any) -> Result:
     for parameter in access._ask.network.parameters():
         parameter.data.mul_(1.01)
     return attack(access, *rest)  # type: ignore[no-any-return]
+
+
+def makes_tensors_anywhere(attack: Any, access: Any, x: Tensor, *rest: Any) -> Result:
+    HELPER["hint"](len(x))
+    return attack(access, x, *rest)  # type: ignore[no-any-return]
 
 
 def swallows_errors(attack: Any, access: Any, x: Tensor, goal: Goal, noise: Noise, radius: Tensor) -> Result:
@@ -190,6 +197,12 @@ def remembers(threat: Ball, steps: int = 5, calls: list[int] = []) -> Iterate[Gr
     return inner(threat, steps, optimizer=Ascent(backprop, constant(1 / len(calls))))
 
 
+def forgets_its_first_start(threat: Ball, steps: int = 5, restarts: int = 1) -> Iterate[GradientAccess]:
+    start = uniform if restarts == 1 else zero
+    rate = 2.5 / steps if restarts == 1 else 0.01
+    return inner(threat, steps, initializer=start, optimizer=Ascent(backprop, constant(rate)))
+
+
 def needs_three_classes(threat: Ball, steps: int = 5) -> Iterate[GradientAccess]:
     return inner(threat, steps, objective=dlr)
 
@@ -248,6 +261,8 @@ FAULTS: list[tuple[Recipe, tuple[str, ...]]] = [
     (recipe(weaker_without_autograd), ("ignores_the_mode_of_autograd",)),
     (FORM, ("ignores_the_form_of_tensors",)),
     (spoiled(spoils_the_weights), ("leaves_no_trace",)),
+    (spoiled(makes_tensors_anywhere), ("names_every_device",)),
+    (recipe(forgets_its_first_start), ("does_not_lose_by_more_restarts",)),
     (recipe(remembers), ("leaves_a_stochastic_network_alone", "follows_its_seed")),
     (spoiled(swallows_errors), ("leaves_no_trace_after_an_error",)),
     (recipe(claims_scores, access=ScoreAccess), ("asks_no_more_than_it_says",)),

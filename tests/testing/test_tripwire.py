@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from saddlepoint.testing.problems import MLP, SHAPE
 from saddlepoint.testing.tripwire import (
     CountingModel,
     FailsAt,
+    Homeless,
     LabelOnly,
     OutOfMemory,
     Recording,
@@ -92,3 +95,26 @@ def test_drawing_notes_draws_and_stops_noting() -> None:
         noise.normal((3,), lead=(2,))
     noise.uniform((7,))
     assert draws == [(2, 3)]
+
+
+MAKES = """import torch
+def make(like):
+    torch.zeros(2)
+    torch.zeros(2, device=like.device)
+    torch.tensor(3.0)
+    torch.as_tensor(like)
+    like.new_zeros(2)
+    torch.zeros_like(like)
+    return torch.tensor([1, 2])
+"""
+
+
+def test_homeless_tensors_of_the_package_are_noted_with_their_place() -> None:
+    places: dict[str, dict[str, Any]] = {"/x/saddlepoint/made_up.py": {}, "/x/saddlepoint/testing/made_up.py": {}}
+    for file, names in places.items():
+        exec(compile(MAKES, file, "exec"), names)
+    with Homeless() as homeless:
+        for names in places.values():
+            names["make"](X)
+        torch.zeros(3)
+    assert homeless.found == ["made_up.py:3 zeros", "made_up.py:9 tensor"]

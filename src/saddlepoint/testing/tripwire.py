@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from saddlepoint.noise import Noise
 
@@ -139,6 +142,48 @@ class Recording(nn.Module):
         self.asked.append(x.detach().clone())
         answer: Tensor = self.network(x)
         return answer
+
+
+class Homeless(TorchFunctionMode):
+    """Notes every tensor the package makes without saying on which device: on another than the CPU it would be wrong.
+
+    ``found`` holds the places, as "file:line function". Single numbers ([]) go anywhere, and are left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Let the call through, and look at what came of it."""
+        named = kwargs or {}
+        out = func(*args, **named)
+        made = func.__name__ in _FACTORIES and not any(isinstance(arg, Tensor) for arg in args)
+        if made and named.get("device") is None and out.ndim:
+            self._note(func.__name__)
+        return out
+
+    def _note(self, factory: str) -> None:
+        frame = inspect.currentframe()
+        while frame is not None and (frame.f_code.co_filename == __file__ or "/torch/" in frame.f_code.co_filename):
+            frame = frame.f_back
+        if frame is not None and _in_package(frame.f_code.co_filename):
+            file = frame.f_code.co_filename.rpartition("saddlepoint/")[2]
+            self.found.append(f"{file}:{frame.f_lineno} {factory}")
+
+
+_FACTORIES = {"arange", "as_tensor", "empty", "eye", "full", "linspace", "logspace", "ones", "tensor", "zeros"}
+_FACTORIES |= {"normal", "rand", "randint", "randn", "randperm"}
+
+
+def _in_package(file: str) -> bool:
+    return "saddlepoint/" in file and "saddlepoint/testing/" not in file
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
 import itertools
 from collections.abc import Mapping
 from typing import Any
@@ -56,6 +57,21 @@ def does_not_lose_by_a_larger_radius(recipe: Recipe, options: Mapping[str, Any] 
         fallen = any(more < less - LUCK for less, more in itertools.pairwise(hits))
         demand(not fallen, f"{kind.__name__}: success falls with the radius: {hits} of {len(case.x)}")
         demand(hits[-1] > 0, f"{kind.__name__}: fools no sample at four times the telling radius")
+
+
+def does_not_lose_by_more_restarts(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
+    """Where it can start again: three starts contain the first, so no sample is lost, and no perturbation grows."""
+    case = Case.of(recipe, options)
+    if "restarts" not in recipe.options:
+        return
+    once, thrice = (dc.replace(case, options={**case.options, "restarts": n}) for n in (1, 3))
+    for threat in case.natural():
+        first, third = once.run(threat), thrice.run(threat)
+        lost = (first.met & ~third.met).nonzero().flatten().tolist()
+        demand(not lost, f"{threat}: samples {lost} fall with one start, not with three")
+        if recipe.minimal:
+            larger = third.size[first.met] > first.size[first.met]
+            demand(~larger, f"{threat}: sizes {first.size.tolist()} with one start, {third.size.tolist()} with three")
 
 
 def knows_what_counts(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:

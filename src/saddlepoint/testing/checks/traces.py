@@ -16,17 +16,29 @@ from saddlepoint.testing.case import Case
 from saddlepoint.testing.checks.demands import demand, identical
 from saddlepoint.testing.problems import ConvNet, stochastic
 from saddlepoint.testing.snapshot import Snapshot
-from saddlepoint.testing.tripwire import FailsAt, LabelOnly, ScoresOnly
+from saddlepoint.testing.tripwire import FailsAt, Homeless, LabelOnly, ScoresOnly
 
 
 def leaves_no_trace(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
-    """Parameters, their gradients and flags, buffers, modes, random states, inputs and labels stay as they were."""
+    """Parameters, their gradients and flags, buffers, modes, random states; inputs, labels, radii, masks: untouched."""
     case = Case.of(recipe, options)
     network, x, y = _delicate(case)
-    for threat in case.natural():
-        before = Snapshot.of(network, x, y)
-        case.run(threat, model=network, x=x, y=y)
-        _unchanged(before, Snapshot.of(network, x, y), threat)
+    for kind in case.threats():
+        mask = torch.rand(x.shape, generator=torch.Generator().manual_seed(3)) < 0.8
+        radius = torch.linspace(0.5, 2.0, len(x)) * kind.radius
+        ids = torch.arange(len(x)) * 3
+        before = Snapshot.of(network, x, y, mask, radius, ids)
+        case.run(type(kind)(radius, mask=mask), model=network, x=x, y=y, ids=ids)
+        _unchanged(before, Snapshot.of(network, x, y, mask, radius, ids), kind)
+
+
+def names_every_device(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
+    """Every tensor it makes is made on the device of the inputs, not where tensors happen to be made."""
+    case = Case.of(recipe, options)
+    for threat in [*case.threats(), *case.natural()]:
+        with Homeless() as homeless:
+            case.run(threat, budget=50)
+        demand(not homeless.found, f"{threat}: no device named at {', '.join(sorted(set(homeless.found)))}")
 
 
 def leaves_a_stochastic_network_alone(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
