@@ -16,7 +16,7 @@ from saddlepoint.core.problem import PerturbationSet, Problem
 from saddlepoint.core.result import Result, Status
 from saddlepoint.core.slope import slope
 from saddlepoint.noise import Noise
-from saddlepoint.rows import column, put
+from saddlepoint.rows import column, put, where
 from saddlepoint.sets import Ball
 
 FIRST_PRICE, LAST_PRICE, TIGHTEN, SMALLEST = 1e-5, 20.0, 0.9, 1 / 256
@@ -117,7 +117,7 @@ class FreezeEntries:
             if not len(live):
                 break
         assert out is not None, "at least one round is needed"
-        return out if radius is None else dc.replace(out, met=out.met & (out.size <= radius))
+        return out if radius is None else _within(out, x, radius)
 
     def _weigh(self, access: GradientAccess, x: Tensor, goal: Goal, new: Result) -> tuple[Result, Tensor]:
         """``new`` measured by ``count``, and its changed entries but the least useful: bool [N, *D]. One backward."""
@@ -140,6 +140,20 @@ class FreezeEntries:
         rank = use.argsort(dim=1, stable=True).argsort(dim=1, stable=True)
         frozen = (0.3 * changed.sum(1).sqrt()).ceil().unsqueeze(1)
         return new, (changed & (rank >= frozen)).view_as(x)
+
+
+def _within(out: Result, x: Tensor, radius: Tensor) -> Result:
+    """``out``, with nothing at all in place of what is larger than the radius [N]."""
+    zero = torch.zeros_like(out.size)
+    nothing = dc.replace(
+        out,
+        x_adv=x,
+        delta=torch.zeros_like(out.delta),
+        met=torch.zeros_like(out.met),
+        size=zero,
+        status=torch.where(out.status == Status.OUT_OF_BUDGET, out.status, int(Status.HELD)).to(torch.int8),
+    )
+    return where(out.size <= radius, out, nothing)
 
 
 def _ball(threat: PerturbationSet) -> Ball:

@@ -86,3 +86,14 @@ def test_l0_leaves_masked_entries_alone(model: LinearClassifier, x: Tensor) -> N
     y = model(x).argmax(1)
     result = sp.attacks.cw_l0(model, x, y, sp.L0(mask=mask))
     assert not bool((result.x_adv - x)[~mask.expand_as(x)].any())
+
+
+def test_l0_leaves_alone_what_needs_more_than_the_radius(model: LinearClassifier, x: Tensor) -> None:
+    y = model(x).argmax(1)
+    free = sp.attacks.cw_l0(model, x, y, sp.L0())
+    limit = float(free.size.median())
+    held = sp.attacks.cw_l0(model, x, y, sp.L0(limit))
+    assert held.size.max() <= limit
+    assert held.met.tolist() == (free.met & (free.size <= limit)).tolist()
+    assert 0 < held.met.sum() < len(x)
+    assert torch.equal(held.x_adv[~held.met], x[~held.met])
