@@ -25,6 +25,10 @@ COMPACT_BELOW = 0.75
 """The batch is narrowed to its unfinished samples when less than this share of it is unfinished."""
 
 
+SIZES = 16
+"""Narrowed batches of more than this are a multiple of it, where there are samples enough."""
+
+
 @dc.dataclass(frozen=True)
 class Kept:
     """The best trial of each sample so far, and the step it was found at (long [N])."""
@@ -119,7 +123,7 @@ class Iterate(Generic[C]):
             if share == 0:
                 break
             if share < self.compact_below:
-                everyone, keep = put(everyone, live, kept), going.nonzero().squeeze(1)
+                everyone, keep = put(everyone, live, kept), self._going_on(going)
                 live, problem, state, kept = live[keep], problem.rows(keep), take(state, keep), take(kept, keep)
         else:
             trial = self.optimizer.finish(problem.at(self.steps), state)
@@ -134,6 +138,17 @@ class Iterate(Generic[C]):
         if problem.access.ledger.budget is not None:
             better &= ~problem.access.refused | trial.met
         return where(better, Kept(trial, torch.full_like(kept.step, t)), kept)
+
+    def _going_on(self, going: Tensor) -> Tensor:
+        """The rows of the narrowed batch: the unfinished, and up to 15 others, so that batches come in few sizes.
+
+        A backend keeps buffers and plans for each size of batch it has seen: without this, memory grows with the data.
+        Where every question counts (``compact_below`` 1) nobody is asked along.
+        """
+        idle = (~going).nonzero().squeeze(1)
+        left = len(going) - len(idle)
+        spare = -left % SIZES if self.compact_below < 1 and left > SIZES else 0
+        return going.index_fill(0, idle[:spare], True).nonzero().squeeze(1)
 
     def _finished(self, problem: Problem[C], kept: Kept) -> Tensor:
         finished = kept.trial.met if self.stop_when_met else torch.zeros_like(kept.trial.met)
