@@ -1,8 +1,9 @@
-"""Run several times and keep each sample's smallest success: over targets, and from random starts."""
+"""Run several times and keep each sample's smallest success: over attacks, targets and random starts."""
 
 from __future__ import annotations
 
 import dataclasses as dc
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import torch
@@ -18,6 +19,34 @@ from saddlepoint.sets import Ball
 
 C = TypeVar("C", bound=LabelAccess)
 S = TypeVar("S", bound=ScoreAccess)
+
+
+@dc.dataclass(frozen=True)
+class Smallest(Generic[C]):
+    """Each of the ``attacks`` over all samples, within the size that those before it found.
+
+    Where ``Cascade`` is done with a sample at its first success, here every attack looks for a smaller one.
+    """
+
+    attacks: Sequence[Attack[C]]
+
+    def __call__(
+        self,
+        access: C,
+        x: Tensor,
+        goal: Goal,
+        noise: Noise,
+        radius: Tensor | None = None,
+        weight: Tensor | None = None,
+        start: Tensor | None = None,
+    ) -> Result:
+        """Attack all samples, attack after attack."""
+        out: Result | None = None
+        for i, attack in enumerate(self.attacks):
+            new = attack(access, x, goal, noise.at(i), _no_larger(radius, out, x), weight, start)
+            out = new if out is None else out.merge(new, smaller(new, out))
+        assert out is not None, "at least one attack is needed"
+        return out
 
 
 @dc.dataclass(frozen=True)

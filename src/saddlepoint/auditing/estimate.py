@@ -12,7 +12,7 @@ from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.search import SearchWeight
 from saddlepoint.attacks.shrink import FreezeEntries, ShrinkCube
-from saddlepoint.attacks.smallest import CloserStarts, NearestTarget
+from saddlepoint.attacks.smallest import CloserStarts, NearestTarget, Smallest
 from saddlepoint.gradients import Averaged
 from saddlepoint.gradients.nes import NES
 from saddlepoint.initializers.adversarial import Adversarial
@@ -67,6 +67,11 @@ def _each_target(attack: EachTarget, classes: int) -> float:  # type: ignore[typ
 @passes.register
 def _search(attack: SearchWeight, classes: int) -> float:  # type: ignore[type-arg]
     return attack.rounds * passes(attack.attack, classes)
+
+
+@passes.register
+def _smallest(attack: Smallest, classes: int) -> float:  # type: ignore[type-arg]
+    return sum(passes(one, classes) for one in attack.attacks)
 
 
 @passes.register

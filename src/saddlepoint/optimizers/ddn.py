@@ -54,9 +54,10 @@ class DDN(Generic[A]):
         """One look; the sphere is resized; one step along the gradient, and onto the sphere."""
         trial, g = self.gradient(problem, state.delta)
         found = state.found | trial.met
-        near = torch.where(trial.met, 1 - self.share, 1 + self.share) * trial.size
-        far = torch.maximum(trial.size + first_order_distance(problem, trial, g), 2 * trial.size)
-        radius = torch.minimum(torch.where(found, near, far), problem.radius)
+        less, more = (1 - self.share) * trial.size, (1 + self.share) * trial.size
+        out = (1 + self.share) * (trial.size + first_order_distance(problem, trial, g))
+        grown = torch.where(found, more, torch.maximum(out, 2 * trial.size))
+        radius = torch.minimum(torch.where(trial.met, less, grown), problem.radius)
         ahead = state.delta + column(self.rate(state.t) * radius, g) * problem.set.steepest(g)
         delta = linear_oracle(problem.set)(problem.x, ahead, radius)
         return DDNState(delta, found, state.t + 1), trial

@@ -28,9 +28,11 @@ class FABState:
 class FAB:
     """δ <- (1 - α) (δ + η d) + α η d₀, then δ <- β δ where the goal is met.
 
-    d is the smallest step from δ to the nearest linearized boundary inside the box, d₀ the smallest perturbation of
-    the clean input that lies on it, α = min(|d| / (|d| + |d₀|), α_max). ``k`` is the number of classes looked at
-    (None: all); each costs a backward at every step, and every step two forwards. ``nearest`` solves for d and d₀.
+    d is the smallest step from δ to a linearized boundary inside the box, d₀ the smallest perturbation of the clean
+    input that lies on it, and α = min(|d| / (|d| + |d₀|), α_max). The boundary is the one that would be nearest if
+    there were no box: on trained networks that was better than to choose the nearest inside it. ``k`` is the number of
+    classes looked at (None: all); each costs a backward at every step, and every step two forwards. ``nearest`` solves
+    for d and d₀.
 
     Source: Croce and Hein, "Minimally distorted adversarial examples with a fast adaptive boundary attack", ICML 2020.
     """
@@ -54,7 +56,8 @@ class FAB:
 
     def _over(self, problem: Problem[GradientAccess], seen: Boundaries) -> Tensor:
         x, delta = problem.x, seen.trial.delta
-        gap, w = _closest(problem, seen)
+        rows, place = torch.arange(len(x), device=x.device), distances(problem, seen).argmin(1)
+        gap, w = seen.gap[rows, place], seen.slope[rows, place]
         low, high = room(problem.set)(x)
         step = self.nearest(w, -gap, low - delta, high - delta)
         whole = self.nearest(w, (w * delta).flatten(1).sum(1) - gap, low, high)
@@ -67,10 +70,3 @@ class FAB:
     def finish(self, problem: Problem[GradientAccess], state: FABState) -> Trial:
         """Look at the last point."""
         return look(problem, state.delta)
-
-
-def _closest(problem: Problem[GradientAccess], seen: Boundaries) -> tuple[Tensor, Tensor]:
-    """(gap [N], slope [N, *P]) of the boundary that is nearest without a box."""
-    place = distances(problem, seen).argmin(1)
-    rows = torch.arange(len(place), device=place.device)
-    return seen.gap[rows, place], seen.slope[rows, place]
