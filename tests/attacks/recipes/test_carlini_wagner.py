@@ -8,7 +8,7 @@ import saddlepoint as sp
 from saddlepoint.testing.problems import LinearClassifier
 
 N, SHAPE = 12, (1, 6, 6)
-QUICK = {"cw_l2": {"steps": 50, "rounds": 6}, "cw_linf": {"steps": 30, "rounds": 25}, "cw_l0": {"rounds": 30}}
+QUICK = {"cw_l2": {"steps": 50, "rounds": 6}, "cw_linf": {"steps": 30, "rounds": 25}, "cw_l0": {"reductions": 30}}
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +76,8 @@ def test_black_and_white_pixels_move(name: str, model: LinearClassifier, x: Tens
 
 def test_l0_freezes_for_good(model: LinearClassifier, x: Tensor) -> None:
     y = model(x).argmax(1)
-    few = sp.attacks.cw_l0(model, x, y, rounds=2)
-    many = sp.attacks.cw_l0(model, x, y, rounds=100)
+    few = sp.attacks.cw_l0(model, x, y, reductions=2)
+    many = sp.attacks.cw_l0(model, x, y, reductions=100)
     assert bool((many.size <= few.size).all())
     assert float(many.size.mean()) < float(few.size.mean())
 

@@ -59,13 +59,13 @@ def cw_linf(threat: LpSet, steps: int = 100, rounds: int = 80, rate: float = 0.0
 
 
 @recipe(access=GradientAccess, sets=(L0,), paper=PAPER, minimal=True)
-def cw_l0(threat: LpSet, steps: int = 50, rounds: int = 100, rate: float = 0.01) -> Attack[GradientAccess]:
+def cw_l0(threat: LpSet, steps: int = 50, reductions: int = 100, rate: float = 0.01) -> Attack[GradientAccess]:
     """Adam on the margin minus a price on |δ|², over fewer and fewer entries.
 
     After a success the entries that matter least, by |δ_i · slope_i|, are frozen at their clean value, and the rest
-    goes on from where it was; after a failure c doubles. ``rounds`` limits the runs of ``steps`` steps.
+    goes on from where it was; after a failure c doubles. ``reductions`` limits the runs of ``steps`` steps.
     """
-    at_least_one(steps=steps, rounds=rounds)
+    at_least_one(steps=steps, reductions=reductions)
     dense = L2(box=threat.box, mask=threat.mask)
     run = Iterate(dense, hinge, Adam(backprop, constant(rate)), zero, steps, penalty=squared, order=smallest)
-    return FreezeEntries(run, threat, rounds)
+    return FreezeEntries(run, threat, reductions)
