@@ -33,6 +33,7 @@ class Listening:
     """Fails always; notes the goals it was given."""
 
     goals: list[Goal]
+    keys: list[Tensor] = dc.field(default_factory=list)
 
     def __call__(
         self,
@@ -45,6 +46,7 @@ class Listening:
         start: Tensor | None = None,
     ) -> Result:
         self.goals.append(goal)
+        self.keys.append(noise.keys)
         none, value = torch.zeros(len(x), dtype=torch.long), torch.zeros(len(x), dtype=x.dtype)
         return Result(x, 0 * x, value, none > 0, value, none, none, none, none.to(torch.int8))
 
@@ -100,6 +102,12 @@ def test_a_goal_toward_a_label_is_passed_on() -> None:
     result = EachTarget(Listening(goals), 3)(access(), X, goal, NOISE)
     assert goals == [goal]
     assert result.forwards.tolist() == [0] * N
+
+
+def test_each_pursuit_draws_its_own_randomness() -> None:
+    listening = Listening([])
+    EachTarget(listening, 3)(access(), X, untargeted(Y), NOISE)
+    assert len(torch.cat(listening.keys).unique()) == 3 * N
 
 
 def test_confidence_is_handed_on() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from saddlepoint.access import GradientAccess, ScoreAccess, wrap
 from saddlepoint.attacks import Iterate
 from saddlepoint.attacks.iterate import need_radius
-from saddlepoint.core import Problem, Result, Status, Trial, best_value, look, smallest, untargeted
+from saddlepoint.core import Problem, Result, Status, Trial, best_value, look, look_at_labels, smallest, untargeted
 from saddlepoint.core.trial import Order
 from saddlepoint.errors import ModelError, ThreatError
 from saddlepoint.initializers import zero
@@ -220,6 +221,24 @@ def test_a_spent_budget_ends_a_sample_with_what_it_has() -> None:
     assert result.delta.flatten().tolist() == [0.2, 0.4]
     assert result.forwards.tolist() == [2, 1] or result.forwards.tolist() == [2, 2]
     assert int(counting.forwards) == int(result.forwards.sum())
+
+
+def test_an_unanswered_question_is_no_progress() -> None:
+    """Where only labels are asked, a smaller size counts as nearer: but not at a point nobody looked at."""
+
+    @dc.dataclass(frozen=True)
+    class Labels(Script):
+        def finish(self, problem: Problem[Any], state: ScriptState) -> Trial:
+            return look_at_labels(problem, state.script[:, state.t, None])
+
+    deltas = torch.tensor([[-0.4, 0.1, 0.05]], dtype=torch.float64)
+    attack: Iterate[ScoreAccess] = Iterate(Linf(), margin, Labels(deltas), zero, 2, radius=0.45, order=smallest)
+    x, goal = torch.full((1, 1), 0.5, dtype=torch.float64), untargeted(torch.zeros(1, dtype=torch.long))
+    for budget, kept in ((1, -0.4), (2, 0.1), (3, 0.05)):
+        access = wrap(Threshold(), output="logits").access(1, budget)
+        assert isinstance(access, ScoreAccess)
+        result = attack(access, x, goal, Noise.seeded(0, torch.arange(1)))
+        assert result.delta.item() == kept
 
 
 def test_attacks_at_a_fixed_radius_refuse_a_set_without_one() -> None:

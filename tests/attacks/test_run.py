@@ -89,7 +89,7 @@ def test_out_of_budget_stays_unless_the_goal_is_met_after_all() -> None:
     assert (lucky.status == Status.FOOLED).all()
 
 
-@pytest.mark.parametrize("bad", [lambda x: x * 0 + 1, lambda x: x * torch.nan])
+@pytest.mark.parametrize("bad", [lambda x: x * 0 + 1, lambda x: x * torch.nan, lambda x: x * 0 + 0.1 * (1 + 1e-5) / 6])
 def test_a_perturbation_outside_its_radius_is_never_passed_on(bad: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises(SaddlepointError, match="this is a fault of the attack"):
         ask(Says(bad), radius=0.1)
@@ -180,3 +180,8 @@ def test_one_class_cannot_be_fooled() -> None:
 def test_the_truth_of_a_pursuit_is_checked_like_a_label(truth: Tensor, said: str) -> None:
     with pytest.raises(DataError, match=said):
         check_goal(Goal((Y + 1) % 4, toward=True, truth=truth), X, 4)
+
+
+def test_a_perturbation_may_exceed_its_radius_by_rounding() -> None:
+    result = ask(Says(lambda x: x * 0 + 0.1 * (1 + 5e-7) / 6), radius=0.1)
+    assert (result.size > 0.1).all()
