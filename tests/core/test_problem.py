@@ -77,4 +77,5 @@ def test_the_eight_bit_lattice_is_inside_its_radius_in_float32() -> None:
     radius = torch.full_like(size, 8 / 255)
     assert (size > radius).any()
     assert (size <= radius + tolerance(radius, torch.float32)).all()
+    assert (radius * (1 + 5e-6) <= radius + tolerance(radius, torch.float32)).all()
     assert not (radius * (1 + 1e-5) <= radius + tolerance(radius, torch.float32)).any()
