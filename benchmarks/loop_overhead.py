@@ -38,7 +38,9 @@ def ours(model: nn.Module, x: Tensor, y: Tensor, compact_below: float) -> Callab
     threat = sp.Linf(EPS)
     wrapped = sp.wrap(model, batch_size=len(x))
     recipe = sp.attacks.pgd
-    attack = dc.replace(recipe.build(threat, steps=STEPS), compact_below=compact_below, stop_when_met=compact_below > 0)
+    cascade = recipe.build(threat, steps=STEPS)
+    loops = [dc.replace(a, compact_below=compact_below, stop_when_met=compact_below > 0) for a in cascade.attacks]
+    attack = dc.replace(cascade, attacks=loops)
 
     def run() -> object:
         inputs = check_inputs(x, wrapped.box)
