@@ -31,7 +31,7 @@ Make = Callable[..., Any]
         ("fab_t(steps=4, restarts=2, k=2)", sp.L2(0.5), 2 * 2 * (12 + 2) + 1),
         ("cw_l2(steps=5, rounds=2, k=2)", sp.L2(0.5), 2 * (3 + 10 + 2)),
         ("cw_linf(steps=5, rounds=3)", sp.Linf(0.5), 3 * 12),
-        ("cw_l0(steps=5, rounds=3)", sp.L0(18), 3 * 14),
+        ("cw_l0(steps=5, reductions=3)", sp.L0(18), 3 * 14),
         ("hop_skip_jump(steps=2, first_draws=20)", sp.L2(5.0), 210 + 48.3 + 100 + 2),
     ],
 )

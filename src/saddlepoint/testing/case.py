@@ -31,6 +31,7 @@ FEW: dict[str, int] = {
     "pairs": 3,
     "phases": 2,
     "queries": 40,
+    "reductions": 3,
     "restarts": 2,
     "rounds": 3,
     "samples": 6,

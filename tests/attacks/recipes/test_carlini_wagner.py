@@ -8,7 +8,7 @@ import saddlepoint as sp
 from saddlepoint.testing.problems import LinearClassifier
 
 N, SHAPE = 12, (1, 6, 6)
-QUICK = {"cw_l2": {"steps": 50, "rounds": 6}, "cw_linf": {"steps": 30, "rounds": 25}, "cw_l0": {"reductions": 30}}
+QUICK = {"cw_l2": {"steps": 50, "rounds": 6}, "cw_linf": {"steps": 60, "rounds": 25}, "cw_l0": {"reductions": 30}}
 
 
 @pytest.fixture(scope="module")
