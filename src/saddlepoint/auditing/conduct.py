@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from saddlepoint.auditing.estimate import passes
+from saddlepoint.auditing.heap import give_back
 from saddlepoint.auditing.listener import Listener
 from saddlepoint.auditing.piece import Address, DamagedError
 from saddlepoint.auditing.plan import Plan
@@ -74,6 +75,7 @@ class _Conduct:
     def _compute(self, stage: Stage, address: Address, rows: Rows) -> pa.Table:
         batch_size = self.subject.model.batch_size
         self.run.write(stage.work(self.subject, rows), address)
+        give_back()
         if self.subject.model.batch_size < batch_size:
             self._notice(f"memory ran out: batches of {self.subject.model.batch_size} samples now, not {batch_size}")
         table = self.run.read(address)
