@@ -31,7 +31,7 @@ def test_the_sphere_reaches_the_boundary_then_follows_it_by_the_share() -> None:
     model = LinearClassifier.random(2, SHAPE, seed=2)
     asked = problem(model)
     closest = model.closest(X, asked.goal.label, L2())
-    turn = DDN(backprop, constant(0.5), share=0.05)
+    turn = DDN(backprop, constant(0.5), share=constant(0.05))
     state = turn.init(asked, ZERO)
     factors = []
     for _ in range(4):

@@ -13,7 +13,7 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.core.protocols import Gradient
 from saddlepoint.core.trial import Trial, look
 from saddlepoint.optimizers.fmn import first_order_distance
-from saddlepoint.optimizers.schedules import Schedule
+from saddlepoint.optimizers.schedules import Schedule, constant
 from saddlepoint.rows import column
 from saddlepoint.sets.oracle import linear_oracle
 
@@ -31,7 +31,7 @@ class DDNState:
 
 @dc.dataclass(frozen=True)
 class DDN(Generic[A]):
-    """ε <- (1 ∓ share) |δ|; δ <- the point of size ε in the box along δ + rate(t) ε steepest(g).
+    """ε <- (1 ∓ share(t)) |δ|; δ <- the point of size ε in the box along δ + rate(t) ε steepest(g).
 
     The sphere shrinks where the goal is met, else it grows. Until the goal was met once, it grows out to the boundary
     of the linearized model, or doubles if that is more. Steps are in units of its radius. So the attack fits any unit
@@ -44,7 +44,7 @@ class DDN(Generic[A]):
 
     gradient: Gradient[A]
     rate: Schedule
-    share: float = 0.05
+    share: Schedule = constant(0.05)
 
     def init(self, problem: Problem[A], delta: Tensor) -> DDNState:
         """Begin at δ."""
@@ -54,8 +54,9 @@ class DDN(Generic[A]):
         """One look; the sphere is resized; one step along the gradient, and onto the sphere."""
         trial, g = self.gradient(problem, state.delta)
         found = state.found | trial.met
-        less, more = (1 - self.share) * trial.size, (1 + self.share) * trial.size
-        out = (1 + self.share) * (trial.size + first_order_distance(problem, trial, g))
+        share = self.share(state.t)
+        less, more = (1 - share) * trial.size, (1 + share) * trial.size
+        out = (1 + share) * (trial.size + first_order_distance(problem, trial, g))
         grown = torch.where(found, more, torch.maximum(out, 2 * trial.size))
         radius = torch.minimum(torch.where(trial.met, less, grown), problem.radius)
         ahead = state.delta + column(self.rate(state.t) * radius, g) * problem.set.steepest(g)
