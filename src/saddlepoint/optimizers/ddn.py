@@ -13,7 +13,7 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.core.protocols import Gradient
 from saddlepoint.core.trial import Trial, look
 from saddlepoint.optimizers.fmn import first_order_distance
-from saddlepoint.optimizers.schedules import Schedule, constant
+from saddlepoint.optimizers.schedules import Schedule
 from saddlepoint.rows import column
 from saddlepoint.sets.oracle import linear_oracle
 
@@ -44,7 +44,7 @@ class DDN(Generic[A]):
 
     gradient: Gradient[A]
     rate: Schedule
-    share: Schedule = constant(0.05)
+    share: Schedule
 
     def init(self, problem: Problem[A], delta: Tensor) -> DDNState:
         """Begin at δ."""
