@@ -134,8 +134,8 @@ def row(contest: Contest, model: nn.Module, x: Tensor, y: Tensor) -> str:
     )
     smaller, larger = float((a < 0.99 * b).double().mean()), float((a > 1.01 * b).double().mean())
     return (
-        f"| {contest.peer} | {contest.ball} | {len(x)} | {a.median():.4f} / {b.median():.4f} | {a.median() / b.median():.3f}"
-        f" | {100 * smaller:.0f} % / {100 * larger:.0f} % | {100 * float(a.isinf().double().mean()):.1f} % /"
+        f"| {contest.peer} | {contest.ball} | {len(x)} | {a.median():.4f} / {b.median():.4f}"
+        f" | {a.median() / b.median():.3f} | {100 * smaller:.0f} % / {100 * larger:.0f} % | {100 * float(a.isinf().double().mean()):.1f} % /"
         f" {100 * float(b.isinf().double().mean()):.1f} % | {our_passes:.0f} / {their_passes:.0f}"
         f" | {our_time:.0f} / {their_time:.0f} |"
     )

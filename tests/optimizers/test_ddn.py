@@ -47,7 +47,7 @@ def test_until_the_first_success_the_sphere_doubles_at_least() -> None:
             return torch.stack([z, torch.zeros_like(z)], 1)
 
     asked = problem(Flat())
-    turn = DDN(backprop, constant(0.5))
+    turn = DDN(backprop, constant(0.5), constant(0.05))
     start = torch.full_like(X, 1e-3)
     state, _ = turn.step(asked, turn.init(asked, start))
     assert bool((L2().size(X, state.delta) >= 2 * L2().size(X, start) * (1 - 1e-9)).all())
@@ -55,7 +55,7 @@ def test_until_the_first_success_the_sphere_doubles_at_least() -> None:
 
 def test_the_direction_turns_toward_the_slope_and_the_size_is_kept_in_the_box() -> None:
     asked = problem(MLP())
-    turn = DDN(backprop, constant(1.0))
+    turn = DDN(backprop, constant(1.0), constant(0.05))
     start = torch.zeros_like(X)
     start[:, 0, 0, 0] = 0.3
     trial, slope = backprop(asked, start)
@@ -70,13 +70,13 @@ def test_the_direction_turns_toward_the_slope_and_the_size_is_kept_in_the_box() 
 
 def test_the_sphere_never_outgrows_the_radius() -> None:
     asked = problem(LinearClassifier.random(3, SHAPE, seed=2), radius=1e-3)
-    turn = DDN(backprop, constant(1.0))
+    turn = DDN(backprop, constant(1.0), constant(0.05))
     state, _ = turn.step(asked, turn.init(asked, ZERO))
     assert torch.allclose(L2().size(X, state.delta), asked.radius)
 
 
 def test_without_a_slope_nothing_moves() -> None:
     asked = problem(Constant())
-    turn = DDN(backprop, constant(1.0))
+    turn = DDN(backprop, constant(1.0), constant(0.05))
     state, _ = turn.step(asked, turn.init(asked, ZERO))
     assert not bool(state.delta.any())
