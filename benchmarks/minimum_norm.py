@@ -133,12 +133,19 @@ def row(contest: Contest, model: nn.Module, x: Tensor, y: Tensor) -> str:
         judged(run, model, x, y, order) for run in (contest.ours, contest.theirs)
     )
     smaller, larger = float((a < 0.99 * b).double().mean()), float((a > 1.01 * b).double().mean())
-    return (
-        f"| {contest.peer} | {contest.ball} | {len(x)} | {a.median():.4f} / {b.median():.4f}"
-        f" | {a.median() / b.median():.3f} | {100 * smaller:.0f} % / {100 * larger:.0f} % | {100 * float(a.isinf().double().mean()):.1f} % /"
-        f" {100 * float(b.isinf().double().mean()):.1f} % | {our_passes:.0f} / {their_passes:.0f}"
-        f" | {our_time:.0f} / {their_time:.0f} |"
-    )
+    unsolved, not_by_them = (100 * float(size.isinf().double().mean()) for size in (a, b))
+    cells = [
+        contest.peer,
+        contest.ball,
+        f"{len(x)}",
+        f"{a.median():.4f} / {b.median():.4f}",
+        f"{a.median() / b.median():.3f}",
+        f"{100 * smaller:.0f} % / {100 * larger:.0f} %",
+        f"{unsolved:.1f} % / {not_by_them:.1f} %",
+        f"{our_passes:.0f} / {their_passes:.0f}",
+        f"{our_time:.0f} / {their_time:.0f}",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
