@@ -3,6 +3,7 @@
 from saddlepoint.attacks import recipes
 from saddlepoint.attacks.anneal import Anneal
 from saddlepoint.attacks.cascade import Cascade, restarts
+from saddlepoint.attacks.close_calls import CloseCalls, Round
 from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import Recipe, catalog, get, recipe
@@ -12,9 +13,11 @@ from saddlepoint.attacks.search import SearchWeight
 __all__ = [
     "Anneal",
     "Cascade",
+    "CloseCalls",
     "EachTarget",
     "Iterate",
     "Recipe",
+    "Round",
     "SearchWeight",
     "catalog",
     "get",

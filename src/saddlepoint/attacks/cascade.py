@@ -21,6 +21,8 @@ from saddlepoint.rows import put
 C = TypeVar("C", bound=LabelAccess)
 Stage = Callable[[Tensor], Result]
 """Attacks the samples ``keep`` (long [n]) alone."""
+Worth = Callable[[int, Result], Tensor]
+"""(index of a stage, the best found for samples [n]) -> those worth its effort, bool [n]."""
 
 
 @dc.dataclass(frozen=True)
@@ -56,20 +58,20 @@ class Cascade(Generic[C]):
         return survivors([stage(i, attack) for i, attack in enumerate(self.attacks)], len(x), x.device)
 
 
-def survivors(stages: Sequence[Stage], n: int, device: torch.device) -> Result:
-    """Run the stages, each over the samples that no stage before it succeeded on."""
-    live = torch.arange(n, device=device)
+def survivors(stages: Sequence[Stage], n: int, device: torch.device, worth: Worth | None = None) -> Result:
+    """Run the stages, each over the samples that no stage before it succeeded on, and that are ``worth`` its effort."""
     out: Result | None = None
-    for stage in stages:
-        new = stage(live)
+    for index, stage in enumerate(stages):
         if out is None:
-            out = new
-        else:
-            old = out.rows(live)
+            out = stage(torch.arange(n, device=device))
+            continue
+        going = ~out.met & (out.status != Status.OUT_OF_BUDGET)
+        if worth is not None:
+            going &= worth(index, out)
+        live = going.nonzero().squeeze(1)
+        if len(live):
+            old, new = out.rows(live), stage(live)
             out = put(out, live, old.merge(new, new.met | (new.value > old.value)))
-        live = (~out.met & (out.status != Status.OUT_OF_BUDGET)).nonzero().squeeze(1)
-        if not len(live):
-            break
     assert out is not None, "a cascade needs at least one attack"
     return out
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from saddlepoint.attacks.anneal import Anneal
 from saddlepoint.attacks.cascade import Cascade
+from saddlepoint.attacks.close_calls import CloseCalls
 from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.search import SearchWeight
@@ -52,6 +53,12 @@ def _iterate(attack: Iterate, classes: int) -> float:  # type: ignore[type-arg]
 @passes.register
 def _cascade(attack: Cascade, classes: int) -> float:  # type: ignore[type-arg]
     return sum(passes(one, classes) for one in attack.attacks)
+
+
+@passes.register
+def _close_calls(attack: CloseCalls, classes: int) -> float:  # type: ignore[type-arg]
+    """The rounds for the close calls as if these were as many as their share of the margin, and a look after each."""
+    return 1 + sum(one.share * (passes(one.attack, classes) + 1) for one in attack.rounds)
 
 
 @passes.register

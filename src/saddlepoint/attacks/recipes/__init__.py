@@ -13,6 +13,7 @@ from saddlepoint.attacks.recipes.nes import nes
 from saddlepoint.attacks.recipes.pgd import bim, fgsm, mi_fgsm, pgd
 from saddlepoint.attacks.recipes.square import square
 from saddlepoint.attacks.recipes.targets import multi_targeted, odi_pgd
+from saddlepoint.attacks.recipes.triage import triage
 
 __all__ = [
     "apgd_ce",
@@ -37,4 +38,5 @@ __all__ = [
     "odi_pgd",
     "pgd",
     "square",
+    "triage",
 ]
