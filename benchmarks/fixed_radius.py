@@ -80,6 +80,7 @@ def pairs(queries: int) -> dict[str, dict[str, Attack | None]]:
             "saddlepoint": ours("square", steps=queries),
             "torchattacks": theirs(lambda t, m, norm, eps: t.Square(m, norm=norm, eps=eps, n_queries=queries)),
         },
+        "triage": {"saddlepoint": ours("triage")},
         "autoattack": {
             "saddlepoint": ours("autoattack"),
             "torchattacks": theirs(lambda t, m, norm, eps: t.AutoAttack(m, norm=norm, eps=eps)),
@@ -181,7 +182,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     runner = commands.add_parser("run")
     runner.add_argument("--models", nargs="+", default=list(sp.zoo.names()))
-    runner.add_argument("--attacks", nargs="+", default=["apgd_ce", "apgd_dlr", "square"])
+    runner.add_argument("--attacks", nargs="+", default=["apgd_ce", "apgd_dlr", "square", "triage"])
     runner.add_argument("--threat", default="linf:0.1")
     runner.add_argument("--queries", type=int, default=1000)
     runner.add_argument("--n", type=int, default=1000)

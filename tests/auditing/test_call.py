@@ -198,7 +198,7 @@ def test_a_temporary_run_does_not_outlive_an_error(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     class Trouble(sp.auditing.Silent):
-        def stage(self, name: str, survivors: int) -> None:
+        def stage(self, name: str, samples: int, standing: int) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -259,3 +259,23 @@ def test_the_package_gives_the_audit_at_its_door() -> None:
     assert sp.audit is audit
     assert inspect.isclass(sp.Audit)
     assert {"Audit", "audit"} <= set(dir(sp))
+
+
+def test_gradients_that_mislead_put_a_model_in_doubt_and_a_black_box_breaks_it(tmp_path: Path) -> None:
+    data = sp.zoo.data.load("fashion-mnist-1k[:100]")
+    audits = {
+        name: audit(sp.zoo.load(name), data=data, threat=sp.Linf(0.1), curve=None)
+        for name in ("fashion-masked", "fashion-pgd-linf")
+    }
+    summaries = {name: one.summary() for name, one in audits.items()}
+    masked, healthy = summaries["fashion-masked"], summaries["fashion-pgd-linf"]
+    assert [stage.attack for stage in masked.threats[0].stages] == ["triage", "square", "square"]
+    assert masked.threats[0].robust.value == 0
+    assert masked.complete
+    (doubt,) = masked.notices
+    assert "gradients of this model mislead" in doubt
+    assert masked.threats[0].stages[2].ran_on > 0
+    assert not healthy.notices
+    assert healthy.threats[0].stages[2].ran_on == 0
+    assert healthy.complete
+    assert 0.65 <= healthy.threats[0].robust.value <= 0.8

@@ -32,8 +32,8 @@ class Notes(Silent):
     def begin(self, stages: Any, n: int) -> None:
         self.said.append(("begin", list(stages), n))
 
-    def stage(self, name: str, survivors: int) -> None:
-        self.said.append(("stage", name, survivors))
+    def stage(self, name: str, samples: int, standing: int) -> None:
+        self.said.append(("stage", name, samples))
 
     def piece(self, done: int, total: int, fooled: int, seconds: float) -> None:
         self.said.append(("piece", done, total, fooled, seconds > 0))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from saddlepoint.auditing.standing import Standing
+from saddlepoint.auditing.standing import SENTINELS, Standing
 
 
 def spec(*threats: tuple[str, str, float | list[float] | None], dtype: str = "float64") -> dict[str, Any]:
@@ -73,3 +73,26 @@ def test_each_sample_may_have_its_own_radius() -> None:
     standing = Standing(spec(("each", "linf", [0.1, 0.2, 0.3, 0.4])))
     learned(standing, "each", [0.25] * 4)
     assert standing.broken("each").tolist() == [False, False, True, True]
+
+
+def test_sentinels_are_spread_over_those_who_stand_and_one_that_falls_puts_all_in_doubt() -> None:
+    standing = Standing({**spec(("linf:0.1", "linf", 0.1)), "data": {"n": 1000, "dtype": "float32"}})
+    standing.learn("none", np.arange(1000), np.arange(1000) % 2 == 0, np.zeros(1000))
+    chosen = standing.rows("sentinels", "linf:0.1")
+    assert len(chosen) == len(set(chosen.tolist())) == SENTINELS
+    assert (chosen % 2 == 1).all()
+    assert int(np.diff(chosen).max()) <= 2 * (1000 // SENTINELS)
+    held = np.zeros(SENTINELS, dtype=np.bool_)
+    standing.learn("linf:0.1", chosen, held, np.zeros(SENTINELS), "sentinels")
+    assert not len(standing.rows("doubted", "linf:0.1"))
+    fell = held.copy()
+    fell[3] = True
+    standing.learn("linf:0.1", chosen, fell, np.full(SENTINELS, 0.2), "sentinels")
+    assert not len(standing.rows("doubted", "linf:0.1")), "what is outside of the radius says nothing"
+    standing.learn("linf:0.1", chosen, fell, np.full(SENTINELS, 0.1), "sentinels")
+    assert standing.rows("doubted", "linf:0.1").tolist() == [i for i in range(1, 1000, 2) if i != chosen[3]]
+    assert standing.doubted == {"linf:0.1": 1}
+
+
+def test_where_few_stand_all_are_sentinels(two: Standing) -> None:
+    assert two.rows("sentinels", "linf:0.1").tolist() == two.rows("standing", "linf:0.1").tolist()

@@ -37,10 +37,10 @@ def reporter(stream, clock):
 
 def test_an_audit_is_told_in_lines(reporter, stream):
     reporter.begin(["none 00-clean", "linf:0.1 01-pgd"], 50)
-    reporter.stage("00-clean", 50)
+    reporter.stage("00-clean", 50, 50)
     reporter.piece(50, 50, 5, 1.0)
     reporter.estimate(125.0)
-    reporter.stage("01-pgd", 45)
+    reporter.stage("01-pgd", 45, 45)
     reporter.piece(45, 45, 30, 9.0)
     assert stream.getvalue().splitlines() == [
         "50 samples, 2 stages",
@@ -52,7 +52,7 @@ def test_an_audit_is_told_in_lines(reporter, stream):
 
 def test_lines_are_rare_in_the_middle_of_a_stage(reporter, stream, clock):
     reporter.begin(["linf:0.1 01-pgd"], 100)
-    reporter.stage("01-pgd", 100)
+    reporter.stage("01-pgd", 100, 100)
     for done in range(10, 100, 10):
         clock.now += PAUSE / 3 + 0.1
         reporter.piece(done, 100, 0, 1.0)
@@ -61,7 +61,7 @@ def test_lines_are_rare_in_the_middle_of_a_stage(reporter, stream, clock):
 
 def test_pieces_of_an_earlier_run_say_nothing_about_the_rate():
     tally = Tally(100)
-    tally.begin("linf:0.1 01-pgd", 100)
+    tally.begin("linf:0.1 01-pgd", 100, 100)
     tally.add(90, 100, 40, 0.0)
     assert tally.rate is None
     assert tally.line == "90 of 100 · 60 standing (60.0 %)"
@@ -72,9 +72,16 @@ def test_pieces_of_an_earlier_run_say_nothing_about_the_rate():
 
 def test_the_search_for_the_smallest_does_not_count_who_stands():
     tally = Tally(100)
-    tally.begin("linf:inf 03-fmn-curve", 90)
+    tally.begin("linf:inf 03-fmn-curve", 90, 90)
     tally.add(45, 90, 45, 1.0)
     assert tally.line == "45 of 90 · 45.0 samples/s · 1.0 s left"
+
+
+def test_sentinels_are_few_of_those_who_stand():
+    tally = Tally(100)
+    tally.begin("linf:0.1 02-square", 10, 80)
+    tally.add(10, 10, 3, 0.0)
+    assert tally.line == "10 of 10 · 77 standing (77.0 %)"
 
 
 @pytest.mark.parametrize("seconds", [None, 0.5, 9.0])
@@ -94,7 +101,7 @@ def test_bars_show_the_same_on_a_terminal(stream):
     with Progress(TextColumn("{task.description}"), TextColumn("{task.fields[line]}"), console=console) as bars:
         reporter = Reporter(Bars(bars))
         reporter.begin(["linf:0.1 01-pgd"], 50)
-        reporter.stage("01-pgd", 45)
+        reporter.stage("01-pgd", 45, 45)
         reporter.piece(45, 45, 30, 9.0)
         reporter.notice("[bold] memory ran out")
     shown = stream.getvalue()

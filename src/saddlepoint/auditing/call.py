@@ -57,8 +57,9 @@ def audit(
         x, y: inputs [N, *D], float32 or float64, and their true labels (long [N]); or
         data: the samples, as ``sp.zoo.data.load`` gives them.
         threat: a perturbation set with its radius, ``sp.Linf(8/255)``, or several.
-        attacks: names of recipes, with options if need be: ["apgd_ce", "square(steps=1000)"]. Default: apgd_ce, apgd_t
-            and square; none where the model gives labels only.
+        attacks: names of recipes, with options if need be: ["apgd_ce", "square(steps=1000)"]. Default: triage, and
+            square on a few sentinels, then on all if one falls; square where the model gives scores only, none where it
+            gives labels only.
         options: for recipes by name, {"apgd_ce": {"steps": 50}}.
         curve: the attack for the smallest perturbations, which count at every radius; None leaves the accuracy at other
             radii open. Default: fmn; hop_skip_jump where the model gives labels only.

@@ -14,9 +14,10 @@ from saddlepoint.auditing.piece import Address, DamagedError
 from saddlepoint.auditing.plan import Plan
 from saddlepoint.auditing.records import column, joined, placed
 from saddlepoint.auditing.run import Run
-from saddlepoint.auditing.stages import AttackStage, CleanStage, Stage
-from saddlepoint.auditing.standing import Rows, Standing
+from saddlepoint.auditing.stages import AttackStage, CleanStage, Over, Stage
+from saddlepoint.auditing.standing import SENTINELS, Rows, Standing
 from saddlepoint.auditing.subject import Subject
+from saddlepoint.auditing.tally import doubts
 
 
 def conduct(
@@ -46,17 +47,21 @@ class _Conduct:
     def stage(self, stage: Stage) -> None:
         """All pieces of a stage, over the samples that stand when it begins."""
         rows = self.standing.rows(stage.over, stage.label)
-        self.listener.stage(stage.name, len(rows))
+        still = rows if isinstance(stage, CleanStage) else self.standing.rows("standing", stage.label)
+        self.listener.stage(stage.name, len(rows), len(still))
         for part, first in enumerate(range(0, len(rows), self.piece_size)):
             some = rows[first : first + self.piece_size]
             address = Address(stage.label, stage.name, part)
             table, fresh = self._piece(stage, address, some)
             self.tables.append(placed(table, address))
             met = column(table, "met").astype(np.bool_)
-            self.standing.learn(stage.label, some, met, column(table, "size"))
+            self.standing.learn(stage.label, some, met, column(table, "size"), stage.over)
             seconds = float(column(table, "seconds").sum()) if fresh else 0.0
             self.listener.piece(first + len(some), len(rows), int(met.sum()), seconds)
             self.listener.asked(int(column(table, "forwards").sum()))
+        if stage.over == "sentinels":
+            for doubt in doubts(self.standing, stage.label):
+                self.listener.notice(doubt)
 
     def _piece(self, stage: Stage, address: Address, rows: Rows) -> tuple[pa.Table, bool]:
         """The records of a piece, and whether they are new."""
@@ -88,8 +93,16 @@ class _Conduct:
 
 
 def _estimate(plan: Plan, clean: pa.Table, classes: int) -> float | None:
-    """Seconds for all attacks at most, told from the clean pass: as if every sample stood until the end."""
+    """Seconds for all attacks at most, told from the clean pass: as if every sample stood until the end, and
+    nothing were in doubt.
+    """
     right = int((~column(clean, "met").astype(np.bool_)).sum())
     per_pass = float(np.median(column(clean, "seconds")))
-    total = sum(passes(stage.attack(), classes) for stage in plan.stages if isinstance(stage, AttackStage))
-    return None if math.isnan(total) else total * per_pass * right
+    attacks = [stage for stage in plan.stages if isinstance(stage, AttackStage)]
+    total = sum(passes(stage.attack(), classes) * _expected(stage.over, right) for stage in attacks)
+    return None if math.isnan(total) else total * per_pass
+
+
+def _expected(over: Over, right: int) -> int:
+    """How many samples a stage runs on at most; where nothing is in doubt."""
+    return {"sentinels": min(SENTINELS, right), "doubted": 0}.get(over, right)

@@ -15,8 +15,8 @@ class Listener(Protocol):
         """The audit of ``n`` samples begins; ``stages`` are its stages as "threat name", the clean pass first."""
         ...
 
-    def stage(self, name: str, survivors: int) -> None:
-        """A stage begins, over ``survivors`` samples."""
+    def stage(self, name: str, samples: int, standing: int) -> None:
+        """A stage begins over so many ``samples``; ``standing`` stand under its threat, of all."""
         ...
 
     def piece(self, done: int, total: int, fooled: int, seconds: float) -> None:
@@ -49,7 +49,7 @@ class Silent:
     def begin(self, stages: Sequence[str], n: int) -> None:
         """Says nothing."""
 
-    def stage(self, name: str, survivors: int) -> None:
+    def stage(self, name: str, samples: int, standing: int) -> None:
         """Says nothing."""
 
     def piece(self, done: int, total: int, fooled: int, seconds: float) -> None:

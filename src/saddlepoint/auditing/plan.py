@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.access.asking import GradientAccess, LabelAccess, ScoreAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe, get
 from saddlepoint.auditing.entry import Entry, parse
@@ -19,9 +19,12 @@ from saddlepoint.errors import AccessError, OptionError, ThreatError
 from saddlepoint.sets import Ball
 
 Options = Mapping[str, Mapping[str, Any]]
-WITH_SCORES = (("apgd_ce", "apgd_t", "square"), "fmn")
-WITH_LABELS: tuple[tuple[str, ...], str] = ((), "hop_skip_jump")
-"""The default attacks and the default attack for the curve, by what the model gives."""
+USUAL: dict[type[LabelAccess], tuple[tuple[tuple[str, Over], ...], str]] = {
+    GradientAccess: ((("triage", "standing"), ("square(steps=200)", "sentinels"), ("square", "doubted")), "fmn"),
+    ScoreAccess: ((("square", "standing"),), "fmn"),
+    LabelAccess: ((), "hop_skip_jump"),
+}
+"""The default attacks with whom they are for, and the default attack for the curve, by what the model gives."""
 AUTO = "auto"
 
 
@@ -56,9 +59,10 @@ class Plan:
 
 @dc.dataclass(frozen=True)
 class Choice:
-    """The attacks and the curve's attack as asked for; ``chosen`` if by the user, who then is told what cannot be."""
+    """The attacks, whom each is for, and the curve's attack; ``chosen`` if by the user, who is told what cannot be."""
 
     attacks: tuple[Entry, ...]
+    over: tuple[Over, ...]
     curve: Entry | None
     chosen: bool
 
@@ -97,7 +101,8 @@ def make_plan(
     threats = _threats(threat, model, x)
     choice = _choice(model, attacks, options, curve)
     notices: list[str] = []
-    wanted = [Item(t, entry, tag, "standing") for t in threats for entry, tag in _tagged(choice.attacks)]
+    tagged = list(zip(_tagged(choice.attacks), choice.over, strict=True))
+    wanted = [Item(t, entry, tag, over) for t in threats for (entry, tag), over in tagged]
     kept = [item for item in wanted if _fits(item, model, choice.chosen, notices)]
     curves = [item for item in _curves(threats, choice.curve) if _fits(item, model, False, notices)]
     _check_coverage(threats, kept, curves)
@@ -156,8 +161,9 @@ def _curves(threats: Sequence[Threat], entry: Entry | None) -> list[Item]:
 def _choice(model: Model, attacks: Sequence[str | Recipe] | None, options: Options | None, curve: str | None) -> Choice:
     if isinstance(attacks, str):
         raise OptionError(f"attacks is a list of names: write attacks=[{attacks!r}]")
-    usual, usual_curve = WITH_SCORES if issubclass(model.kind, ScoreAccess) else WITH_LABELS
-    named = [a.name if isinstance(a, Recipe) else a for a in (usual if attacks is None else attacks)]
+    usual, usual_curve = USUAL[model.kind]
+    wanted: Sequence[tuple[str | Recipe, Over]] = usual if attacks is None else [(a, "standing") for a in attacks]
+    named = [a.name if isinstance(a, Recipe) else a for a, _ in wanted]
     last = [] if curve is None else [usual_curve if curve == AUTO else curve]
     entries = [parse(name) for name in [*named, *last]]
     known, more = {entry.name for entry in entries}, dict(options or {})
@@ -169,7 +175,9 @@ def _choice(model: Model, attacks: Sequence[str | Recipe] | None, options: Optio
         raise OptionError(
             f"the curve needs an attack that looks for the smallest perturbation; {whole[-1].name} does not"
         )
-    return Choice(whole[: len(named)], whole[-1] if last else None, attacks is not None)
+    return Choice(
+        whole[: len(named)], tuple(over for _, over in wanted), whole[-1] if last else None, attacks is not None
+    )
 
 
 def _tagged(entries: Sequence[Entry]) -> list[tuple[Entry, str]]:

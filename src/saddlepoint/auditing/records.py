@@ -75,7 +75,7 @@ def replay(spec: dict[str, Any], records: pa.Table, standing: Standing) -> Itera
     for stage in spec["stages"]:
         rows = stage_rows(records, stage["name"])
         yield stage, rows
-        standing.learn(stage["threat"], rows.positions, rows.met, rows.size)
+        standing.learn(stage["threat"], rows.positions, rows.met, rows.size, stage["over"])
 
 
 def after(spec: dict[str, Any], records: pa.Table) -> Standing:

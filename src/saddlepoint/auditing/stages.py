@@ -21,8 +21,10 @@ from saddlepoint.noise import Noise
 from saddlepoint.rows import put
 from saddlepoint.sets import Ball
 
-Over = Literal["all", "right", "standing"]
-"""Which samples a stage runs on: all, those right unperturbed, those of them that still stand under its threat."""
+Over = Literal["all", "right", "standing", "sentinels", "doubted"]
+"""Which samples a stage runs on: all; those right unperturbed; those of them that still stand under its threat; some of
+these, as ``sentinels``; or, ``doubted``, all of these where a sentinel fell, else none.
+"""
 NO_THREAT = "none"
 RESERVED = 2
 """Forwards of each sample that an audit keeps for itself: the clean one, and the one the record states."""

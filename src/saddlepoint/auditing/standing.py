@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from saddlepoint.core.problem import tolerance
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
+SENTINELS = 64
+"""So many samples are asked whether a black box breaks what gradients did not."""
 
 
 class Standing:
@@ -30,6 +33,8 @@ class Standing:
         known = [*spec["threats"], *spec["curves"]]
         self._family = {one["label"]: one["family"] for one in known}
         self._limit = {one["label"]: self.limit_at(one["radius"]) for one in known}
+        self.doubted: Counter[str] = Counter()
+        """Threats under which sentinels fell, and how many: gradients did not tell the truth there."""
         self._smallest = {family: np.full(self.n, np.inf) for family in self._family.values()}
 
     def rows(self, over: Over, label: str) -> Rows:
@@ -37,13 +42,18 @@ class Standing:
         if over == "all":
             return np.arange(self.n, dtype=np.int64)
         chosen = ~self.wrong if over == "right" else ~self.broken(label)
-        return np.flatnonzero(chosen).astype(np.int64)
+        rows = np.flatnonzero(chosen).astype(np.int64)
+        if over == "sentinels" and len(rows) > SENTINELS:
+            return rows[np.linspace(0, len(rows) - 1, SENTINELS).astype(np.int64)]
+        return rows[:0] if over == "doubted" and not self.doubted[label] else rows
 
-    def learn(self, label: str, rows: Rows, met: Flags, size: Floats) -> None:
-        """Take in what a stage found at the positions ``rows``."""
+    def learn(self, label: str, rows: Rows, met: Flags, size: Floats, over: Over = "standing") -> None:
+        """Take in what a stage over ``over`` found at the positions ``rows``."""
         if label == NO_THREAT:
             self.wrong[rows] = met
             return
+        if over == "sentinels":
+            self.doubted[label] += int((met & (size <= self._limit[label][rows])).sum())
         known = self._smallest[self._family[label]]
         known[rows] = np.minimum(known[rows], np.where(met, size, np.inf))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from saddlepoint.auditing.records import CLEAN, StageRows, after, column, replay, stage_rows, worst_case
-from saddlepoint.auditing.standing import Flags, Rows, Standing
+from saddlepoint.auditing.standing import SENTINELS, Flags, Rows, Standing
 from saddlepoint.auditing.summary import CurvePoint, Estimate, Example, StageSummary, Summary, ThreatSummary
 from saddlepoint.errors import RunError
 
@@ -53,8 +53,19 @@ def summarize(spec: Spec, records: pa.Table, notices: Sequence[str] = ()) -> Sum
         seconds=float(column(records, "seconds").sum()),
         key=spec["key"],
         complete=all(stage.complete for stage, _ in stages),
-        notices=(*spec["notices"], *notices),
+        notices=(*spec["notices"], *doubts(standing), *notices),
     )
+
+
+def doubts(standing: Standing, *labels: str) -> list[str]:
+    """What a reader must know of the threats under which sentinels fell; of all, or of those named."""
+    return [
+        f"{label}: {n} of at most {SENTINELS} samples that gradients could not break fell to a few queries of scores:"
+        " the gradients of this model mislead, so it was attacked without them; adapt an attack to the model before you"
+        " believe a number"
+        for label, n in standing.doubted.items()
+        if n and (not labels or label in labels)
+    ]
 
 
 def _share(broken: Flags) -> Estimate:

@@ -90,7 +90,7 @@ def _run(attempt: Attempt, ready: Ready, work: WorkOptions, most: float | None) 
     with progress(work.quiet) as listener:
         listener.begin([label], len(data))
         listener.estimate(most)
-        listener.stage(label, len(data))
+        listener.stage(label, len(data), len(data))
         for rows in torch.split(torch.arange(len(data)), ready.model.batch_size):
             began = time.perf_counter()
             part = _piece(attempt, ready, rows)

@@ -25,7 +25,7 @@ class Tally:
     """What is known in the middle of a stage: counts from the pieces, rates from those that were computed now.
 
     >>> tally = Tally(n=100)
-    >>> tally.begin("linf:0.1 pgd", survivors=80)
+    >>> tally.begin("linf:0.1 pgd", samples=80, standing=80)
     >>> tally.add(done=40, total=80, fooled=10, seconds=4.0)
     >>> tally.line
     '40 of 80 · 70 standing (70.0 %) · 10.0 samples/s · 4.0 s left'
@@ -33,11 +33,11 @@ class Tally:
 
     def __init__(self, n: int) -> None:
         self.n = n
-        self.begin("", n)
+        self.begin("", n, n)
 
-    def begin(self, name: str, survivors: int) -> None:
+    def begin(self, name: str, samples: int, standing: int) -> None:
         """A stage begins."""
-        self.name, self.standing, self.total = name, survivors, survivors
+        self.name, self.total, self.standing = name, samples, standing
         self.unlimited = name.partition(" ")[0].endswith(":inf")
         self.done = self.computed = 0
         self.seconds = 0.0
@@ -140,11 +140,11 @@ class Reporter:
         self._names = {name.rpartition(" ")[2]: name for name in stages}
         self._display.say(f"{n} samples, {len(stages)} stage{'s' * (len(stages) > 1)}")
 
-    def stage(self, name: str, survivors: int) -> None:
+    def stage(self, name: str, samples: int, standing: int) -> None:
         """Shows a new stage."""
         whole = self._names.get(name, name)
-        self._tally.begin(whole, survivors)
-        self._display.begin(shown(whole), survivors)
+        self._tally.begin(whole, samples, standing)
+        self._display.begin(shown(whole), samples)
 
     def piece(self, done: int, total: int, fooled: int, seconds: float) -> None:
         """Shows how far the stage has come."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from saddlepoint.access.asking import GradientAccess
+from saddlepoint.attacks.close_calls import CloseCalls, Round
 from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import LpSet, recipe
 from saddlepoint.attacks.recipes.auto_pgd import sparse
 from saddlepoint.attacks.recipes.pgd import at_least_one
-from saddlepoint.attacks.close_calls import CloseCalls, Round
 from saddlepoint.core.problem import Objective
 from saddlepoint.core.protocols import Attack
 from saddlepoint.gradients import backprop
