@@ -87,7 +87,7 @@ def test_nobody_close_is_no_reason_to_fail() -> None:
     assert not bool(result.met.any())
 
 
-@pytest.mark.parametrize(("kind", "ample"), [(sp.Linf, 1.02), (sp.L2, 1.02), (sp.L1, 1.06)])
+@pytest.mark.parametrize(("kind", "ample"), [(sp.Linf, 1.02), (sp.L2, 1.02), (sp.L1, 1.1)])
 def test_triage_breaks_what_can_be_broken_on_a_linear_model(kind: type[sp.Linf], ample: float) -> None:
     model = LinearClassifier.random(4, SHAPE, seed=3)
     y = model(X).argmax(1)
