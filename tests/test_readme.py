@@ -102,4 +102,4 @@ def test_the_demo_in_a_clean_clone(tmp_path: Path) -> None:
     out = run(["make", "demo"], tmp_path / "clone")
     page = tmp_path / "clone" / re.findall(r"\S+report\.html", out)[-1]
     assert page.read_text().startswith("<!doctype html>")
-    assert "robust accuracy" in out
+    assert "robust, Linf 0.1" in out

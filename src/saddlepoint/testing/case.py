@@ -31,7 +31,7 @@ FEW: dict[str, int] = {
     "pairs": 3,
     "phases": 2,
     "queries": 40,
-    "reductions": 3,
+    "reductions": 25,
     "restarts": 2,
     "rounds": 3,
     "samples": 6,
