@@ -101,8 +101,8 @@ def make_plan(
     threats = _threats(threat, model, x)
     choice = _choice(model, attacks, options, curve)
     notices: list[str] = []
-    tagged = list(zip(_tagged(choice.attacks), choice.over, strict=True))
-    wanted = [Item(t, entry, tag, over) for t in threats for (entry, tag), over in tagged]
+    tagged = _tagged(choice.attacks, choice.over)
+    wanted = [Item(t, *one) for t in threats for one in tagged]
     kept = [item for item in wanted if _fits(item, model, choice.chosen, notices)]
     curves = [item for item in _curves(threats, choice.curve) if _fits(item, model, False, notices)]
     _check_coverage(threats, kept, curves)
@@ -180,11 +180,12 @@ def _choice(model: Model, attacks: Sequence[str | Recipe] | None, options: Optio
     )
 
 
-def _tagged(entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
-    """Each entry with a name of its own: pgd, pgd-2, ..."""
-    names = [entry.name for entry in entries]
+def _tagged(entries: Sequence[Entry], over: Sequence[Over]) -> list[tuple[Entry, str, Over]]:
+    """Each entry with a name of its own: pgd, pgd-2, square-sentinels, ..."""
+    names = [e.name if o == "standing" else f"{e.name}-{o}" for e, o in zip(entries, over, strict=True)]
     counts = [names[: i + 1].count(name) for i, name in enumerate(names)]
-    return [(e, e.name if c == 1 else f"{e.name}-{c}") for e, c in zip(entries, counts, strict=True)]
+    tags = [name if count == 1 else f"{name}-{count}" for name, count in zip(names, counts, strict=True)]
+    return list(zip(entries, tags, over, strict=True))
 
 
 def _fits(item: Item, model: Model, chosen: bool, notices: list[str]) -> bool:

@@ -133,6 +133,7 @@ def waterfall(summary: Summary, threat: ThreatSummary) -> tuple[svg.Step, ...]:
 def stage_words(stage: StageSummary, threat: ThreatSummary) -> str:
     """The attack of a stage, and where it ran if that was not this threat."""
     tag = stage.name.partition("-")[2].removesuffix("-curve")
+    tag = tag.replace("-sentinels", ", sentinels").replace("-doubted", ", if in doubt")
     if stage.threat == threat.threat:
         return tag
     radius = stage.threat.partition(":")[2]
