@@ -424,6 +424,8 @@ def test_a_report_as_json_goes_to_stdout_alone(finished, capsys):
         ([*AUDIT[:4], "--threat", "lif:0.1"], "unknown perturbation set 'lif'"),
         ([*AUDIT[:4], "--threat", "linf:8"], "did you mean 8/255?"),
         ([*AUDIT[:4], "--threat", "linf:0.1", "--threat", "linf:0.1"], "given twice"),
+        ([*AUDIT, "--plan", "fast"], 'Choose from: "quick", "standard", "thorough"'),
+        ([*AUDIT, "--plan", "quick", "--attacks", "pgd"], "the plan 'quick' too: leave one out"),
         ([*AUDIT, "--attacks", "pdg", "--curve", "none"], "did you mean pgd?"),
         ([*AUDIT, "--attacks", "pgd(stesp=3)", "--curve", "none"], "did you mean steps?"),
         ([*AUDIT, "--attacks", "pgd("], "parentheses do not match"),

@@ -33,6 +33,7 @@ def audit(
     *,
     threat: Ball | Sequence[Ball],
     data: Data | None = None,
+    plan: str | None = None,
     attacks: Sequence[str | Recipe] | None = None,
     options: Options | None = None,
     curve: str | None = AUTO,
@@ -57,9 +58,10 @@ def audit(
         x, y: inputs [N, *D], float32 or float64, and their true labels (long [N]); or
         data: the samples, as ``sp.zoo.data.load`` gives them.
         threat: a perturbation set with its radius, ``sp.Linf(8/255)``, or several.
-        attacks: names of recipes, with options if need be: ["apgd_ce", "square(steps=1000)"]. Default: triage, and
-            square on a few sentinels, then on all if one falls; square where the model gives scores only, none where it
-            gives labels only.
+        plan: quick, standard (the default) or thorough. Standard: triage, and square on a few sentinels, then on all if
+            one falls; square where the model gives scores only, none where it gives labels only. Quick is shorter;
+            thorough goes on with AutoAttack, and takes as long.
+        attacks: in place of a plan, names of recipes, with options if need be: ["apgd_ce", "square(steps=1000)"].
         options: for recipes by name, {"apgd_ce": {"steps": 50}}.
         curve: the attack for the smallest perturbations, which count at every radius; None leaves the accuracy at other
             radii open. Default: fmn; hop_skip_jump where the model gives labels only.
@@ -86,12 +88,12 @@ def audit(
         raise OptionError(f"piece_size must be at least 1, got {piece_size}")
     told = listener or Silent()
     subject = prepare(model, x, y, data, batch_size=batch_size, seed=seed, name=name, source=source)
-    plan = make_plan(subject.model, subject.x, threat, attacks, options, curve, seed, budget)
-    spec = make_spec(subject, plan, seed=seed, piece_size=piece_size, budget=budget, command=command)
+    made = make_plan(subject.model, subject.x, threat, attacks, options, curve, seed, budget, plan)
+    spec = make_spec(subject, made, seed=seed, piece_size=piece_size, budget=budget, command=command)
     folder = Path(tempfile.mkdtemp(prefix="saddlepoint-")) if out is None else folder_of(out, spec)
     try:
         with opened(folder, spec) as run:
-            records, notices = conduct(subject, plan, run, piece_size, told)
+            records, notices = conduct(subject, made, run, piece_size, told)
             summary = summarize(run.spec, records, notices)
             run.finish(records, summary)
     except BaseException:
@@ -99,7 +101,7 @@ def audit(
             shutil.rmtree(folder, ignore_errors=True)
         raise
     told.end(summary)
-    audited = Audit(folder, records, summary, subject, plan, run)
+    audited = Audit(folder, records, summary, subject, made, run)
     if out is None:
         weakref.finalize(audited, shutil.rmtree, folder, ignore_errors=True)
     return audited

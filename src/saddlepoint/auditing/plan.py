@@ -10,21 +10,15 @@ from typing import Any
 
 from torch import Tensor
 
-from saddlepoint.access.asking import GradientAccess, LabelAccess, ScoreAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe, get
 from saddlepoint.auditing.entry import Entry, parse
 from saddlepoint.auditing.stages import RESERVED, AttackStage, CleanStage, Over, Stage
+from saddlepoint.auditing.usual import STANDARD, usual
 from saddlepoint.errors import AccessError, OptionError, ThreatError
 from saddlepoint.sets import Ball
 
 Options = Mapping[str, Mapping[str, Any]]
-USUAL: dict[type[LabelAccess], tuple[tuple[tuple[str, Over], ...], str]] = {
-    GradientAccess: ((("triage", "standing"), ("square(steps=200)", "sentinels"), ("square", "doubted")), "fmn"),
-    ScoreAccess: ((("square", "standing"),), "fmn"),
-    LabelAccess: ((), "hop_skip_jump"),
-}
-"""The default attacks with whom they are for, and the default attack for the curve, by what the model gives."""
 AUTO = "auto"
 
 
@@ -86,8 +80,11 @@ def make_plan(
     curve: str | None,
     seed: int,
     budget: int | None,
+    name: str | None = None,
 ) -> Plan:
     """The plan of an audit: for each threat each attack that knows its set, then for each set the curve.
+
+    ``attacks``, or else the usual ones of the plan called ``name``.
 
     Raises:
         ThreatError: no threat, an infinite radius, one given twice, or one that no attack is left for.
@@ -99,7 +96,9 @@ def make_plan(
     if not 0 <= seed < 2**63:
         raise OptionError(f"seed is {seed}; it must be 0 or more, and below 2^63")
     threats = _threats(threat, model, x)
-    choice = _choice(model, attacks, options, curve)
+    if attacks is not None and name is not None:
+        raise OptionError(f"attacks were named, and the plan {name!r} too: leave one out")
+    choice = _choice(model, attacks, options, curve, name or STANDARD)
     notices: list[str] = []
     tagged = _tagged(choice.attacks, choice.over)
     wanted = [Item(t, *one) for t in threats for one in tagged]
@@ -158,11 +157,13 @@ def _curves(threats: Sequence[Threat], entry: Entry | None) -> list[Item]:
     return [Item(t, entry, f"{entry.name}-curve", "right") for t in unlimited]
 
 
-def _choice(model: Model, attacks: Sequence[str | Recipe] | None, options: Options | None, curve: str | None) -> Choice:
+def _choice(
+    model: Model, attacks: Sequence[str | Recipe] | None, options: Options | None, curve: str | None, plan: str
+) -> Choice:
     if isinstance(attacks, str):
         raise OptionError(f"attacks is a list of names: write attacks=[{attacks!r}]")
-    usual, usual_curve = USUAL[model.kind]
-    wanted: Sequence[tuple[str | Recipe, Over]] = usual if attacks is None else [(a, "standing") for a in attacks]
+    by_default, usual_curve = usual(plan, model.kind)
+    wanted: Sequence[tuple[str | Recipe, Over]] = by_default if attacks is None else [(a, "standing") for a in attacks]
     named = [a.name if isinstance(a, Recipe) else a for a, _ in wanted]
     last = [] if curve is None else [usual_curve if curve == AUTO else curve]
     entries = [parse(name) for name in [*named, *last]]

@@ -74,6 +74,7 @@ def audit(
     *,
     data: str,
     threat: Annotated[list[str], Parameter(negative="")],
+    plan: Literal["quick", "standard", "thorough"] | None = None,
     attacks: Annotated[list[str] | None, Parameter(negative="")] = None,
     curve: str = "auto",
     out: Path | None = None,
@@ -90,7 +91,8 @@ def audit(
         data: samples: a name (saddlepoint list data), a .npz or .safetensors file with x and y, or a folder of images;
             with [:1000], [::7] or [sample:500:0] behind it only some.
         threat: set and radius of the perturbations, such as linf:8/255; may be given several times.
-        attacks: names with commas between them, with options if wanted: apgd_ce,square(steps=1000).
+        plan: how much is tried; standard if nothing is said. Thorough goes on with AutoAttack, and takes as long.
+        attacks: in place of a plan: names with commas between them, with options if wanted: apgd_ce,square(steps=1000).
         curve: attack that looks for the smallest perturbation of every sample; auto takes fmn where the model gives
             gradients, none leaves it out.
         out: folder of the run; runs/MODEL-DATA-KEY if not given.
@@ -101,7 +103,7 @@ def audit(
     from saddlepoint.cli.audit import Order
     from saddlepoint.cli.audit import audit as run
 
-    run(model, Order(data, threat, attacks, curve, out, piece_size, report), of, work, typed)
+    run(model, Order(data, threat, plan, attacks, curve, out, piece_size, report), of, work, typed)
 
 
 @app.command(help_epilogue=ATTACK_EXAMPLES)

@@ -22,10 +22,11 @@ from saddlepoint.report.words import duration, interval, percent, short
 
 @dc.dataclass(frozen=True)
 class Order:
-    """What is to be audited: samples, threats and attacks as typed, and the curve's attack, "auto" or "none"."""
+    """What is to be audited: samples, threats, plan and attacks as typed, and the curve's attack, "auto" or "none"."""
 
     samples: str
     threats: Sequence[str]
+    plan: str | None
     attacks: Sequence[str] | None
     curve: str
     out: Path | None
@@ -43,6 +44,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
             ready.model,
             data=ready.data,
             threat=threats,
+            plan=order.plan,
             attacks=attacks,
             curve=None if order.curve == "none" else order.curve,
             seed=work.seed,

@@ -1,0 +1,58 @@
+"""What an audit does unless it is told otherwise: three plans, each for what a model gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from saddlepoint.access.asking import GradientAccess, LabelAccess, ScoreAccess
+from saddlepoint.auditing.stages import Over
+from saddlepoint.errors import OptionError
+
+
+class Usual(NamedTuple):
+    """Attacks, each with whom it is for, and the attack that looks for the smallest perturbations."""
+
+    attacks: tuple[tuple[str, Over], ...]
+    curve: str
+
+
+STANDARD: Final = "standard"
+PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
+    "quick": {
+        GradientAccess: Usual(
+            (("triage(steps=25, rounds=2)", "standing"), ("square(steps=100)", "sentinels"), ("square", "doubted")),
+            "fmn(steps=40)",
+        ),
+        ScoreAccess: Usual((("square(steps=1000)", "standing"),), "fmn"),
+        LabelAccess: Usual((), "hop_skip_jump(steps=16)"),
+    },
+    STANDARD: {
+        GradientAccess: Usual(
+            (("triage", "standing"), ("square(steps=200)", "sentinels"), ("square", "doubted")), "fmn"
+        ),
+        ScoreAccess: Usual((("square", "standing"),), "fmn"),
+        LabelAccess: Usual((), "hop_skip_jump"),
+    },
+    "thorough": {
+        GradientAccess: Usual(
+            (("triage(steps=100, rounds=6)", "standing"), ("autoattack", "standing")), "fmn(steps=300)"
+        ),
+        ScoreAccess: Usual((("square(steps=10000, restarts=2)", "standing"),), "fmn"),
+        LabelAccess: Usual((), "hop_skip_jump(steps=128)"),
+    },
+}
+
+
+def usual(plan: str, kind: type[LabelAccess]) -> Usual:
+    """The plan of that name for a model that gives ``kind``.
+
+    Raises:
+        OptionError: no plan has that name.
+
+    >>> [name for name, over in usual("thorough", GradientAccess).attacks]
+    ['triage(steps=100, rounds=6)', 'autoattack']
+    """
+    if plan not in PLANS:
+        raise OptionError(f"no plan {plan!r}; there are {', '.join(PLANS)}")
+    return PLANS[plan][kind]

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+import saddlepoint as sp
+from saddlepoint.access import GradientAccess, LabelAccess, ScoreAccess
+from saddlepoint.auditing.estimate import passes
+from saddlepoint.auditing.plan import make_plan
+from saddlepoint.auditing.usual import PLANS, usual
+from saddlepoint.errors import OptionError
+
+Make = Callable[..., Any]
+
+
+def stages(network: Make, plan: str | None, threat: Any, access: str | None = None, **changes: Any) -> list[Any]:
+    model = sp.wrap(network()) if access is None else sp.wrap(network(), access=access)
+    asked: dict[str, Any] = {"attacks": None, "options": None, "curve": "auto", "seed": 0, "budget": None, **changes}
+    return list(make_plan(model, torch.rand(4, 2, 3, 3), threat, **asked, name=plan).stages[1:])
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("threat", [sp.Linf(0.1), sp.L2(0.5), sp.L1(2.0), sp.L0(3.0)], ids=str)
+def test_every_plan_has_something_for_every_set_and_access(network: Make, plan: str, threat: Any) -> None:
+    assert stages(network, plan, threat)
+    if not isinstance(threat, sp.L0):
+        assert stages(network, plan, threat, "scores")
+    if isinstance(threat, (sp.Linf, sp.L2)):
+        assert stages(network, plan, threat, "labels")
+
+
+def test_more_thorough_plans_ask_more(network: Make) -> None:
+    costs = [sum(passes(one.attack(), 4) for one in stages(network, plan, sp.Linf(0.1))) for plan in PLANS]
+    assert list(PLANS) == ["quick", "standard", "thorough"]
+    assert costs[2] > costs[1] > costs[0]
+    quick, standard = (passes(stages(network, plan, sp.Linf(0.1))[0].attack(), 10) for plan in ("quick", "standard"))
+    assert quick < 0.5 * standard
+
+
+def test_standard_is_the_default_and_thorough_goes_on_with_autoattack(network: Make) -> None:
+    assert stages(network, None, sp.Linf(0.1)) == stages(network, "standard", sp.Linf(0.1))
+    assert [one.recipe.name for one in stages(network, "thorough", sp.Linf(0.1))] == ["triage", "autoattack", "fmn"]
+
+
+def test_a_plan_and_attacks_are_too_much(network: Make) -> None:
+    with pytest.raises(OptionError, match="attacks were named, and the plan 'quick' too: leave one out"):
+        stages(network, "quick", sp.Linf(0.1), attacks=["pgd"])
+
+
+def test_unknown_plans_are_refused_with_those_there_are() -> None:
+    with pytest.raises(OptionError, match="no plan 'fast'; there are quick, standard, thorough"):
+        usual("fast", GradientAccess)
+
+
+@pytest.mark.parametrize("kind", [GradientAccess, ScoreAccess, LabelAccess])
+def test_what_is_for_sentinels_comes_before_what_is_for_the_doubted(kind: type[LabelAccess]) -> None:
+    for plan in PLANS:
+        over = [who for _, who in usual(plan, kind).attacks]
+        assert ("doubted" in over) == ("sentinels" in over)
+        assert "doubted" not in over or over.index("sentinels") < over.index("doubted")
