@@ -405,6 +405,18 @@ def test_a_report_as_json_goes_to_stdout_alone(finished, capsys):
     assert page.stat().st_mtime_ns == before
 
 
+def test_a_bar_that_is_not_cleared_is_exit_code_1_after_all_is_written(finished, capsys):
+    _, run = finished
+    summary = Summary.from_json((run / "summary.json").read_text())
+    same = [*AUDIT, *PLAN, "--out", "runs/tiny", "--quiet"]
+    assert main([*same, "--fail-under", str(summary.union.value)]) == 0
+    capsys.readouterr()
+    assert main([*same, "--fail-under", str(summary.union.value + 0.01)]) == 1
+    out, err = capsys.readouterr()
+    assert f"report:  {Path('runs/tiny/report.html')}" in out
+    assert re.fullmatch(r"saddlepoint: robust accuracy .* % is below --fail-under .* %\n", err)
+
+
 # Errors
 
 
@@ -424,6 +436,7 @@ def test_a_report_as_json_goes_to_stdout_alone(finished, capsys):
         ([*AUDIT[:4], "--threat", "lif:0.1"], "unknown perturbation set 'lif'"),
         ([*AUDIT[:4], "--threat", "linf:8"], "did you mean 8/255?"),
         ([*AUDIT[:4], "--threat", "linf:0.1", "--threat", "linf:0.1"], "given twice"),
+        ([*AUDIT, "--fail-under", "40"], "between 0 and 1; got 40"),
         ([*AUDIT, "--plan", "fast"], 'Choose from: "quick", "standard", "thorough"'),
         ([*AUDIT, "--plan", "quick", "--attacks", "pgd"], "the plan 'quick' too: leave one out"),
         ([*AUDIT, "--attacks", "pdg", "--curve", "none"], "did you mean pgd?"),

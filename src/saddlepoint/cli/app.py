@@ -80,6 +80,7 @@ def audit(
     out: Path | None = None,
     piece_size: int = 256,
     report: Annotated[bool, Parameter(negative="--no-report")] = True,
+    fail_under: float | None = None,
     of: ModelOptions = AS_IS,
     work: WorkOptions = AS_USUAL,
     typed: Annotated[str, Parameter(parse=False)],
@@ -98,12 +99,13 @@ def audit(
         out: folder of the run; runs/MODEL-DATA-KEY if not given.
         piece_size: samples that are attacked, and stored, at a time.
         report: whether to write the page.
+        fail_under: share of all samples that must withstand all threats, such as 0.40; below it the exit code is 1.
         typed: the whole command.
     """
     from saddlepoint.cli.audit import Order
     from saddlepoint.cli.audit import audit as run
 
-    run(model, Order(data, threat, plan, attacks, curve, out, piece_size, report), of, work, typed)
+    run(model, Order(data, threat, plan, attacks, curve, out, piece_size, report, fail_under), of, work, typed)
 
 
 @app.command(help_epilogue=ATTACK_EXAMPLES)

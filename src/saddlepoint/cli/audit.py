@@ -11,11 +11,13 @@ from rich.table import Table
 from saddlepoint import sets
 from saddlepoint.auditing import DEFAULT, Estimate, Summary
 from saddlepoint.auditing import audit as run_audit
+from saddlepoint.cli.endings import BelowError
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import prepare
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import split_attacks
+from saddlepoint.errors import OptionError
 from saddlepoint.report import stage_words, threat_words, write_report
 from saddlepoint.report.words import duration, interval, percent, short
 
@@ -32,10 +34,18 @@ class Order:
     out: Path | None
     piece_size: int
     report: bool
+    fail_under: float | None
 
 
 def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: str) -> None:
-    """Audit, print the summary, write the report."""
+    """Audit, print the summary, write the report.
+
+    Raises:
+        BelowError: the robust accuracy is below ``order.fail_under``.
+    """
+    bar = order.fail_under
+    if bar is not None and not 0 <= bar <= 1:
+        raise OptionError(f"--fail-under is a share of all samples, between 0 and 1; got {bar:g}")
     threats = [sets.parse(threat) for threat in order.threats]
     attacks = None if order.attacks is None else split_attacks(order.attacks)
     ready = prepare(model, order.samples, of, work)
@@ -62,6 +72,8 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
     show("", f"records: {done.run_dir}")
     if order.report:
         show(f"report:  {write_report(done.run_dir)}")
+    if bar is not None and summary.union.value < bar:
+        raise BelowError(f"robust accuracy {percent(summary.union.value)} is below --fail-under {percent(bar)}")
 
 
 def _accuracies(summary: Summary) -> Table:

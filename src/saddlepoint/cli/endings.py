@@ -16,8 +16,14 @@ from cyclopts import CycloptsError
 
 from saddlepoint.errors import SaddlepointError
 
-USAGE, FAULT, INTERRUPTED, TERMINATED, CLOSED_PIPE = 2, 70, 130, 143, 1
-"""Exit codes: what was asked for cannot be done; a fault; Ctrl-C; SIGTERM; nobody reads any more (rich's own code)."""
+USAGE, FAULT, INTERRUPTED, TERMINATED, CLOSED_PIPE, FAILED = 2, 70, 130, 143, 1, 1
+"""Exit codes: what was asked for cannot be done; a fault; Ctrl-C; SIGTERM; nobody reads any more (rich's own code); a
+bar that was not cleared.
+"""
+
+
+class BelowError(Exception):
+    """All is done, and the result is below the bar that was set."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -30,6 +36,9 @@ def ended(work: Callable[[], object], words: Sequence[str]) -> int:
         with _terminable():
             work()
         sys.stdout.flush()
+    except BelowError as verdict:
+        print(f"saddlepoint: {verdict}", file=sys.stderr)
+        return FAILED
     except CycloptsError as error:
         return _told(f"{error} (see: saddlepoint --help)", USAGE)
     except BrokenPipeError:
