@@ -349,7 +349,8 @@ def test_help_answers_at_once_because_it_loads_nothing_heavy():
     code = """
         import sys, time
         from saddlepoint.cli import main
-        for words in ([], ["--help"], ["--version"], *([c, "--help"] for c in ("audit", "attack", "list", "report"))):
+        commands = ("audit", "attack", "list", "report", "compare")
+        for words in ([], ["--help"], ["--version"], *([c, "--help"] for c in commands)):
             assert main(words) == 0, words
         heavy = {"torch", "numpy", "scipy", "pyarrow", "jinja2", "PIL"} & set(sys.modules)
         assert not heavy, heavy
@@ -359,17 +360,17 @@ def test_help_answers_at_once_because_it_loads_nothing_heavy():
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Examples:") == 4
+    assert done.stdout.count("Examples:") == 5
     assert f"\n{sp.__version__}\n" in done.stdout
 
 
 def test_examples_in_the_help_are_commands_that_parse(capsys):
     shown = []
-    for command in ("audit", "attack", "list", "report"):
+    for command in ("audit", "attack", "list", "report", "compare"):
         assert main([command, "--help"]) == 0
         text = capsys.readouterr().out.partition("Examples:")[2].replace("\\\n", " ")
         shown += [line.split()[1:] for line in text.splitlines() if line.startswith(f"saddlepoint {command} ")]
-    assert {words[0] for words in shown} == {"audit", "attack", "list", "report"}
+    assert {words[0] for words in shown} == {"audit", "attack", "list", "report", "compare"}
     for words in (shlex.split(" ".join(words)) for words in shown):
         _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
         for entry in split_attacks(bound.arguments.get("attacks") or ["pgd"]):
@@ -394,6 +395,15 @@ def test_a_report_is_built_again_as_it_was(finished, tmp_path, capsys):
     assert capsys.readouterr().out == f"report: {tmp_path / 'page.html'}\n"
     assert (tmp_path / "page.html").read_bytes() == (run / "report.html").read_bytes()
     assert (tmp_path / "page.json").read_bytes() == (run / "report.json").read_bytes()
+
+
+def test_a_run_compared_with_itself_is_the_same(finished, capsys):
+    _, run = finished
+    assert main(["compare", str(run), str(run)]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    summary = Summary.from_json((run / "summary.json").read_text())
+    share = f"{100 * summary.threats[0].robust.value:.1f} %"
+    assert f"linf:0.1 {share} {share} +0.0 0 0 1 may be chance" in lines
 
 
 def test_a_report_as_json_goes_to_stdout_alone(finished, capsys):
@@ -463,6 +473,7 @@ def test_a_bar_that_is_not_cleared_is_exit_code_1_after_all_is_written(finished,
         (["attack", "pgd", "cli_tiny:build", "--data", "tiny.npz"], "pgd needs a perturbation set with a radius"),
         (["attack", "pgd", "cli_tiny:build", "--data", "tiny.npz", "--threat", "l0:3"], "pgd works in"),
         (["report", "nowhere"], "nowhere holds no run"),
+        (["compare", "nowhere", "runs/tiny"], "nowhere holds no run"),
         (["report", "nowhere", "--ot", "page.html"], "--out"),
     ],
 )

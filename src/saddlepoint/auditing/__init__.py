@@ -2,6 +2,7 @@
 
 from saddlepoint.auditing.audited import Audit
 from saddlepoint.auditing.call import audit
+from saddlepoint.auditing.compare import Comparison, compare
 from saddlepoint.auditing.entry import parse
 from saddlepoint.auditing.listener import Listener, Silent
 from saddlepoint.auditing.run import DEFAULT, read_example, read_records, read_spec
@@ -12,6 +13,7 @@ from saddlepoint.auditing.verify import Verification
 __all__ = [
     "DEFAULT",
     "Audit",
+    "Comparison",
     "CurvePoint",
     "Estimate",
     "Example",
@@ -22,6 +24,7 @@ __all__ = [
     "ThreatSummary",
     "Verification",
     "audit",
+    "compare",
     "parse",
     "read_example",
     "read_records",

@@ -49,6 +49,11 @@ saddlepoint report runs/net
 saddlepoint report runs/net --out page.html
 saddlepoint report runs/net --json
 """
+COMPARE_EXAMPLES = """
+Examples:
+
+saddlepoint compare runs/before runs/after
+"""
 AS_IS, AS_USUAL = ModelOptions(), WorkOptions()
 
 app = App(
@@ -161,6 +166,20 @@ def report(run: Path, /, *, out: Path | None = None, json: Flag = False, debug: 
     from saddlepoint.cli.reporting import report as rebuild
 
     rebuild(run, out, json)
+
+
+@app.command(help_epilogue=COMPARE_EXAMPLES)
+def compare(first: Path, second: Path, /, *, debug: Flag = False) -> None:
+    """Compare two audits of the same samples, sample by sample.
+
+    Args:
+        first: folder of a complete audit.
+        second: another one, of another model or with other attacks.
+        debug: show where an error came from.
+    """
+    from saddlepoint.cli.comparing import compare as run
+
+    run(first, second)
 
 
 def main(words: Sequence[str] | None = None) -> int:
