@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+import torch
 
 import saddlepoint as sp
-from saddlepoint.auditing import Audit, read_spec, summarize
+from saddlepoint.auditing import Audit, read_example, read_spec, summarize
+from saddlepoint.auditing.tally import GALLERY
 from saddlepoint.errors import RunError
 
 Make = Callable[..., Any]
@@ -73,7 +75,7 @@ def test_with_a_search_the_curve_is_exact_at_its_points_and_reaches_the_last(qui
 def test_the_gallery_shows_the_closest_calls_of_each_label(whole: Audit) -> None:
     for threat in whole.summary().threats:
         sizes = {e.sample: e.size for e in threat.gallery}
-        assert len(sizes) == len(threat.gallery) <= 12
+        assert len(sizes) == len(threat.gallery) <= GALLERY
         distances = whole.distances(threat.threat).tolist()
         assert all(distances[sample] == size <= threat.radius * 1.000001 for sample, size in sizes.items())
         for label in {e.label for e in threat.gallery}:
@@ -94,10 +96,28 @@ def test_what_other_radii_of_the_set_broke_is_listed(quick: Make) -> None:
 
 
 def test_each_sample_may_have_its_own_radius(quick: Make) -> None:
-    import torch
-
     radii = torch.linspace(0.01, 0.3, 40, dtype=torch.float64)
     (threat,) = quick(threat=sp.Linf(radii)).summary().threats
     assert threat.threat.startswith("linf:0.01..0.3 (per sample) ")
     assert threat.radius == 0.3
     assert 0 < threat.robust.correct < 34
+
+
+def test_the_classes_add_up_to_the_whole(whole: Audit) -> None:
+    summary = whole.summary()
+    for threat in summary.threats:
+        assert sum(one.n for one in threat.classes) == summary.n
+        assert sum(one.clean for one in threat.classes) == summary.clean_correct
+        assert sum(one.robust for one in threat.classes) == threat.robust.correct
+        assert all((one.taken_for is not None) == (one.robust < one.clean) for one in threat.classes)
+        assert all(one.taken_for != one.label for one in threat.classes)
+
+
+def test_confidences_are_those_of_the_stored_inputs(whole: Audit) -> None:
+    network = whole._subject.model
+    for one in whole.summary().threats[0].gallery[:5]:
+        x, x_adv = read_example(whole.run_dir, one)
+        with torch.no_grad():
+            before, after = network(torch.stack([x, x_adv])).softmax(1)
+        assert one.clean_confidence == pytest.approx(float(before[one.clean_predicted]))
+        assert one.confidence == pytest.approx(float(after[one.predicted]))

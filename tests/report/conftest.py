@@ -8,7 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from saddlepoint.auditing.summary import CurvePoint, Estimate, Example, StageSummary, Summary, ThreatSummary
+from saddlepoint.auditing.summary import (
+    ClassShare,
+    CurvePoint,
+    Doubt,
+    Estimate,
+    Example,
+    Landscape,
+    StageSummary,
+    Summary,
+    ThreatSummary,
+)
 
 EVIL = '<script>alert("x")</script>'
 
@@ -36,7 +46,7 @@ def point(radius: float, correct: int) -> CurvePoint:
 
 
 def example(sample: int, size: float, threat: str) -> Example:
-    return Example(sample, 0, 0, 1, size, "apgd_ce", threat, threat, "01-apgd_ce", 0)
+    return Example(sample, 0, 0, 0.93, 1, 0.58, size, "apgd_ce", threat, threat, "01-apgd_ce", 0)
 
 
 @pytest.fixture
@@ -47,6 +57,7 @@ def summary() -> Summary:
         set_name="linf",
         radius=0.1,
         robust=Estimate.of(137, 400),
+        certified=41,
         stages=(
             stage("01-apgd_ce", "linf:0.1", 371, 203),
             stage("02-square", "linf:0.1", 168, 22),
@@ -54,15 +65,18 @@ def summary() -> Summary:
         ),
         curve=(point(0.0, 371), point(0.05, 260), point(0.1, 137), point(0.25, 3)),
         gallery=tuple(example(k, 0.09 - k / 1000, "linf:0.1") for k in range(15)),
+        classes=(ClassShare(0, 190, 177, 68, 1), ClassShare(1, 210, 194, 69, 0)),
     )
     l2 = ThreatSummary(
         threat="l2:1.5",
         set_name="l2",
         radius=1.5,
         robust=Estimate.of(152, 400),
+        certified=None,
         stages=(stage("03-apgd_ce", "l2:1.5", 371, 219),),
         curve=(point(0.0, 371), point(1.5, 152)),
         gallery=(),
+        classes=(ClassShare(0, 190, 177, 81, 1), ClassShare(1, 210, 194, 71, None)),
     )
     return Summary(
         title="net on things",
@@ -81,6 +95,11 @@ def summary() -> Summary:
         key="c0ffee" * 10,
         complete=True,
         notices=("fab was left out",),
+        doubts=(
+            Doubt("zero-slopes", "flag", "Slopes are zero", "31 of 32 slopes are exactly zero", "name the module"),
+            Doubt("few-samples", "note", "Few samples", "400 samples", "take more", "linf:0.1"),
+        ),
+        landscapes=(Landscape(3, 0, "linf:0.1", 0.1, 0.15, ((4.0, 1.0, -2.0), (5.0, 2.0, -1.0), (4.5, 1.5, -1.5))),),
     )
 
 

@@ -6,17 +6,30 @@ from saddlepoint.auditing.compare import Comparison, compare
 from saddlepoint.auditing.entry import parse
 from saddlepoint.auditing.listener import Listener, Silent
 from saddlepoint.auditing.run import DEFAULT, read_example, read_records, read_spec
-from saddlepoint.auditing.summary import CurvePoint, Estimate, Example, StageSummary, Summary, ThreatSummary
+from saddlepoint.auditing.summary import (
+    ClassShare,
+    CurvePoint,
+    Doubt,
+    Estimate,
+    Example,
+    Landscape,
+    StageSummary,
+    Summary,
+    ThreatSummary,
+)
 from saddlepoint.auditing.tally import summarize
 from saddlepoint.auditing.verify import Verification
 
 __all__ = [
     "DEFAULT",
     "Audit",
+    "ClassShare",
     "Comparison",
     "CurvePoint",
+    "Doubt",
     "Estimate",
     "Example",
+    "Landscape",
     "Listener",
     "Silent",
     "StageSummary",

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from saddlepoint.auditing import atomic
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout on disk; stands in ``spec.json`` and in every piece."""
 
 COLUMNS = pa.schema(
@@ -32,7 +32,9 @@ COLUMNS = pa.schema(
         ("sample", pa.int64()),
         ("label", pa.int64()),
         ("clean_predicted", pa.int64()),
+        ("clean_confidence", pa.float64()),
         ("predicted", pa.int64()),
+        ("confidence", pa.float64()),
         ("radius", pa.float64()),
         ("attack", pa.string()),
         ("met", pa.bool_()),

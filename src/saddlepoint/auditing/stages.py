@@ -76,7 +76,9 @@ class CleanStage:
                 "sample": ids.tolist(),
                 "label": y.tolist(),
                 "clean_predicted": predicted.tolist(),
+                "clean_confidence": confidence(logits).tolist(),
                 "predicted": predicted.tolist(),
+                "confidence": confidence(logits).tolist(),
                 "radius": zero.tolist(),
                 "met": wrong.tolist(),
                 "status": _words(status),
@@ -128,9 +130,9 @@ class AttackStage:
         with subject.model.quiet(self.seed):
             clean = subject.logits(x)
             result = self._run(subject, question, clean, picked)
-            predicted = _ask_again(subject, result)
+            again = _ask_again(subject, result, clean)
         evidence = _evidence(result, x, ids)
-        columns = self._columns(_honest(result, goal, predicted), question, predict(clean), predicted, ids)
+        columns = self._columns(_honest(result, goal, predict(again)), question, clean, again, ids)
         return Piece({**columns, **_alike(len(x), self.recipe.name, started, self.seed)}, evidence)
 
     def _run(self, subject: Subject, question: Question, clean: Tensor, picked: Tensor) -> Result:
@@ -141,13 +143,15 @@ class AttackStage:
         return result
 
     def _columns(
-        self, result: Result, question: Question, before: Tensor, predicted: Tensor, ids: Tensor
+        self, result: Result, question: Question, before: Tensor, after: Tensor, ids: Tensor
     ) -> dict[str, list[Any]]:
         return {
             "sample": ids.tolist(),
             "label": question.goal.label.tolist(),
-            "clean_predicted": before.tolist(),
-            "predicted": predicted.tolist(),
+            "clean_predicted": predict(before).tolist(),
+            "clean_confidence": confidence(before).tolist(),
+            "predicted": predict(after).tolist(),
+            "confidence": confidence(after).tolist(),
             "radius": question.radius.double().tolist(),
             "met": result.met.tolist(),
             "status": _words(result.status),
@@ -159,14 +163,19 @@ class AttackStage:
         }
 
 
-def _ask_again(subject: Subject, result: Result) -> Tensor:
-    """The label of every returned input, long [n]; the claimed successes by themselves, as ``verify`` asks them."""
-    predicted = torch.full_like(result.forwards, -1)
+def _ask_again(subject: Subject, result: Result, clean: Tensor) -> Tensor:
+    """The logits [n, K] of every returned input; the claimed successes by themselves, as ``verify`` asks them."""
+    out = torch.full_like(clean, torch.nan)
     for group in (result.met, ~result.met):
         rows = group.nonzero().squeeze(1)
         if len(rows):
-            predicted = put(predicted, rows, predict(subject.logits(result.x_adv[rows])))
-    return predicted
+            out = put(out, rows, subject.logits(result.x_adv[rows]))
+    return out
+
+
+def confidence(logits: Tensor) -> Tensor:
+    """The softmax probability of the predicted label, float64 [n]; 0 where the answer is NaN."""
+    return logits.double().softmax(-1).amax(-1).nan_to_num(0.0)
 
 
 def _honest(result: Result, goal: Goal, predicted: Tensor) -> Result:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses as dc
 import json
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from saddlepoint.errors import RunError
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the JSON form; a reader refuses the versions it does not know."""
 
 CONFIDENCE = 0.95
+
+Weight = Literal["note", "flag", "fatal"]
+Verdict = Literal["sound", "flagged", "invalid"]
 
 
 @dc.dataclass(frozen=True)
@@ -59,19 +62,70 @@ class CurvePoint(NamedTuple):
 
 
 @dc.dataclass(frozen=True)
+class Doubt:
+    """A reason not to take a number at its word.
+
+    Attributes: ``name``, one word for programs; ``weight``: a note leaves the verdict as it is, a flag says that the
+    true robust accuracy may well be lower, a fatal one that the number means nothing; ``title`` in a few words;
+    ``found``, what was measured; ``advice``, what to do. ``threat``, if it is about one of them.
+    """
+
+    name: str
+    weight: Weight
+    title: str
+    found: str
+    advice: str
+    threat: str | None = None
+
+
+@dc.dataclass(frozen=True)
+class ClassShare:
+    """One class under one threat: of its ``n`` samples ``clean`` are right unperturbed and ``robust`` withstand.
+
+    ``taken_for``: the label its broken samples are most often taken for (the smallest perturbation of each counts),
+    None where none was broken by an attack.
+    """
+
+    label: int
+    n: int
+    clean: int
+    robust: int
+    taken_for: int | None
+
+
+@dc.dataclass(frozen=True)
+class Landscape:
+    """The margin of one sample on a plane through it: margins[i][j] at x + a_j u + b_i v, kept inside the bounds.
+
+    a and b run evenly from -``reach`` to ``reach``, in the measure of ``threat``; u is the steepest direction at x, v a
+    random one of the same kind, both of size 1. The margin is the logit of the true label minus the largest other.
+    """
+
+    sample: int
+    label: int
+    threat: str
+    radius: float
+    reach: float
+    margins: tuple[tuple[float, ...], ...]
+
+
+@dc.dataclass(frozen=True)
 class Example:
     """One adversarial example worth showing; ``read_example`` gives its pixels.
 
     Attributes: ``sample``, its id in the data; ``label``; ``clean_predicted`` and ``predicted``, what the model says
-    before and after; ``size`` in the measure of ``threat``; the ``attack`` that found it; ``threat``, the one it counts
-    for; where it is stored: the ``part`` of the ``stage`` under the threat ``found`` (another radius of the same set,
-    at times).
+    before and after, with ``clean_confidence`` and ``confidence`` (softmax, 0 to 1); ``size`` in the measure of
+    ``threat``; the ``attack`` that found it; ``threat``, the one it counts for; where it is stored: the ``part`` of the
+    ``stage`` under the threat ``found`` (another radius of the
+    same set, at times).
     """
 
     sample: int
     label: int
     clean_predicted: int
+    clean_confidence: float
     predicted: int
+    confidence: float
     size: float
     attack: str
     threat: str
@@ -110,17 +164,21 @@ class ThreatSummary:
 
     Attributes: ``threat`` as written ("linf:0.1"), the name of its set and its ``radius`` (the largest one where each
     sample has its own); ``robust``, the per-sample worst case over all attacks, the initially wrong counted as broken;
+    ``certified``, how many samples are proven to withstand, None where nothing was tried to prove;
     ``stages`` in the order they ran; ``curve``, the share still standing over the radius, exact at each of its points,
-    from radius 0 to the last one anything is known about; ``gallery``, examples within the radius.
+    from radius 0 to the last one anything is known about; ``gallery``, examples within the radius; ``classes``, the
+    same counts class by class.
     """
 
     threat: str
     set_name: str
     radius: float
     robust: Estimate
+    certified: int | None
     stages: tuple[StageSummary, ...]
     curve: tuple[CurvePoint, ...]
     gallery: tuple[Example, ...]
+    classes: tuple[ClassShare, ...]
 
 
 @dc.dataclass(frozen=True)
@@ -132,7 +190,8 @@ class Summary:
     for each; ``union``, what stands under all threats together; ``seed``; ``settings`` and ``versions``; ``command``,
     if it was one; when it was ``created``, and how many ``seconds`` its pieces took; its ``key``; whether it is
     ``complete`` (if not, robust accuracies are upper limits); ``notices``, what a reader must know (attacks left out,
-    for instance).
+    for instance); ``doubts``, what speaks against the numbers, and the ``verdict`` that follows; ``landscapes`` of
+    a few samples.
     """
 
     title: str
@@ -151,6 +210,14 @@ class Summary:
     key: str
     complete: bool
     notices: tuple[str, ...]
+    doubts: tuple[Doubt, ...]
+    landscapes: tuple[Landscape, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Sound if nothing but notes speaks against the numbers, invalid if a doubt is fatal, else flagged."""
+        weights = {doubt.weight for doubt in self.doubts}
+        return "invalid" if "fatal" in weights else "flagged" if "flag" in weights else "sound"
 
     @property
     def clean(self) -> Estimate:
@@ -159,7 +226,9 @@ class Summary:
 
     def to_json(self) -> str:
         """The summary as JSON, with the version of its schema."""
-        return json.dumps({"schema": SCHEMA, **dc.asdict(self)}, indent=2, allow_nan=False) + "\n"
+        return (
+            json.dumps({"schema": SCHEMA, "verdict": self.verdict, **dc.asdict(self)}, indent=2, allow_nan=False) + "\n"
+        )
 
     @staticmethod
     def from_json(text: str) -> Summary:
@@ -170,7 +239,7 @@ class Summary:
         """
         try:
             fields = json.loads(text)
-            version = fields.pop("schema")
+            version, _ = fields.pop("schema"), fields.pop("verdict", None)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise RunError(f"no summary of an audit ({error}): issue the command of the audit again") from error
         if version != SCHEMA:
@@ -187,7 +256,13 @@ class Summary:
 def _summary(fields: dict[str, Any]) -> Summary:
     threats = tuple(_threat(one) for one in fields.pop("threats"))
     union, notices = Estimate(**fields.pop("union")), tuple(fields.pop("notices"))
-    return Summary(threats=threats, union=union, notices=notices, **fields)
+    doubts = tuple(Doubt(**one) for one in fields.pop("doubts"))
+    landscapes = tuple(_landscape(one) for one in fields.pop("landscapes"))
+    return Summary(threats=threats, union=union, notices=notices, doubts=doubts, landscapes=landscapes, **fields)
+
+
+def _landscape(fields: dict[str, Any]) -> Landscape:
+    return Landscape(margins=tuple(tuple(row) for row in fields.pop("margins")), **fields)
 
 
 def _threat(fields: dict[str, Any]) -> ThreatSummary:
@@ -196,5 +271,6 @@ def _threat(fields: dict[str, Any]) -> ThreatSummary:
         stages=tuple(StageSummary(**stage) for stage in fields.pop("stages")),
         curve=tuple(CurvePoint(*point) for point in fields.pop("curve")),
         gallery=tuple(Example(**example) for example in fields.pop("gallery")),
+        classes=tuple(ClassShare(**one) for one in fields.pop("classes")),
         **fields,
     )

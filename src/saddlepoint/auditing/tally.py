@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from saddlepoint.auditing.records import CLEAN, StageRows, after, column, replay, stage_rows, worst_case
 from saddlepoint.auditing.standing import SENTINELS, Flags, Rows, Standing
-from saddlepoint.auditing.summary import CurvePoint, Estimate, Example, StageSummary, Summary, ThreatSummary
+from saddlepoint.auditing.summary import ClassShare, CurvePoint, Estimate, Example, StageSummary, Summary, ThreatSummary
 from saddlepoint.errors import RunError
 
 POINTS = 64
 """So many points of a curve lie at distances that were found, evenly spread over the samples."""
-GALLERY = 12
+GALLERY = 48
 """So many examples are picked for each threat."""
 
 Spec = dict[str, Any]
@@ -54,6 +54,8 @@ def summarize(spec: Spec, records: pa.Table, notices: Sequence[str] = ()) -> Sum
         key=spec["key"],
         complete=all(stage.complete for stage, _ in stages),
         notices=(*spec["notices"], *doubts(standing), *notices),
+        doubts=(),
+        landscapes=(),
     )
 
 
@@ -121,14 +123,17 @@ def _threat(
         if label in broke and (stage.threat == label or stage.threat in curves or broke[label])
     ]
     searched = any(stage.threat in curves and stage.complete for stage in own)
+    worst = worst_case(records, standing, label)
     return ThreatSummary(
         threat=label,
         set_name=threat["set"],
         radius=radius,
         robust=_share(standing.broken(label)),
+        certified=None,
         stages=tuple(own),
         curve=_curve(standing, label, radius, searched),
-        gallery=_gallery(records, standing, label),
+        gallery=_gallery(records, worst, label),
+        classes=_classes(records, standing, worst, label),
     )
 
 
@@ -144,9 +149,23 @@ def _curve(standing: Standing, label: str, radius: float, searched: bool) -> tup
     return tuple(points)
 
 
-def _gallery(records: pa.Table, standing: Standing, label: str) -> tuple[Example, ...]:
+def _classes(records: pa.Table, standing: Standing, worst: dict[int, int], label: str) -> tuple[ClassShare, ...]:
+    """The counts class by class, of the classes that are there."""
+    truth = column(stage_rows(records, CLEAN).table, "label")
+    predicted, robust = column(records, "predicted"), ~standing.broken(label)
+    done = []
+    for one in np.unique(truth).tolist():
+        own = truth == one
+        taken = Counter(int(predicted[row]) for position, row in worst.items() if own[position])
+        most = min(taken, key=lambda other: (-taken[other], other)) if taken else None
+        done.append(
+            ClassShare(one, int(own.sum()), int((own & ~standing.wrong).sum()), int((own & robust).sum()), most)
+        )
+    return tuple(done)
+
+
+def _gallery(records: pa.Table, worst: dict[int, int], label: str) -> tuple[Example, ...]:
     """The samples that need least, label after label in turn."""
-    worst = worst_case(records, standing, label)
     size, labels = column(records, "size"), column(records, "label")
     by_size = sorted(worst.values(), key=lambda row: (size[row], row))
     turns: Counter[int] = Counter()
@@ -160,5 +179,5 @@ def _gallery(records: pa.Table, standing: Standing, label: str) -> tuple[Example
 
 def _example(records: pa.Table, row: int, label: str) -> Example:
     fields = {name: values[0] for name, values in records.slice(row, 1).to_pydict().items()}
-    kept = ("sample", "label", "clean_predicted", "predicted", "size", "attack", "stage", "part")
+    kept = [field.name for field in dc.fields(Example) if field.name not in ("threat", "found")]
     return Example(threat=label, found=fields["threat"], **{name: fields[name] for name in kept})
