@@ -27,11 +27,16 @@ class Ledger:
 
     ``budget`` (int or long [N]) is a hard limit on forwards; ``spent_out`` (bool [N]) marks the samples a question was
     refused for. ``batch_size`` is how many samples fit in one forward; it shrinks when memory runs out. ``classes`` is
-    how many scores an answer has (2 until one was seen).
+    how many scores an answer has (2 until one was seen). ``cost`` is how many forwards one answer takes.
     """
 
     def __init__(
-        self, n: int, budget: Tensor | int | None = None, batch_size: int = 256, device: torch.device | None = None
+        self,
+        n: int,
+        budget: Tensor | int | None = None,
+        batch_size: int = 256,
+        device: torch.device | None = None,
+        cost: int = 1,
     ) -> None:
         self.forwards = torch.zeros(n, dtype=torch.long, device=device)
         self.backwards = torch.zeros_like(self.forwards)
@@ -39,14 +44,16 @@ class Ledger:
         self.budget = None if budget is None else torch.as_tensor(budget, device=device).expand(n)
         self.batch_size = batch_size
         self.classes = 2
+        self.cost = cost
 
     def admit(self, rows: Tensor, draws: int) -> Tensor | None:
-        """Book ``draws`` forwards for each of ``rows``. Returns which may be asked (bool [n]), None if all may."""
+        """Book ``draws`` answers for each of ``rows``. Returns which may be asked (bool [n]), None if all may."""
+        price = draws * self.cost
         if self.budget is None:
-            self.forwards[rows] += draws
+            self.forwards[rows] += price
             return None
-        may = self.forwards[rows] + draws <= self.budget[rows]
-        self.forwards[rows] += draws * may
+        may = self.forwards[rows] + price <= self.budget[rows]
+        self.forwards[rows] += price * may
         self.spent_out[rows] |= ~may
         return None if bool(may.all()) else may
 
@@ -134,7 +141,7 @@ class GradientAccess(ScoreAccess):
         return out
 
     def _count_backward(self, asked: Tensor, draws: int) -> None:
-        self.ledger.backwards[asked] += draws
+        self.ledger.backwards[asked] += draws * self.ledger.cost
 
 
 Access = TypeVar("Access", bound=LabelAccess)

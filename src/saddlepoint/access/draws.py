@@ -9,11 +9,11 @@ from saddlepoint.access.asking import LabelAccess
 
 
 def affordable(access: LabelAccess, draws: int) -> Tensor:
-    """Which samples' budgets cover ``draws`` more forwards, bool [n]."""
+    """Which samples' budgets cover ``draws`` more answers, bool [n]."""
     ledger, rows = access.ledger, access.rows
     if ledger.budget is None:
         return torch.ones_like(ledger.spent_out[rows])
-    return ledger.forwards[rows] + draws <= ledger.budget[rows]
+    return ledger.forwards[rows] + draws * ledger.cost <= ledger.budget[rows]
 
 
 def covered(access: LabelAccess, draws: int) -> Tensor:

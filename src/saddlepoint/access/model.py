@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses as dc
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from saddlepoint.access.asking import GradientAccess, LabelAccess, Ledger, ScoreAccess
+from saddlepoint.access.stand_ins import SmoothRounding, Standin, check_stand_ins, standing_in
 from saddlepoint.access.undisturbed import own_randomness, same_buffers
 from saddlepoint.errors import DataError, ModelError, OptionError
 from saddlepoint.shapes import Inputs, Logits, PerSample
@@ -38,7 +39,9 @@ class Model:
     """A classifier seen from data space. Made by ``wrap``; takes inputs [N, *D] in ``box``, answers logits [N, K].
 
     Attributes: ``network`` (what is asked), ``box``, ``batch_size``, ``kind`` (the richest access it can give),
-    ``output`` ("logits" or "probabilities" or "labels"; "auto" until the first answer was seen).
+    ``output`` ("logits" or "probabilities" or "labels"; "auto" until the first answer was seen), ``draws`` (an answer
+    is the mean over so many forwards), ``stand_ins`` (for the backward pass, by name of the module),
+    ``smooth_rounding`` (whether slopes pass rounding as if nothing were rounded).
     """
 
     def __init__(
@@ -52,7 +55,10 @@ class Model:
         classes: int | None,
         mode: Literal["eval", "as is"],
         name: str,
+        draws: int = 1,
+        stand_ins: Mapping[str, Standin] | None = None,
     ) -> None:
+        self.draws, self.stand_ins, self.smooth_rounding = draws, dict(stand_ins or {}), False
         self.network, self.box, self.normalize, self.output = network, box, normalize, output
         self.kind, self.batch_size, self.classes, self.mode, self.name = kind, batch_size, classes, mode, name
         parameter = next(_tensors(network), None)
@@ -64,9 +70,16 @@ class Model:
         return f"Model({self.name}, {self.kind.kind}, {self.output}, [{self.box.low:g}, {self.box.high:g}])"
 
     def __call__(self, x: Inputs) -> Logits:
-        """Logits [N, K] of inputs [N, *D], in the dtype of ``x``, on the device of ``x``."""
+        """Logits [N, K] of inputs [N, *D], in the dtype of ``x``, on the device of ``x``; the mean over the draws."""
+        total = self._once(x)
+        for _ in range(self.draws - 1):
+            total = total + self._once(x)
+        return total if self.draws == 1 else total / self.draws
+
+    def _once(self, x: Tensor) -> Tensor:
         inside = x.to(device=self.device or x.device, dtype=self.dtype or x.dtype)
-        answer = self.network(self.normalize(inside) if self.normalize else inside)
+        with SmoothRounding() if self.smooth_rounding else contextlib.nullcontext():
+            answer = self.network(self.normalize(inside) if self.normalize else inside)
         return self._logits(_tensor(answer), x)
 
     def _logits(self, answer: Tensor, x: Tensor) -> Tensor:
@@ -107,7 +120,7 @@ class Model:
         ``clean`` ([n, K], logits of the clean inputs) lets logits of absurd scale be brought back to an ordinary one
         (see ``ordinary_gain``), so that no objective saturates.
         """
-        ledger = Ledger(n, budget, self.batch_size, device)
+        ledger = Ledger(n, budget, self.batch_size, device, self.draws)
         if clean is not None:
             ledger.classes = clean.shape[1]
         return self.kind(self, ledger, None if clean is None else ordinary_gain(clean))
@@ -118,7 +131,7 @@ class Model:
 
         That is modes, buffers, the gradients' flags, and the global random states. Inside, modules are in eval mode
         (unless ``mode="as is"``), parameters need no gradient, autograd is on, and the model's own randomness, if it
-        has any, starts from ``seed``.
+        has any, starts from ``seed``. Slopes pass the modules that have a stand-in through it.
         """
         modules = list(self.network.modules()) if isinstance(self.network, nn.Module) else []
         parameters = [p for m in modules for p in m.parameters(recurse=False)]
@@ -130,7 +143,8 @@ class Model:
                     module.training = False
                 for parameter in parameters:
                     parameter.requires_grad_(False)
-                yield
+                with standing_in(self.network, self.stand_ins):
+                    yield
             finally:
                 for module, was in zip(modules, modes, strict=True):
                     module.training = was
@@ -150,6 +164,8 @@ def wrap(
     batch_size: int = 256,
     mode: Literal["eval", "as is"] = "eval",
     name: str = "",
+    draws: int = 1,
+    bpda: Mapping[str, Standin] | Sequence[str] = (),
 ) -> Model:
     """Say what a model is, where it differs from: inputs in [0, 1], no normalization, answers logits.
 
@@ -165,9 +181,13 @@ def wrap(
         batch_size: how many samples one forward takes at most.
         mode: "eval" (default) or "as is": the modules' train flags during an attack.
         name: shown in reports.
+        draws: for a model that is random: its answer is the mean over so many forwards (expectation over
+            transformation: Athalye, Engstrom, Ilyas, Kwok, ICML 2018); each is counted.
+        bpda: modules without a useful slope, by name, and what slopes pass through in their place; for a list of names,
+            the identity. What the model answers does not change.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: a value out of range, or no module of that name.
 
     >>> wrap(nn.Linear(2, 3), bounds=(-1, 1))
     Model(Linear, gradients, auto, [-1, 1])
@@ -178,13 +198,16 @@ def wrap(
         raise ModelError(f"a model is something callable on inputs [N, *D]; got {type(network).__name__}")
     if batch_size < 1:
         raise OptionError(f"batch_size must be at least 1, got {batch_size}")
+    if draws < 1:
+        raise OptionError(f"draws must be at least 1, got {draws}")
     richest = LabelAccess if output == "labels" else GradientAccess
     kind = _KINDS[access] if access else richest
     if not issubclass(richest, kind):
         raise OptionError(f'output="{output}" cannot give access="{access}": labels carry no {access}')
     normalize = None if mean is None and std is None else _Normalize(mean, std)
     name = name or getattr(network, "__name__", type(network).__name__)
-    return Model(network, Box(*bounds), normalize, output, kind, batch_size, classes, mode, name)
+    stand_ins = check_stand_ins(network, bpda)
+    return Model(network, Box(*bounds), normalize, output, kind, batch_size, classes, mode, name, draws, stand_ins)
 
 
 def ordinary_gain(clean: Logits) -> PerSample | None:

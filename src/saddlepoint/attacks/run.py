@@ -49,12 +49,13 @@ def run(
     if len(live):
         q = _rows(question, live)
         if ledger.budget is not None:
-            ledger.budget = ledger.budget - 1  # kept back, to confirm
+            ledger.budget = ledger.budget - ledger.cost  # kept back, to confirm
         found = narrowed(attack, live)(access.view(live), q.x, q.goal, q.noise, q.radius)
         if ledger.budget is not None:
-            ledger.budget = ledger.budget + 1
+            ledger.budget = ledger.budget + ledger.cost
         out = put(_shaped(out, found), live, confirm(found, access.view(live), q))
-    return dc.replace(out, forwards=ledger.forwards[rows] - forwards + 1, backwards=ledger.backwards[rows] - backwards)
+    asked, sloped = ledger.forwards[rows] - forwards + ledger.cost, ledger.backwards[rows] - backwards
+    return dc.replace(out, forwards=asked, backwards=sloped)
 
 
 def confirm(found: Result, access: LabelAccess, question: Question) -> Result:
@@ -175,12 +176,14 @@ def ask_once(
     ids: Tensor | None,
 ) -> Result:
     """One attack on one set of inputs held in memory: from the raw question to the confirmed result."""
-    if budget is not None and budget < 3:
-        raise OptionError(f"budget is {budget}; at least 3 forwards are needed (clean, one try, confirm)")
+    if budget is not None and budget < 3 * model.draws:
+        raise OptionError(
+            f"budget is {budget}; at least {3 * model.draws} forwards are needed (clean, one try, confirm)"
+        )
     with model.quiet(seed):
         clean = ask_clean(model, x)
         goal = check_goal(y, x, clean.shape[1])
-        left = None if budget is None else budget - 1
+        left = None if budget is None else budget - model.draws
         scale = None if goal.confidence else clean  # a confidence is in the model's own logits
         access = model.access(len(x), left, scale, x.device)
         require(access, kind, name, "use an attack that needs less (sp.attacks.hop_skip_jump needs labels only)")

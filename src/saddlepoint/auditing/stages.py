@@ -27,7 +27,7 @@ these, as ``sentinels``; or, ``doubted``, all of these where a sentinel fell, el
 """
 NO_THREAT = "none"
 RESERVED = 2
-"""Forwards of each sample that an audit keeps for itself: the clean one, and the one the record states."""
+"""Answers about each sample that an audit keeps for itself: the clean one, and the one the record states."""
 
 
 class Stage(Protocol):
@@ -84,7 +84,7 @@ class CleanStage:
                 "status": _words(status),
                 "size": zero.tolist(),
                 "value": untargeted(y).margin(logits).double().tolist(),
-                "forwards": [1] * len(x),
+                "forwards": [subject.model.draws] * len(x),
                 "backwards": [0] * len(x),
                 "steps": [0] * len(x),
                 **_alike(len(x), "clean", started, self.seed),
@@ -132,11 +132,12 @@ class AttackStage:
             result = self._run(subject, question, clean, picked)
             again = _ask_again(subject, result, clean)
         evidence = _evidence(result, x, ids)
+        result = dc.replace(result, forwards=result.forwards + subject.model.draws)
         columns = self._columns(_honest(result, goal, predict(again)), question, clean, again, ids)
         return Piece({**columns, **_alike(len(x), self.recipe.name, started, self.seed)}, evidence)
 
     def _run(self, subject: Subject, question: Question, clean: Tensor, picked: Tensor) -> Result:
-        left = None if self.budget is None else self.budget - RESERVED
+        left = None if self.budget is None else self.budget - RESERVED * subject.model.draws
         access = subject.model.access(len(question.x), left, clean, question.x.device)
         result = run(self.attack(picked), access.lower(self.recipe.access), question, clean)
         subject.model.batch_size = min(subject.model.batch_size, access.ledger.batch_size)
@@ -157,7 +158,7 @@ class AttackStage:
             "status": _words(result.status),
             "size": result.size.double().tolist(),
             "value": result.value.double().tolist(),
-            "forwards": (result.forwards + 1).tolist(),
+            "forwards": result.forwards.tolist(),
             "backwards": result.backwards.tolist(),
             "steps": result.steps.tolist(),
         }
