@@ -41,7 +41,8 @@ class Model:
     Attributes: ``network`` (what is asked), ``box``, ``batch_size``, ``kind`` (the richest access it can give),
     ``output`` ("logits" or "probabilities" or "labels"; "auto" until the first answer was seen), ``draws`` (an answer
     is the mean over so many forwards), ``stand_ins`` (for the backward pass, by name of the module),
-    ``smooth_rounding`` (whether slopes pass rounding as if nothing were rounded).
+    ``smooth_rounding`` (whether slopes pass rounding as if nothing were rounded), ``asked`` (forwards so far, of all
+    samples together).
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Model:
         stand_ins: Mapping[str, Standin] | None = None,
     ) -> None:
         self.draws, self.stand_ins, self.smooth_rounding = draws, dict(stand_ins or {}), False
+        self.asked = 0
         self.network, self.box, self.normalize, self.output = network, box, normalize, output
         self.kind, self.batch_size, self.classes, self.mode, self.name = kind, batch_size, classes, mode, name
         parameter = next(_tensors(network), None)
@@ -77,6 +79,7 @@ class Model:
         return total if self.draws == 1 else total / self.draws
 
     def _once(self, x: Tensor) -> Tensor:
+        self.asked += len(x)
         inside = x.to(device=self.device or x.device, dtype=self.dtype or x.dtype)
         with SmoothRounding() if self.smooth_rounding else contextlib.nullcontext():
             answer = self.network(self.normalize(inside) if self.normalize else inside)

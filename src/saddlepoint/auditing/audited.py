@@ -17,7 +17,7 @@ from saddlepoint.auditing.run import Run
 from saddlepoint.auditing.stages import AttackStage
 from saddlepoint.auditing.standing import Standing
 from saddlepoint.auditing.subject import Subject
-from saddlepoint.auditing.summary import Estimate, Summary, ThreatSummary
+from saddlepoint.auditing.summary import Doubt, Estimate, Summary, ThreatSummary, Verdict
 from saddlepoint.auditing.verify import Verification, verify
 from saddlepoint.errors import RunError, ThreatError
 from saddlepoint.shapes import Inputs, PerSample
@@ -42,7 +42,7 @@ class Audit:
         union = self._summary.union
         return (
             f"Audit({self._summary.title}, n={union.n}, clean={self.clean_accuracy:.1%}, robust={union.value:.1%}"
-            f" [{union.low:.1%}, {union.high:.1%}])"
+            f" [{union.low:.1%}, {union.high:.1%}], {self.verdict})"
         )
 
     @property
@@ -59,6 +59,16 @@ class Audit:
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of Clopper and Pearson for the robust accuracy."""
         return self._summary.union.interval
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the numbers can be taken at their word: sound, flagged or invalid."""
+        return self._summary.verdict
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """What speaks against the numbers, the gravest first: what was found, and what to do."""
+        return self._summary.doubts
 
     @property
     def by_threat(self) -> dict[str, ThreatSummary]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.auditing.audited import Audit
 from saddlepoint.auditing.conduct import conduct
+from saddlepoint.auditing.diagnosis import Diagnosis, diagnose
 from saddlepoint.auditing.listener import Listener, Silent
 from saddlepoint.auditing.plan import AUTO, Options, make_plan
 from saddlepoint.auditing.run import folder_of, opened
@@ -92,7 +93,9 @@ def audit(
     spec = make_spec(subject, made, seed=seed, piece_size=piece_size, budget=budget, command=command)
     folder = Path(tempfile.mkdtemp(prefix="saddlepoint-")) if out is None else folder_of(out, spec)
     try:
-        with opened(folder, spec) as run:
+        with opened(folder, spec) as begun:
+            run = begun.diagnosed(lambda: diagnose(subject, made.threats[0].set, seed))
+            Diagnosis.from_dict(run.spec["diagnosis"]).adapt(subject.model)
             records, notices = conduct(subject, made, run, piece_size, told)
             summary = summarize(run.spec, records, notices)
             run.finish(records, summary)

@@ -17,7 +17,6 @@ from saddlepoint.auditing.run import Run
 from saddlepoint.auditing.stages import AttackStage, CleanStage, Over, Stage
 from saddlepoint.auditing.standing import SENTINELS, Rows, Standing
 from saddlepoint.auditing.subject import Subject
-from saddlepoint.auditing.tally import doubts
 
 
 def conduct(
@@ -49,6 +48,7 @@ class _Conduct:
         rows = self.standing.rows(stage.over, stage.label)
         still = rows if isinstance(stage, CleanStage) else self.standing.rows("standing", stage.label)
         self.listener.stage(stage.name, len(rows), len(still))
+        before = self.standing.doubted[stage.label]
         for part, first in enumerate(range(0, len(rows), self.piece_size)):
             some = rows[first : first + self.piece_size]
             address = Address(stage.label, stage.name, part)
@@ -59,9 +59,11 @@ class _Conduct:
             seconds = float(column(table, "seconds").sum()) if fresh else 0.0
             self.listener.piece(first + len(some), len(rows), int(met.sum()), seconds)
             self.listener.asked(int(column(table, "forwards").sum()))
-        if stage.over == "sentinels":
-            for doubt in doubts(self.standing, stage.label):
-                self.listener.notice(doubt)
+        fell = self.standing.doubted[stage.label] - before
+        if fell:
+            self.listener.notice(
+                f"{fell} of {len(rows)} sentinels fell to {stage.name.partition('-')[2]}: all samples are in doubt now"
+            )
 
     def _piece(self, stage: Stage, address: Address, rows: Rows) -> tuple[pa.Table, bool]:
         """The records of a piece, and whether they are new."""

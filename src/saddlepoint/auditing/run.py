@@ -1,7 +1,7 @@
 """A run on disk: one folder, held by one process, that is begun once and gone on with until it is complete.
 
-``spec.json`` first, then pieces (see ``piece``), at the end ``records.parquet`` and ``summary.json``. All files appear
-complete or not at all.
+``spec.json`` first, then ``diagnosis.json`` and pieces (see ``piece``), at the end ``records.parquet`` and
+``summary.json``. All files appear complete or not at all.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ import contextlib
 import dataclasses as dc
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
 
 from saddlepoint.auditing import atomic, lock, piece
+from saddlepoint.auditing.diagnosis import Diagnosis
 from saddlepoint.auditing.piece import Address, DamagedError, Piece
 from saddlepoint.auditing.records import joined, placed
 from saddlepoint.auditing.spec import Spec, check_same, key_of
@@ -25,6 +27,7 @@ from saddlepoint.auditing.summary import Example, Summary
 from saddlepoint.errors import RunError
 
 SPEC, RECORDS, SUMMARY = "spec.json", "records.parquet", "summary.json"
+DIAGNOSIS = "diagnosis.json"
 DEFAULT = "runs/{model}-{data}-{key}"
 """A folder of its own for every audit: the same arguments lead to the same folder."""
 
@@ -47,6 +50,19 @@ class Run:
     def write(self, new: Piece, address: Address) -> None:
         """Store a piece."""
         piece.write(new, address, self.path, self.spec["key"])
+
+    def diagnosed(self, diagnose: Callable[[], Diagnosis]) -> Run:
+        """The run with its diagnosis, made now unless it was before.
+
+        Raises:
+            RunError: the disk does not take it.
+        """
+        if self.spec.get("diagnosis") is not None:
+            return self
+        told = diagnose().to_dict()
+        note = {"key": self.spec["key"], "diagnosis": told}
+        atomic.write(self.path / DIAGNOSIS, (json.dumps(note, indent=2) + "\n").encode())
+        return dc.replace(self, spec={**self.spec, "diagnosis": told})
 
     def set_aside(self, address: Address) -> None:
         """Put a damaged piece out of the way."""
@@ -98,7 +114,17 @@ def read_spec(path: Path) -> Spec:
             f"{file} is damaged, so it cannot be told what the run in {path} is; nothing was changed: put the file back"
             " from a copy, or give another folder"
         )
-    return spec
+    return {**spec, "diagnosis": _diagnosis(path / DIAGNOSIS, spec["key"])}
+
+
+def _diagnosis(file: Path, key: str) -> dict[str, Any] | None:
+    """What the probes of the run saw; None if they are still to be made, or the file is not as it was written."""
+    try:
+        note = json.loads(file.read_text(encoding="utf-8"))
+        Diagnosis.from_dict(note["diagnosis"])
+        return dict(note["diagnosis"]) if note["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def read_records(path: Path, spec: Spec) -> pa.Table:

@@ -30,6 +30,7 @@ COSMETIC = frozenset(
         "created",
         "command",
         "notices",
+        "diagnosis",
         "settings",
         "versions.torch",
         "versions.python",
@@ -152,6 +153,8 @@ def _model(subject: Subject) -> dict[str, Any]:
         "access": model.kind.kind,
         "output": model.output,
         "mode": model.mode,
+        "draws": model.draws,
+        "bpda": {name: _qualified(standin) for name, standin in model.stand_ins.items()},
         "dtype": _type(model.dtype or subject.x.dtype),
         "device": str(model.device or subject.x.device),
     }

@@ -23,7 +23,7 @@ from saddlepoint.sets import Ball
 
 Over = Literal["all", "right", "standing", "sentinels", "doubted"]
 """Which samples a stage runs on: all; those right unperturbed; those of them that still stand under its threat; some of
-these, as ``sentinels``; or, ``doubted``, all of these where a sentinel fell, else none.
+these, as ``sentinels``; or, ``doubted``, all of these where a sentinel fell or slopes mislead, else none.
 """
 NO_THREAT = "none"
 RESERVED = 2

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from saddlepoint.auditing.diagnosis import Diagnosis
 from saddlepoint.auditing.stages import NO_THREAT, Over
 from saddlepoint.core.problem import tolerance
 
@@ -16,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 SENTINELS = 64
-"""So many samples are asked whether a black box breaks what gradients did not."""
+"""So many samples are asked whether another attack breaks what the usual ones did not."""
 
 
 class Standing:
@@ -34,7 +35,10 @@ class Standing:
         self._family = {one["label"]: one["family"] for one in known}
         self._limit = {one["label"]: self.limit_at(one["radius"]) for one in known}
         self.doubted: Counter[str] = Counter()
-        """Threats under which sentinels fell, and how many: gradients did not tell the truth there."""
+        """Threats under which sentinels fell, and how many: the usual effort was not enough there."""
+        diagnosis = spec.get("diagnosis")
+        self.misled = diagnosis is not None and Diagnosis.from_dict(diagnosis).misleading
+        """Whether the slopes themselves are known to mislead: then everyone is in doubt, under every threat."""
         self._smallest = {family: np.full(self.n, np.inf) for family in self._family.values()}
 
     def rows(self, over: Over, label: str) -> Rows:
@@ -45,7 +49,7 @@ class Standing:
         rows = np.flatnonzero(chosen).astype(np.int64)
         if over == "sentinels" and len(rows) > SENTINELS:
             return rows[np.linspace(0, len(rows) - 1, SENTINELS).astype(np.int64)]
-        return rows[:0] if over == "doubted" and not self.doubted[label] else rows
+        return rows[:0] if over == "doubted" and not (self.misled or self.doubted[label]) else rows
 
     def learn(self, label: str, rows: Rows, met: Flags, size: Floats, over: Over = "standing") -> None:
         """Take in what a stage over ``over`` found at the positions ``rows``."""

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from saddlepoint.auditing.diagnosis import Diagnosis
+from saddlepoint.auditing.doubts import Case, doubts
 from saddlepoint.auditing.records import CLEAN, StageRows, after, column, replay, stage_rows, worst_case
-from saddlepoint.auditing.standing import SENTINELS, Flags, Rows, Standing
+from saddlepoint.auditing.standing import Flags, Rows, Standing
 from saddlepoint.auditing.summary import ClassShare, CurvePoint, Estimate, Example, StageSummary, Summary, ThreatSummary
 from saddlepoint.errors import RunError
 
@@ -36,13 +38,14 @@ def summarize(spec: Spec, records: pa.Table, notices: Sequence[str] = ()) -> Sum
     standing = after(spec, records)
     stages = _stages(spec, records)
     threats = tuple(_threat(spec, one, records, standing, stages) for one in spec["threats"])
+    clean_share = Estimate.of(int((~standing.wrong).sum()), n)
     broken = np.logical_or.reduce([standing.broken(one["label"]) for one in spec["threats"]])
     return Summary(
         title=spec["title"],
         model=spec["model"],
         data=spec["data"],
         n=n,
-        clean_correct=int((~standing.wrong).sum()),
+        clean_correct=clean_share.correct,
         threats=threats,
         union=_share(broken),
         seed=spec["seed"],
@@ -53,21 +56,14 @@ def summarize(spec: Spec, records: pa.Table, notices: Sequence[str] = ()) -> Sum
         seconds=float(column(records, "seconds").sum()),
         key=spec["key"],
         complete=all(stage.complete for stage, _ in stages),
-        notices=(*spec["notices"], *doubts(standing), *notices),
-        doubts=(),
+        notices=(*spec["notices"], *notices),
+        doubts=doubts(Case(spec, records, standing, tuple(stages), clean_share, _diagnosis(spec))),
         landscapes=(),
     )
 
 
-def doubts(standing: Standing, *labels: str) -> list[str]:
-    """What a reader must know of the threats under which sentinels fell; of all, or of those named."""
-    return [
-        f"{label}: {n} of at most {SENTINELS} samples that gradients could not break fell to a few queries of scores:"
-        " the gradients of this model mislead, so it was attacked without them; adapt an attack to the model before you"
-        " believe a number"
-        for label, n in standing.doubted.items()
-        if n and (not labels or label in labels)
-    ]
+def _diagnosis(spec: Spec) -> Diagnosis | None:
+    return None if spec.get("diagnosis") is None else Diagnosis.from_dict(spec["diagnosis"])
 
 
 def _share(broken: Flags) -> Estimate:

@@ -21,7 +21,12 @@ STANDARD: Final = "standard"
 PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
     "quick": {
         GradientAccess: Usual(
-            (("triage(steps=25, rounds=2)", "standing"), ("square(steps=100)", "sentinels"), ("square", "doubted")),
+            (
+                ("triage(steps=25, rounds=2)", "standing"),
+                ("square(steps=100)", "sentinels"),
+                ("triage", "doubted"),
+                ("square(steps=1000)", "doubted"),
+            ),
             "fmn(steps=40)",
         ),
         ScoreAccess: Usual((("square(steps=1000)", "standing"),), "fmn"),
@@ -29,7 +34,14 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
     },
     STANDARD: {
         GradientAccess: Usual(
-            (("triage", "standing"), ("square(steps=200)", "sentinels"), ("square", "doubted")), "fmn"
+            (
+                ("triage", "standing"),
+                ("pgd(steps=100, objective=margin)", "sentinels"),
+                ("square(steps=200)", "sentinels"),
+                ("triage(steps=100, rounds=6)", "doubted"),
+                ("square", "doubted"),
+            ),
+            "fmn",
         ),
         ScoreAccess: Usual((("square", "standing"),), "fmn"),
         LabelAccess: Usual((), "hop_skip_jump"),

@@ -1,0 +1,406 @@
+"""What speaks against the numbers of a run: rules over what is on record, each of which may raise a doubt.
+
+Sources: Carlini et al., "On evaluating adversarial robustness", 2019; the flags of AutoAttack (Croce, Hein, ICML 2020);
+Pintor et al., "Indicators of attack failure", NeurIPS 2022; Athalye, Carlini, Wagner, ICML 2018. Thresholds without a
+source are our own, set between networks known to be sick and known to be healthy.
+"""
+
+from __future__ import annotations
+
+import dataclasses as dc
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from saddlepoint.access.asking import GradientAccess
+from saddlepoint.attacks.recipe import catalog
+from saddlepoint.auditing.diagnosis import TOLD, Diagnosis
+from saddlepoint.auditing.probes import FORWARDS
+from saddlepoint.auditing.records import column
+from saddlepoint.auditing.standing import SENTINELS, Standing
+from saddlepoint.auditing.summary import Doubt, Estimate, StageSummary, Weight
+
+BLACK_BOX_GAIN = 0.002
+"""A black box that breaks a larger share of all samples than this after gradients flags (AutoAttack's threshold)."""
+LONGER_GAIN = 0.005
+"""More effort of the same kind that breaks a larger share of all samples than this flags."""
+UNBREAKABLE = 0.01
+"""A larger share than this of samples that no perturbation of any size breaks flags."""
+DENIED = 0.01
+"""A larger share than this of claims that a second look denied flags."""
+CUT_SHORT = 0.05
+"""A larger share than this of attacks cut short by the budget flags."""
+FEW = 100
+ORDER: Final[tuple[Weight, ...]] = ("fatal", "flag", "note")
+
+
+@dc.dataclass(frozen=True)
+class Case:
+    """All that is on record: ``stages`` in order, each with how many samples it broke under each threat of its set."""
+
+    spec: dict[str, Any]
+    records: pa.Table
+    standing: Standing
+    stages: tuple[tuple[StageSummary, Mapping[str, int]], ...]
+    clean: Estimate
+    diagnosis: Diagnosis | None
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.spec["data"]["classes"])
+
+    def entries(self) -> Iterator[tuple[dict[str, Any], StageSummary, Mapping[str, int]]]:
+        """The attacks: the stage as specified, and what it did."""
+        specified = {stage["name"]: stage for stage in self.spec["stages"]}
+        for stage, broke in self.stages:
+            yield specified[stage.name], stage, broke
+
+
+def doubts(case: Case) -> tuple[Doubt, ...]:
+    """All doubts, the gravest first."""
+    found = [doubt for rule in RULES for doubt in rule(case)]
+    return tuple(sorted(found, key=lambda doubt: ORDER.index(doubt.weight)))
+
+
+def _unfinished(case: Case) -> Iterator[Doubt]:
+    left = [stage.name for stage, _ in case.stages if not stage.complete]
+    if left:
+        yield Doubt(
+            "unfinished",
+            "fatal",
+            "The audit is not complete",
+            f"{len(left)} of {len(case.stages)} attacks have not ended, {left[0]} first",
+            "issue the same command again: it goes on where it stopped",
+        )
+
+
+def _guessing(case: Case) -> Iterator[Doubt]:
+    if case.clean.n >= 20 and case.clean.low <= 1 / case.classes:
+        yield Doubt(
+            "guessing",
+            "fatal",
+            "The model is no better than guessing",
+            f"{case.clean.correct} of {case.clean.n} are right unperturbed, with {case.classes} classes",
+            "check the order of the classes, the normalization (mean and std) and the weights",
+        )
+
+
+def _no_answer(case: Case) -> Iterator[Doubt]:
+    if case.diagnosis and case.diagnosis.answers.nan:
+        seen = case.diagnosis.answers
+        yield Doubt(
+            "no-answer",
+            "fatal",
+            "Answers are NaN",
+            f"for {seen.nan} of {seen.samples} samples the logits hold NaN",
+            "mend the model, or use more digits (--dtype float64)",
+        )
+
+
+def _company(case: Case) -> Iterator[Doubt]:
+    if case.diagnosis and case.diagnosis.answers.company:
+        seen = case.diagnosis.answers
+        yield Doubt(
+            "company",
+            "fatal",
+            "A prediction depends on the rest of its batch",
+            f"{seen.company} of {seen.samples} samples get another label when they are asked about alone",
+            "find what mixes samples (batch statistics, a shared threshold); no number per sample means anything until"
+            " then",
+        )
+
+
+def _random(case: Case) -> Iterator[Doubt]:
+    if case.diagnosis and case.diagnosis.random:
+        seen = case.diagnosis.answers
+        yield Doubt(
+            "random",
+            "flag",
+            "The model is random",
+            f"{seen.flips} of {seen.samples} samples get different labels in {FORWARDS} forwards (logits scaled to"
+            f" length 1 differ by up to {seen.gap:.2g}); every answer here, and every slope, is the mean of"
+            f" {case.diagnosis.draws} forwards",
+            "report accuracy of the mean answer, and how it changes with more draws (sp.wrap(..., draws=K))",
+        )
+
+
+def _optimizes(case: Case) -> Iterator[Doubt]:
+    if case.diagnosis and case.diagnosis.answers.optimizes:
+        yield Doubt(
+            "optimizes",
+            "flag",
+            "The model optimizes while it answers",
+            "a forward pass calls autograd: slopes do not see what it does there",
+            "attack it through what it optimizes, or with a stand-in for that part: sp.wrap(..., bpda=[...])",
+        )
+
+
+def _remembers(case: Case) -> Iterator[Doubt]:
+    if case.diagnosis and case.diagnosis.answers.remembers:
+        yield Doubt(
+            "remembers",
+            "flag",
+            "The model remembers what it was asked",
+            "a forward pass changes buffers of the network, in eval mode",
+            "freeze what changes: answers must not depend on earlier questions",
+        )
+
+
+def _probabilities(case: Case) -> Iterator[Doubt]:
+    if case.spec["model"]["output"] == "probabilities":
+        yield Doubt(
+            "probabilities",
+            "note",
+            "The model answers probabilities",
+            "attacks used their logarithms, which are the logits up to a constant",
+            "give logits: they keep the digits that a softmax rounds away",
+        )
+
+
+def _saturated(case: Case) -> Iterator[Doubt]:
+    if case.diagnosis and case.diagnosis.answers.certain * 10 > case.diagnosis.answers.samples:
+        seen = case.diagnosis.answers
+        yield Doubt(
+            "saturated",
+            "flag",
+            "Logits are so far apart that the cross-entropy has no slope",
+            f"for {seen.certain} of {seen.samples} samples the softmax is exactly 1 and 0 in float32",
+            "do not trust attacks on the cross-entropy of this model; here logits were brought to an ordinary scale",
+        )
+
+
+def _slopes(case: Case) -> Iterator[Doubt]:
+    if case.diagnosis is None or case.diagnosis.slopes is None or case.diagnosis.random:
+        return
+    seen = case.diagnosis.slopes
+    if seen.useless * 10 > seen.samples:
+        parts = {"absent": seen.absent, "exactly zero": seen.zero, "not finite": seen.wild}
+        what = ", ".join(f"{n} {word}" for word, n in parts.items() if n)
+        found = f"of {seen.samples} slopes {what}{_remedy(case.diagnosis)}"
+        advice = (
+            "name what has no slope, and something alike that has one: sp.wrap(..., bpda={name: function}), --bpda NAME"
+        )
+        yield Doubt("no-slope", "flag", "Gradients are masked: they lead nowhere", found, advice)
+    elif seen.told < TOLD:
+        yield Doubt(
+            "false-slopes",
+            "flag",
+            "Gradients are masked: they tell little about the model",
+            f"slopes tell {max(seen.told, 0):.0%} of what small steps change; of usual networks over 99 %",
+            "attack with larger steps, with slopes averaged over a neighborhood, or without gradients",
+        )
+
+
+def _remedy(diagnosis: Diagnosis) -> str:
+    done = ["rounding"] if diagnosis.smooth_rounding else []
+    done += [f"module {name}" for name in diagnosis.stand_ins]
+    left = diagnosis.repaired.useless if diagnosis.repaired else 0
+    if not done:
+        return "; no remedy was found, so attacks without gradients were added"
+    rest = f"; {left} still lead nowhere" if left else ""
+    return (
+        f"; slopes were led past {', '.join(done)} as if it were not there{rest}, and attacks without gradients added"
+    )
+
+
+def _black_box(case: Case) -> Iterator[Doubt]:
+    """What a black box broke after gradients had failed, under each threat."""
+    for label, (gained, names) in _gains(case, lambda stage: not _by_slopes(stage)).items():
+        fell = _fallen(case, label, by_slopes=False)
+        if gained > BLACK_BOX_GAIN * case.clean.n:
+            yield Doubt(
+                "black-box",
+                "flag",
+                "An attack without gradients breaks what gradients could not",
+                f"{gained} samples fell to {names} alone{_of_sentinels(fell)}",
+                "gradients of this model mislead: adapt an attack to it before you believe a number",
+                label,
+            )
+
+
+def _longer(case: Case) -> Iterator[Doubt]:
+    """What longer runs of the same kind broke, under each threat."""
+    gains = _gains(case, lambda stage: _by_slopes(stage) and stage["over"] in ("sentinels", "doubted"))
+    for label, (gained, names) in gains.items():
+        if gained > LONGER_GAIN * case.clean.n:
+            fell = _fallen(case, label, by_slopes=True)
+            yield Doubt(
+                "longer",
+                "flag",
+                "More steps break more",
+                f"{gained} samples fell to longer runs alone ({names}){_of_sentinels(fell)}",
+                "audit with --plan thorough: the usual number of steps does not settle this model",
+                label,
+            )
+
+
+def _unbreakable(case: Case) -> Iterator[Doubt]:
+    """Without a limit every sample must fall."""
+    for curve in case.spec["curves"]:
+        entry = next((s for spec, s, _ in case.entries() if spec["threat"] == curve["label"]), None)
+        if (
+            entry is None
+            or not entry.complete
+            or " mask " in curve["label"]
+            or not _by_slopes({"attack": entry.attack})
+        ):
+            continue
+        left = int((~np.isfinite(case.standing.distance(curve["label"]))).sum())
+        if left > UNBREAKABLE * case.clean.correct:
+            yield Doubt(
+                "unbreakable",
+                "flag",
+                "Some samples withstand changes of any size",
+                f"{entry.attack} found nothing for {left} of {case.clean.correct} samples ({curve['label']})",
+                "an attack that fails without a limit fails for other reasons than robustness: look at the slopes",
+            )
+
+
+def _curve_gains(case: Case) -> Iterator[Doubt]:
+    """The search for smallest perturbations must not beat the attacks at the radius."""
+    curves = {one["label"] for one in case.spec["curves"]}
+    for label, (gained, names) in _gains(case, lambda stage: stage["threat"] in curves).items():
+        if gained > LONGER_GAIN * case.clean.n and any(s["threat"] == label for s, _, _ in case.entries()):
+            yield Doubt(
+                "incomplete",
+                "flag",
+                "The attacks at this radius were too weak",
+                f"{gained} samples that withstood them fell to {names}, which looks for smaller changes",
+                "audit with --plan thorough",
+                label,
+            )
+
+
+def _coverage(case: Case) -> Iterator[Doubt]:
+    """What kinds of attacks there were at all."""
+    if case.spec["model"]["access"] != GradientAccess.kind:
+        yield Doubt(
+            "no-gradients",
+            "flag",
+            "The model was attacked without gradients",
+            f"it gives {case.spec['model']['access']} only",
+            "give the network itself if you can: attacks without gradients are far weaker",
+        )
+        return
+    for threat in case.spec["threats"]:
+        own = [stage for stage, _, _ in case.entries() if stage["threat"] == threat["label"]]
+        if own and not any(_by_slopes(stage) and _effort(stage) > 1 for stage in own):
+            yield Doubt(
+                "single-step",
+                "flag",
+                "No attack of many steps with gradients was tried",
+                f"only {', '.join(stage['attack'] for stage in own)}",
+                "leave --attacks out, or add one such as apgd_ce",
+                threat["label"],
+            )
+        if own and all(_by_slopes(stage) for stage in own):
+            yield Doubt(
+                "gradients-only",
+                "flag",
+                "Nothing checked whether gradients mislead",
+                f"all attacks follow gradients: {', '.join(stage['attack'] for stage in own)}",
+                "leave --attacks out, or add square",
+                threat["label"],
+            )
+
+
+def _unconfirmed(case: Case) -> Iterator[Doubt]:
+    status = column(case.records, "status")
+    denied, held = int((status == "unconfirmed").sum()), int(column(case.records, "met").sum())
+    if denied > DENIED * (denied + held):
+        yield Doubt(
+            "unconfirmed",
+            "flag",
+            "Successes did not last",
+            f"{denied} of {denied + held} inputs that had fooled the model did not when it was asked again",
+            "the model is random, or decides by rounding: more draws (sp.wrap(..., draws=K)), more digits",
+        )
+
+
+def _budget(case: Case) -> Iterator[Doubt]:
+    status = column(case.records, "status")
+    cut, tried = int((status == "out_of_budget").sum()), int((column(case.records, "stage") != "00-clean").sum())
+    if cut > CUT_SHORT * max(tried, 1):
+        yield Doubt(
+            "budget",
+            "flag",
+            "The budget ended attacks",
+            f"{cut} of {tried} attacks on a sample were cut short by --budget {case.spec['budget']}",
+            "read the number as: withstands an attacker with that budget",
+        )
+
+
+def _few(case: Case) -> Iterator[Doubt]:
+    if case.clean.n < FEW:
+        yield Doubt(
+            "few-samples",
+            "note",
+            "There are few samples",
+            f"{case.clean.n}: the interval is wide",
+            "take a thousand for a number that others can compare with",
+        )
+
+
+RULES: Final[tuple[Callable[[Case], Iterator[Doubt]], ...]] = (
+    _unfinished,
+    _guessing,
+    _no_answer,
+    _company,
+    _random,
+    _optimizes,
+    _remembers,
+    _saturated,
+    _slopes,
+    _black_box,
+    _longer,
+    _unbreakable,
+    _curve_gains,
+    _coverage,
+    _unconfirmed,
+    _budget,
+    _probabilities,
+    _few,
+)
+
+
+def _gains(case: Case, counts: Callable[[dict[str, Any]], bool]) -> dict[str, tuple[int, str]]:
+    """For each threat how many samples the stages that count broke after one with gradients, and their names."""
+    found: dict[str, tuple[int, str]] = {}
+    for threat in case.spec["threats"]:
+        label, followed, gained = threat["label"], False, 0
+        names: list[str] = []
+        for stage, _, broke in case.entries():
+            n = broke.get(label, 0)
+            if followed and counts(stage) and n:
+                gained, names = gained + n, [*names, stage["attack"]]
+            followed |= _by_slopes(stage) and stage["threat"] == label and _effort(stage) > 1
+        if gained:
+            found[label] = gained, ", ".join(dict.fromkeys(names))
+    return found
+
+
+def _fallen(case: Case, label: str, *, by_slopes: bool) -> int:
+    """How many sentinels fell under a threat to attacks with, or without, gradients."""
+    return sum(
+        broke.get(label, 0)
+        for stage, _, broke in case.entries()
+        if stage["over"] == "sentinels" and stage["threat"] == label and _by_slopes(stage) == by_slopes
+    )
+
+
+def _of_sentinels(fell: int) -> str:
+    return f", {fell} of at most {SENTINELS} sentinels among them" if fell else ""
+
+
+def _by_slopes(stage: Mapping[str, Any]) -> bool:
+    """Whether the attack of a stage follows gradients."""
+    recipe = catalog().get(stage["attack"])
+    return recipe is not None and issubclass(recipe.access, GradientAccess)
+
+
+def _effort(stage: Mapping[str, Any]) -> float:
+    """Steps of an attack; one where it has no such option and is known to take one."""
+    return 1 if stage["attack"] == "fgsm" else float(stage["options"].get("steps") or 2)
