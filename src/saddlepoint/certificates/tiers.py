@@ -79,7 +79,7 @@ def refined(graph: Graph, values: list[Interval], index: int, region: Region, ev
     asked = torch.ones_like(low, dtype=torch.bool) if everywhere else _undecided(graph, values, index)
     relaxed = relaxations(graph, values, index)
     neurons = asked.flatten().nonzero().squeeze(1)
-    for some in torch.split(neurons, _chunk(values, index)):
+    for some in torch.split(neurons, _chunk(values, index)) if len(neurons) else ():
         rows = _unit_rows(graph, values[index].low, index, some)
         least, most = backward(graph, relaxed, index, rows, region) * torch.tensor([[1.0], [-1.0]]).to(low.device)
         low[some] = torch.maximum(low[some], _outward(least, -1, low.dtype))
