@@ -113,6 +113,7 @@ class Cross(Region):
         return (price.squeeze(2) * radius) + ((g - price).clamp_min(0) * toward).sum(2)
 
 
+_BOUNDLESS = 1e30
 _REGIONS: dict[type[Ball], type[Region]] = {Linf: Cube, L2: Round, L1: Cross}
 
 
@@ -131,7 +132,7 @@ def region(x: Tensor, threat: Ball, dtype: torch.dtype) -> Region:
     wide = column(radius, x)
     center = x.double()
     low, high = torch.maximum(low, -wide), torch.minimum(high, wide)
-    if not bool((low.isfinite() & high.isfinite()).all()):
+    if bool((high - low > _BOUNDLESS).any()):
         raise ThreatError(f"cannot certify {threat} in an unbounded box: give a finite radius or a box")
     largest = center.abs() + torch.maximum(-low, high)
     units = torch.finfo(x.dtype).eps + torch.finfo(dtype).eps + 4 * x[0].numel() * torch.finfo(torch.float64).eps
