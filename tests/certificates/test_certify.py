@@ -196,7 +196,7 @@ REFUSED: dict[str, tuple[Callable[[nn.Module, Tensor], Tensor], str]] = {
     "tuple": (lambda m, x: (m.second(x), x), "answers a tuple"),  # type: ignore[operator, return-value, dict-item]
     "clamp": (lambda m, x: m.second(x.clamp(0.1, 0.9)), "clamp"),  # type: ignore[operator]
     "half": (lambda m, x: m.second(x.half().float()), "half"),  # type: ignore[operator]
-    "constant": (lambda m, x: torch.zeros(x.shape[0], 3), "does not depend"),
+    "constant": (lambda m, x: torch.zeros((x.shape[0], 3)), "does not depend"),
     "keyword": (lambda m, x: functional.linear(input=x, weight=m.second.weight), "keyword"),  # type: ignore[union-attr, arg-type]
     "slope above one": (lambda m, x: m.second(functional.leaky_relu(x, 2.0)), "negative slope is 2.0"),  # type: ignore[operator]
 }

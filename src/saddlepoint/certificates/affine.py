@@ -183,10 +183,14 @@ class Conv(Affine):
         return rows.inside(a.view(*rows.a.shape[:2], *a.shape[1:]), Grid(self.layer, grid.count, origin, stride))
 
     def _convolved_back(self, a: Tensor) -> Tensor:
-        """The transposed convolution without padding, [R, C, h, w]; as one matrix product where the matrix is small."""
-        shape, entries = a.shape[1:], a[0].numel()
+        """The transposed convolution without padding, [R, C, h, w]: as a convolution, or as one matrix product."""
+        shape, entries, kernel = a.shape[1:], a[0].numel(), self.weight.shape[2:]
+        if self.groups == 1 and self.stride == (1, 1) and entries > shape[0]:
+            flipped = self.weight.flip(2, 3).transpose(0, 1).contiguous()
+            around = [(kernel[axis] - 1) * self.dilation[axis] for axis in (0, 1)]
+            return functional.conv2d(a, flipped, None, 1, around, self.dilation)
         if shape not in self.matrices:
-            if len(a) < entries or entries > LARGEST:
+            if entries > LARGEST:
                 return self._transpose(a)
             self.matrices[shape] = self._transpose(torch.eye(entries, dtype=a.dtype, device=a.device).view(-1, *shape))
         matrix = self.matrices[shape]

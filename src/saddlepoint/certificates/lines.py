@@ -23,10 +23,11 @@ class Lines:
 
     def back(self, rows: Rows) -> tuple[tuple[Rows, ...], Tensor]:
         """The lower line where a coefficient is positive, the upper one where it is negative."""
-        up, down = rows.a.clamp_min(0), rows.a.clamp_max(0)
-        constant = rows.dot(up, self.low) + rows.dot(down, self.high)
-        a = up.mul_(rows.cut(self.slope_low)).add_(down.mul_(rows.cut(self.slope_high)))
-        return (rows.like(a),), constant
+        up = rows.a > 0
+        slope = torch.where(up, rows.cut(self.slope_low), rows.cut(self.slope_high))
+        intercept = torch.where(up, rows.cut(self.low), rows.cut(self.high))
+        constant = intercept.mul_(rows.a).flatten(2).sum(2).double()
+        return (rows.like(slope.mul_(rows.a)),), constant
 
 
 class Entrywise(Operation):

@@ -16,7 +16,7 @@ from saddlepoint.certificates.pooling import MaxPool
 from saddlepoint.certificates.region import Cube, Region
 from saddlepoint.certificates.rows import Dense, Grid, Rows, Windows
 
-ENTRIES = 1 << 22
+ENTRIES = 1 << 23
 """Coefficients held at once in a layer of a backward pass over neurons."""
 
 
