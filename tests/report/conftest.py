@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
 from collections.abc import Callable
+from html.parser import HTMLParser
 
 import pytest
 import torch
@@ -21,6 +23,37 @@ from saddlepoint.auditing.summary import (
 )
 
 EVIL = '<script>alert("x")</script>'
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Dom(HTMLParser):
+    """Tags with their attributes, the text of every element, and whether they nest."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[tuple[str, list[str]]] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append((tag, []))
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        for _, words in self.open:
+            words.append(data)
+
+    def handle_endtag(self, tag):
+        name, words = self.open.pop()
+        assert name == tag, f"<{name}> is closed by </{tag}>"
+        text = " ".join("".join(words).replace("\u00a0", " ").split())
+        self.texts.setdefault(tag, []).append(text)
 
 
 def stage(name: str, threat: str, ran_on: int, broke: int, **changes: object) -> StageSummary:
@@ -113,3 +146,35 @@ def read_pixels() -> Callable[[Example], tuple[Tensor, Tensor]]:
         return x, x + 0.1 * change
 
     return read
+
+
+@pytest.fixture
+def hostile(summary: Summary) -> Summary:
+    """The same with markup in every text that comes from outside."""
+    linf = summary.threats[0]
+    stages = tuple(dc.replace(s, name=f"01-{EVIL}{k}", options={EVIL: EVIL}) for k, s in enumerate(linf.stages))
+    gallery = tuple(dc.replace(e, attack=EVIL + str(e.sample % 2)) for e in linf.gallery)
+    return dc.replace(
+        summary,
+        title=EVIL,
+        model={EVIL: EVIL, "name": EVIL, "device": EVIL},
+        data={"name": EVIL, "classes": [EVIL, EVIL]},
+        threats=(dc.replace(linf, set_name=EVIL, stages=stages, gallery=gallery),),
+        settings={EVIL: [EVIL, {EVIL: EVIL}]},
+        versions={EVIL: EVIL, "saddlepoint": EVIL},
+        command=EVIL,
+        created=EVIL,
+        key=EVIL,
+        notices=(EVIL,),
+        doubts=(
+            Doubt(EVIL, "fatal", EVIL, EVIL, EVIL, EVIL),
+            Doubt(EVIL, "flag", EVIL, EVIL, EVIL, "linf:0.1"),
+            Doubt(EVIL, "note", EVIL, EVIL, EVIL),
+        ),
+    )
+
+
+@pytest.fixture
+def parse() -> type[Dom]:
+    """Read a page as a browser would."""
+    return Dom

@@ -13,7 +13,7 @@ from torch import nn
 import saddlepoint as sp
 from saddlepoint.auditing import Summary
 from saddlepoint.errors import RunError
-from saddlepoint.report import page_of, write_report
+from saddlepoint.report import page_of, runs_in, summary_of, write_index, write_report
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_page_and_twin_lie_in_the_run_and_agree_with_its_summary(run_dir):
     assert Summary.from_json(json.dumps(twin["summary"])) == stored
     broken = 20 - stored.union.correct
     assert 0 < broken < 20
-    assert path.read_text().count("<img") == 3 * min(broken, 12)
+    assert path.read_text().count("<img") == 3 * broken
 
 
 def test_writing_it_twice_gives_the_same_bytes(run_dir, tmp_path):
@@ -95,3 +95,40 @@ def test_command_of_a_run_from_python_is_not_made_up(run_dir):
     page = page_of(Path(run_dir))
     assert page.summary.command is None
     assert "This command" not in write_report(run_dir).read_text()
+
+
+def test_a_folder_of_runs_has_an_index(run_dir, tmp_path):
+    shutil.copytree(run_dir, tmp_path / "good")
+    shutil.copytree(run_dir, tmp_path / "begun")
+    (tmp_path / "begun" / "summary.json").unlink()
+    shutil.rmtree(tmp_path / "begun" / "results")
+    shutil.copytree(run_dir, tmp_path / "half")
+    (tmp_path / "half" / "summary.json").unlink()
+    shutil.rmtree(next((tmp_path / "half").glob("results/threat=linf*")))
+    shutil.copytree(run_dir, tmp_path / "damaged")
+    (tmp_path / "damaged" / "summary.json").write_bytes(b"\xff\xfe{")
+    (tmp_path / "no run").mkdir()
+    (tmp_path / "file").write_text("")
+    path = write_index(tmp_path)
+    assert path == tmp_path / "index.html"
+    twin = json.loads((tmp_path / "index.json").read_text())
+    assert [(e["folder"], e["complete"]) for e in twin["entries"]] == [("half", False), ("good", True)]
+    reasons = {one["folder"]: one["reason"] for one in twin["unread"]}
+    assert "clean pass has not ended" in reasons["begun"]
+    assert "is damaged" in reasons["damaged"]
+    assert reasons.keys() == {"begun", "damaged"}
+
+
+def test_a_run_is_no_folder_of_runs(run_dir, tmp_path):
+    assert runs_in(run_dir) == []
+    assert runs_in(tmp_path / "nowhere") == []
+    with pytest.raises(RunError, match="none of its folders does"):
+        write_index(tmp_path)
+
+
+def test_a_summary_that_is_no_text_is_damaged(run_dir, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run_dir, copy)
+    (copy / "summary.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(RunError, match="the command of the audit again"):
+        summary_of(copy)

@@ -66,3 +66,12 @@ def test_factor_is_round_and_cuts_nothing_off(largest):
 def test_other_shapes_are_no_pictures(shape):
     assert not is_picture(shape)
     assert pictures(torch.rand(shape), torch.rand(shape), (0.0, 1.0)) is None
+
+
+def test_of_large_inputs_every_second_pixel_is_shown_as_it_is():
+    x = torch.arange(0, 200 * 130).view(1, 200, 130).remainder(256) / 255
+    seen = pictures(x, x, (0.0, 1.0))
+    assert seen.every == 2
+    assert (decoded(seen.clean) == (255 * x[0, ::2, ::2]).round().numpy()).all()
+    assert pictures(x[:, :128], x[:, :128], (0.0, 1.0)).every == 2
+    assert pictures(x[:, :128, :128], x[:, :128, :128], (0.0, 1.0)).every == 1

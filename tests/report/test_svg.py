@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 import pytest
 
 from saddlepoint.auditing.summary import CurvePoint
-from saddlepoint.report.svg import HEIGHT, WIDTH, Step, curve, losses, nice_ticks
+from saddlepoint.report.cost import StageCost
+from saddlepoint.report.svg import HEIGHT, WIDTH, Step, curve, losses, nice_ticks, passes
 
 POINTS = (CurvePoint(0.0, 0.9, 0.85, 0.95), CurvePoint(0.1, 0.5, 0.4, 0.6), CurvePoint(0.3, 0.1, 0.05, 0.2))
 
@@ -64,6 +65,26 @@ def test_nothing_is_drawn_outside(radius):
     assert room >= 8 * len(label.text) * 0.7
 
 
+def test_what_stands_and_what_is_proven_are_marked_at_the_radius():
+    root = tree(curve(POINTS, 0.1, "Linf", 0.5, 0.25))
+    begin, unit, full = axis(root)
+    bottom = max(float(line.get("y1")) for line in root.iter("line") if line.get("class") == "grid")
+    dot = next(root.iter("circle"))
+    corners = next(p for p in root.iter("polygon") if p.get("class") == "proven").get("points").split()
+    diamond = [sum(float(c.split(",")[k]) for c in corners) / 4 for k in (0, 1)]
+    for share, (x, y) in ((0.5, (float(dot.get("cx")), float(dot.get("cy")))), (0.25, diamond)):
+        assert (x - begin) / unit == pytest.approx(0.1, abs=1e-3)
+        assert (bottom - y) / full == pytest.approx(share, abs=1e-3)
+    assert root.findtext("desc").endswith("25.0 % are proven to withstand radius 0.1.")
+
+
+def test_passes_are_bars_to_one_scale():
+    root = tree(passes([StageCost("pgd", 30.0, 10.0), StageCost("square", 80.0, 0.0)]))
+    widths = [float(r.get("width")) for r in root.iter("rect") if r.get("class") != "rail"]
+    assert widths == pytest.approx([w / 80 * (WIDTH - 2) for w in (30, 10, 80, 0)], abs=0.2)
+    assert texts(root) == ["pgd", "30 + 10", "square", "80 + 0"]
+
+
 def test_losses_are_a_staircase_that_adds_up():
     steps = [Step("wrong", "wrong", 10, 100), Step("pgd", "broke", 60, 90), Step("stands", "stands", 30, 30)]
     root = tree(losses(steps, 100))
@@ -86,7 +107,7 @@ def test_a_single_sample_is_still_seen_and_none_is_not():
 def test_names_are_escaped_and_shortened():
     root = tree(losses([Step("<b>&" + 40 * "x", "broke", 1, 2)], 2))
     assert texts(root)[0].startswith("<b>&x")
-    assert len(texts(root)[0]) < 20
+    assert len(texts(root)[0]) == 20
 
 
 def test_charts_describe_themselves():

@@ -47,7 +47,9 @@ Examples:
 
 saddlepoint report runs/net
 saddlepoint report runs/net --out page.html
+saddlepoint report runs/net --format md --out appendix.md
 saddlepoint report runs/net --json
+saddlepoint report runs/
 """
 COMPARE_EXAMPLES = """
 Examples:
@@ -154,18 +156,27 @@ def list_(kind: Literal["attacks", "sets", "models", "data"], /, *, debug: Flag 
 
 
 @app.command(help_epilogue=REPORT_EXAMPLES)
-def report(run: Path, /, *, out: Path | None = None, json: Flag = False, debug: Flag = False) -> None:
-    """Write the report of a run again.
+def report(
+    run: Path,
+    /,
+    *,
+    out: Path | None = None,
+    format: Literal["html", "md", "json"] = "html",
+    json: Flag = False,
+    debug: Flag = False,
+) -> None:
+    """Write the report of a run again, or an index of many runs.
 
     Args:
-        run: folder of an audit, also of one that was stopped.
-        out: the page; report.html in the folder if not given. Its JSON twin is written next to it.
-        json: print the numbers as JSON, and write nothing.
+        run: folder of an audit, also of one that was stopped; or a folder of such folders, for an index of them all.
+        out: the file. If not given, a page goes to report.html (index.html) in the folder, anything else to stdout.
+        format: html, a page with its JSON twin next to it; md, an appendix for a paper; json, the numbers.
+        json: the same as --format json.
         debug: show where an error came from.
     """
     from saddlepoint.cli.reporting import report as rebuild
 
-    rebuild(run, out, json)
+    rebuild(run, out, "json" if json else format)
 
 
 @app.command(help_epilogue=COMPARE_EXAMPLES)

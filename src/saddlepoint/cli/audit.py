@@ -19,7 +19,8 @@ from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import split_attacks
 from saddlepoint.errors import OptionError
 from saddlepoint.report import stage_words, threat_words, write_report
-from saddlepoint.report.words import duration, interval, percent, short
+from saddlepoint.report.ruling import bracket, doubt_title, ruling
+from saddlepoint.report.words import duration, interval, percent, sentence, short
 
 
 @dc.dataclass(frozen=True)
@@ -66,7 +67,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
             listener=listener,
         )
     summary = done.summary()
-    show("", summary.title, "", _accuracies(summary), "", _attacks(summary))
+    show("", summary.title, "", _accuracies(summary), *_trust(summary), "", _attacks(summary))
     for notice in summary.notices if work.quiet else ():
         show(f"note: {notice}")
     show("", f"records: {done.run_dir}")
@@ -86,6 +87,17 @@ def _accuracies(summary: Summary) -> Table:
 
 def _accuracy(name: str, estimate: Estimate) -> tuple[str, ...]:
     return name, percent(estimate.value), f"{estimate.correct} of {estimate.n}", interval(estimate)
+
+
+def _trust(summary: Summary) -> list[str]:
+    """What is proven, the verdict, and what speaks against the numbers: a line each."""
+    brackets = [f"{known.threat}: {known.words}" for known in map(bracket, summary.threats) if known]
+    given = ruling(summary)
+    doubts = [
+        f"{doubt.weight}: {doubt_title(doubt, summary)}: {sentence(doubt.found)} {sentence(doubt.advice)}"
+        for doubt in (*given.grave, *given.notes)
+    ]
+    return ["", *brackets, f"verdict: {given.verdict}. {given.sentence}", *doubts]
 
 
 def _attacks(summary: Summary) -> Table:

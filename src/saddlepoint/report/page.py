@@ -4,68 +4,61 @@ from __future__ import annotations
 
 import dataclasses as dc
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor
-
-from saddlepoint.auditing.summary import CurvePoint, Estimate, Example, StageSummary, Summary, ThreatSummary
+from saddlepoint.auditing.summary import CurvePoint, Estimate, Summary, ThreatSummary
 from saddlepoint.report import svg
-from saddlepoint.report.pictures import Pictures, pictures
-from saddlepoint.report.words import duration, percent, short
+from saddlepoint.report.classes import ClassRow, class_rows
+from saddlepoint.report.cost import Cost, cost
+from saddlepoint.report.gallery import Gallery, ReadPixels, build_gallery
+from saddlepoint.report.landscape import Map, build_map
+from saddlepoint.report.naming import option_words, set_words, stage_words, threat_words
+from saddlepoint.report.ruling import Bracket, Ruling, bracket, ruling
+from saddlepoint.report.words import duration, percent
 
-ReadPixels = Callable[[Example], tuple[Tensor, Tensor]]
-"""From an example to its clean and its adversarial input, [*D] each."""
-
-SCHEMA = 1
-CARDS = 12
-"""Examples a threat shows at most."""
+SCHEMA = 2
 ROWS = 21
 """Points of a curve in its table at most."""
 PICTURE_BYTES = 2_000_000
 """What the pictures of a page may weigh, so that it can be sent by mail."""
-SET_NAMES = {"linf": "Linf", "l2": "L2", "l1": "L1", "l0": "L0"}
-
-
-@dc.dataclass(frozen=True)
-class Card:
-    """One example of the gallery: labels in words, ``pictures`` where the inputs are some."""
-
-    example: Example
-    label: str
-    clean_predicted: str
-    predicted: str
-    pictures: Pictures | None
+MAPS = 12
+"""Landscapes a threat shows at most."""
 
 
 @dc.dataclass(frozen=True)
 class Section:
     """What is said about one threat.
 
-    Attributes: ``curve`` and ``losses``, drawings; ``points`` of the former as a table, ``steps`` of the latter;
-    ``two_colors``, whether the differences on the ``cards`` are drawn in red and blue.
+    Attributes: ``bracket`` where proofs were tried; ``curve`` and ``losses``, drawings; ``points`` of the former as a
+    table, ``steps`` of the latter; the ``classes``, the ``gallery`` and the ``maps`` of the loss landscape.
     """
 
     summary: ThreatSummary
     heading: str
+    bracket: Bracket | None
     steps: tuple[svg.Step, ...]
     curve: str
     losses: str
     points: tuple[CurvePoint, ...]
-    cards: tuple[Card, ...]
-    two_colors: bool
+    classes: tuple[ClassRow, ...]
+    gallery: Gallery
+    maps: tuple[Map, ...]
 
 
 @dc.dataclass(frozen=True)
 class Page:
-    """The report: a headline and its explanation, one section for each threat, tables of names and values."""
+    """The report: a headline, its verdict and its explanation, one section for each threat, costs, names and values."""
 
     summary: Summary
     clean: Estimate
     headline: str
     lead: str
+    ruling: Ruling
     warnings: tuple[str, ...]
     sections: tuple[Section, ...]
+    cost: Cost
+    passes: str
     tables: Mapping[str, tuple[tuple[str, str], ...]]
 
     def to_json(self) -> str:
@@ -75,10 +68,13 @@ class Page:
             "schema": SCHEMA,
             "headline": self.headline,
             "lead": self.lead,
+            "verdict": self.ruling.verdict,
             "warnings": self.warnings,
             "clean": dc.asdict(self.clean),
+            "undecided": {s.summary.threat: s.bracket.undecided for s in self.sections if s.bracket},
             "losses": {s.summary.threat: [dc.asdict(step) for step in s.steps] for s in self.sections},
-            "shown": {s.summary.threat: [card.example.sample for card in s.cards] for s in self.sections},
+            "shown": {s.summary.threat: [card.example.sample for card in s.gallery.cards] for s in self.sections},
+            "cost": dc.asdict(self.cost),
         }
         return json.dumps({**said, "summary": summary}, indent=2, allow_nan=False) + "\n"
 
@@ -90,15 +86,18 @@ def build_page(summary: Summary, read_pixels: ReadPixels) -> Page:
         summary: of the audit.
         read_pixels: gives the inputs of an example.
     """
-    share = PICTURE_BYTES // max(len(summary.threats), 1)
+    spent = cost(summary)
     return Page(
         summary=summary,
         clean=summary.clean,
         headline=headline(summary),
-        lead=_lead(summary),
-        warnings=_warnings(summary),
-        sections=tuple(_section(summary, threat, read_pixels, share) for threat in summary.threats),
-        tables=_tables(summary),
+        lead=lead(summary),
+        ruling=ruling(summary),
+        warnings=warnings(summary),
+        sections=tuple(_section(summary, k, read_pixels) for k in range(len(summary.threats))),
+        cost=spent,
+        passes=svg.passes(spent.stages) if spent.stages else "",
+        tables=tables(summary),
     )
 
 
@@ -108,48 +107,8 @@ def headline(summary: Summary) -> str:
     return f"{percent(summary.union.value)} of {summary.n} samples withstand {where}"
 
 
-def threat_words(threat: ThreatSummary) -> str:
-    """A threat as it is written for people: "Linf 8/255", with what its label says about radii and mask."""
-    several = "up to " if "per sample" in threat.threat else ""
-    masked = ", masked" if " mask " in threat.threat else ""
-    return f"{set_words(threat)} {several}{short(threat.radius)}{masked}"
-
-
-def set_words(threat: ThreatSummary) -> str:
-    """The set of a threat as it is written for people."""
-    return SET_NAMES.get(threat.set_name, threat.set_name)
-
-
-def waterfall(summary: Summary, threat: ThreatSummary) -> tuple[svg.Step, ...]:
-    """Where the samples went: wrong already, broken by each attack in turn, standing. The counts add up to all."""
-    left = summary.clean_correct
-    steps = [svg.Step("wrong already", "wrong", summary.n - left, summary.n)]
-    for stage in threat.stages:
-        steps.append(svg.Step(stage_words(stage, threat), "broke", stage.broke, left))
-        left -= stage.broke
-    return (*steps, svg.Step("still standing", "stands", threat.robust.correct, threat.robust.correct))
-
-
-def stage_words(stage: StageSummary, threat: ThreatSummary) -> str:
-    """The attack of a stage, and where it ran if that was not this threat."""
-    tag = stage.name.partition("-")[2].removesuffix("-curve")
-    tag = tag.replace("-sentinels", ", sentinels").replace("-doubted", ", if in doubt")
-    if stage.threat == threat.threat:
-        return tag
-    radius = stage.threat.partition(":")[2]
-    return f"{tag}, any radius" if radius == "inf" else f"{tag} at {stage.threat}"
-
-
-def option_words(options: Mapping[str, Any]) -> str:
-    """Options as they are written in a call.
-
-    >>> option_words({"steps": 100, "restarts": None})
-    'steps=100, restarts=None'
-    """
-    return ", ".join(f"{name}={value}" for name, value in options.items())
-
-
-def _lead(summary: Summary) -> str:
+def lead(summary: Summary) -> str:
+    """The counts behind the headline."""
     clean = f"Unperturbed, {summary.clean_correct} of {summary.n} are classified rightly"
     if len(summary.threats) == 1:
         return f"{clean}; under attack {summary.union.correct} still are."
@@ -157,60 +116,28 @@ def _lead(summary: Summary) -> str:
     return f"{clean}; {', '.join(parts)}, and {summary.union.correct} under all of them."
 
 
-def _warnings(summary: Summary) -> tuple[str, ...]:
+def warnings(summary: Summary) -> tuple[str, ...]:
+    """What must be known before the numbers are read."""
     unfinished = "The audit is not complete: the robust accuracies below are upper limits. The same command goes on."
     return (*(() if summary.complete else (unfinished,)), *summary.notices)
 
 
-def _section(summary: Summary, threat: ThreatSummary, read_pixels: ReadPixels, most_bytes: int) -> Section:
-    steps = waterfall(summary, threat)
-    cards = _cards(summary, threat, read_pixels, most_bytes)
-    return Section(
-        summary=threat,
-        heading=threat_words(threat),
-        steps=steps,
-        curve=svg.curve(threat.curve, threat.radius, set_words(threat)) if len(threat.curve) > 2 else "",
-        losses=svg.losses(steps, summary.n),
-        points=_thinned(threat.curve, ROWS),
-        cards=cards,
-        two_colors=any(card.pictures.two_colors for card in cards if card.pictures),
-    )
+def waterfall(summary: Summary, threat: ThreatSummary) -> tuple[svg.Step, ...]:
+    """Where the samples went: wrong already, broken by each attack in turn, standing. The counts add up to all.
+
+    Attacks that there was no sample for are left out.
+    """
+    left = summary.clean_correct
+    steps = [svg.Step("wrong already", "wrong", summary.n - left, summary.n)]
+    for stage in threat.stages:
+        if stage.ran_on:
+            steps.append(svg.Step(stage_words(stage, threat), "broke", stage.broke, left))
+        left -= stage.broke
+    return (*steps, svg.Step("still standing", "stands", threat.robust.correct, threat.robust.correct))
 
 
-def _thinned(points: Sequence[CurvePoint], most: int) -> tuple[CurvePoint, ...]:
-    """At most ``most`` of the points, evenly picked, the ends among them."""
-    if len(points) <= most:
-        return tuple(points)
-    return tuple(points[round(i * (len(points) - 1) / (most - 1))] for i in range(most))
-
-
-def _cards(summary: Summary, threat: ThreatSummary, read_pixels: ReadPixels, most_bytes: int) -> tuple[Card, ...]:
-    """The closest calls first, as many as fit: their number and their weight are limited."""
-    low, high = summary.model.get("bounds", (0.0, 1.0))
-    cards: list[Card] = []
-    weight = 0
-    for example in sorted(threat.gallery, key=lambda e: (e.size, e.sample))[:CARDS]:
-        seen = pictures(*read_pixels(example), (float(low), float(high)))
-        weight += sum(len(uri) for uri in (seen.clean, seen.difference, seen.adversarial)) if seen else 0
-        if weight > most_bytes:
-            break
-        cards.append(_card(example, summary, seen))
-    return tuple(cards)
-
-
-def _card(example: Example, summary: Summary, seen: Pictures | None) -> Card:
-    classes = summary.data.get("classes") or ()
-    label, before, after = (
-        _class_name(k, classes) for k in (example.label, example.clean_predicted, example.predicted)
-    )
-    return Card(example, label, before, after, seen)
-
-
-def _class_name(k: int, classes: Sequence[Any]) -> str:
-    return str(classes[k]) if 0 <= k < len(classes) else f"class {k}"
-
-
-def _tables(summary: Summary) -> dict[str, tuple[tuple[str, str], ...]]:
+def tables(summary: Summary) -> dict[str, tuple[tuple[str, str], ...]]:
+    """What was audited and how, as names and values."""
     run = {"seed": summary.seed, "created": summary.created, "time": duration(summary.seconds), "key": summary.key}
     return {
         "Model": _rows({name: value for name, value in summary.model.items() if name != "structure"}),
@@ -219,6 +146,36 @@ def _tables(summary: Summary) -> dict[str, tuple[tuple[str, str], ...]]:
         "Run": _rows(run),
         "Versions": _rows(summary.versions),
     }
+
+
+def _section(summary: Summary, k: int, read_pixels: ReadPixels) -> Section:
+    threat = summary.threats[k]
+    steps, known = waterfall(summary, threat), bracket(threat)
+    maps = [one for one in summary.landscapes if one.threat == threat.threat][:MAPS]
+    return Section(
+        summary=threat,
+        heading=threat_words(threat),
+        bracket=known,
+        steps=steps,
+        curve=_curve(threat, known) if len(threat.curve) > 2 else "",
+        losses=svg.losses(steps, summary.n),
+        points=_thinned(threat.curve, ROWS),
+        classes=class_rows(summary, threat),
+        gallery=build_gallery(summary, threat, f"g{k}", read_pixels, PICTURE_BYTES // len(summary.threats)),
+        maps=tuple(build_map(one, summary) for one in maps),
+    )
+
+
+def _curve(threat: ThreatSummary, known: Bracket | None) -> str:
+    proven = known.proven / known.n if known else None
+    return svg.curve(threat.curve, threat.radius, set_words(threat), threat.robust.value, proven)
+
+
+def _thinned(points: Sequence[CurvePoint], most: int) -> tuple[CurvePoint, ...]:
+    """At most ``most`` of the points, evenly picked, the ends among them."""
+    if len(points) <= most:
+        return tuple(points)
+    return tuple(points[round(i * (len(points) - 1) / (most - 1))] for i in range(most))
 
 
 def _rows(entries: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -235,17 +192,3 @@ def _words(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_words, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def stage_cells(stage: StageSummary) -> tuple[str, ...]:
-    """One row of the table of attacks."""
-    asked = max(stage.ran_on, 1)
-    size = "none" if stage.median_size is None else short(stage.median_size)
-    return (
-        str(stage.ran_on),
-        str(stage.broke),
-        f"{stage.forwards / asked:.0f}",
-        f"{stage.backwards / asked:.0f}",
-        size,
-        duration(stage.seconds),
-    )

@@ -17,21 +17,36 @@ RISE, FALL = np.array([178, 24, 43.0]), np.array([33, 102, 172.0])
 """Colors of more and of less, told apart with any color vision; white between them stays as it was."""
 
 
+MOST_SIDE = 128
+"""Longer sides are thinned: a card is smaller than that."""
+
+
 class Pictures(NamedTuple):
-    """Data URIs of PNG images, the ``factor`` the difference is amplified by, and whether it is in red and blue."""
+    """Three data URIs of PNG images.
+
+    ``factor``: what the difference is amplified by; ``two_colors``: whether it is in red and blue; ``every``: the step
+    that pixels are picked by, 1 where all are shown.
+    """
 
     clean: str
     difference: str
     adversarial: str
     factor: float
     two_colors: bool
+    every: int
+
+    @property
+    def weight(self) -> int:
+        """Bytes of all three."""
+        return len(self.clean) + len(self.difference) + len(self.adversarial)
 
 
 def pictures(x: Tensor, x_adv: Tensor, bounds: tuple[float, float]) -> Pictures | None:
     """What can be seen of one sample; None if its shape is no picture's.
 
     Gray inputs show the signed difference in red (more) and blue (less) on white; in color, each channel is moved from
-    middle gray. The factor is the largest round one that cuts nothing off.
+    middle gray. The factor is the largest round one that cuts nothing off. Of large inputs every second (third, ...)
+    pixel of each row and column is shown as it is: an average would make fine differences look smaller than they are.
 
     Args:
         x, x_adv: [1, H, W], [3, H, W] or [H, W], within ``bounds``.
@@ -46,7 +61,9 @@ def pictures(x: Tensor, x_adv: Tensor, bounds: tuple[float, float]) -> Pictures 
     shown = difference * factor
     gray = shown.shape[-1] == 1
     signed = _two_colors(shown[..., 0]) if gray else 127.5 + 127.5 * shown
-    return Pictures(_uri(255 * clean), _uri(signed), _uri(255 * adversarial), factor, gray)
+    every = math.ceil(max(clean.shape[:2]) / MOST_SIDE)
+    left, middle, right = (png_uri(image[::every, ::every]) for image in (255 * clean, signed, 255 * adversarial))
+    return Pictures(left, middle, right, factor, gray, every)
 
 
 def is_picture(shape: tuple[int, ...]) -> bool:
@@ -71,6 +88,14 @@ def round_factor(largest: float) -> float:
     return max(max(m * power for m in (1, 2, 5) if m * power <= most), 1.0)
 
 
+def png_uri(pixels: Pixels) -> str:
+    """Values 0..255 [H, W, 1 or 3] as a PNG inside a data URI."""
+    whole = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
 def _array(t: Tensor) -> Pixels:
     a = t.detach().cpu().double().numpy()
     return a[..., None] if a.ndim == 2 else a.transpose(1, 2, 0)
@@ -80,11 +105,3 @@ def _two_colors(signed: Pixels) -> Pixels:
     end = np.where(signed[..., None] > 0, RISE, FALL)
     strength = np.minimum(np.abs(signed), 1)[..., None]
     return 255 + (end - 255) * strength
-
-
-def _uri(pixels: Pixels) -> str:
-    """Values 0..255 [H, W, 1 or 3] as a PNG."""
-    whole = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,21 +1,30 @@
-"""From the page as data to one HTML file that needs nothing else, and to its JSON twin."""
+"""From a page as data to one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
 import functools
 from typing import Any
 
-from saddlepoint.report.page import Page, option_words, stage_cells, stage_words
-from saddlepoint.report.words import duration, interval, percent, short, unbroken
+from saddlepoint.report.cost import STAGE_COLUMNS, stage_cells
+from saddlepoint.report.index import Index
+from saddlepoint.report.naming import label_words, option_words, stage_words
+from saddlepoint.report.page import Page
+from saddlepoint.report.ruling import NECESSARY, SENTENCES
+from saddlepoint.report.words import duration, interval, percent, sentence, short, signed, unbroken
 
 
 def render(page: Page) -> str:
     """The page as HTML: static, self-contained, everything that came from outside escaped."""
-    return str(_template().render(page=page, summary=page.summary))
+    return str(_environment().get_template("page.html.jinja").render(page=page, summary=page.summary))
+
+
+def render_index(index: Index) -> str:
+    """The index of many runs as HTML, likewise."""
+    return str(_environment().get_template("index.html.jinja").render(index=index))
 
 
 @functools.cache
-def _template() -> Any:
+def _environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -25,6 +34,8 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (percent, interval, short, duration, option_words, stage_cells, stage_words, unbroken)
-    environment.filters.update({word.__name__: word for word in words})
-    return environment.get_template("page.html.jinja")
+    words = (percent, interval, sentence, short, signed, duration, unbroken)
+    names = (label_words, option_words, stage_cells, stage_words)
+    environment.filters.update({word.__name__: word for word in (*words, *names)})
+    environment.globals.update(necessary=NECESSARY, sentences=SENTENCES, stage_columns=STAGE_COLUMNS)
+    return environment

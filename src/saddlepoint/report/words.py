@@ -37,6 +37,15 @@ def interval(estimate: Interval) -> str:
     return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
 
 
+def sentence(text: str) -> str:
+    """The text with a full stop at its end.
+
+    >>> sentence("take more"), sentence("Done.")
+    ('take more.', 'Done.')
+    """
+    return text if text.rstrip().endswith((".", "!", "?", ":")) else f"{text.rstrip()}."
+
+
 def unbroken(text: str) -> str:
     """The text with the blanks before numbers and percent signs made ones that no line breaks at.
 
@@ -56,6 +65,15 @@ def short(value: float) -> str:
     if 0 < grains < 128 and abs(grains - round(grains)) < 1e-6 and round(grains) % 51:
         return f"{round(grains)}/255"
     return f"{value:.4g}"
+
+
+def signed(value: float) -> str:
+    """A number with its sign and three digits.
+
+    >>> signed(-0.12345), signed(3.0)
+    ('−0.123', '+3')
+    """
+    return f"{value:+.3g}".replace("-", "−")
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,65 @@
+"""What an audit cost: passes through the model in all and for each sample, attack by attack."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+
+from saddlepoint.auditing.summary import StageSummary, Summary
+from saddlepoint.report.naming import stage_words, threat_words
+from saddlepoint.report.words import duration, short
+
+
+@dc.dataclass(frozen=True)
+class StageCost:
+    """One attack: passes for each sample that it ran on."""
+
+    name: str
+    forwards: float
+    backwards: float
+
+
+@dc.dataclass(frozen=True)
+class Cost:
+    """Passes of all attacks together, and the ``stages`` that took some. What checks and proofs took is not in it."""
+
+    forwards: int
+    backwards: int
+    stages: tuple[StageCost, ...]
+
+
+def cost(summary: Summary) -> Cost:
+    """The cost of an audit; a stage that counts for several threats is counted once."""
+    several = len(summary.threats) > 1
+    stages: dict[str, tuple[StageSummary, StageCost]] = {}
+    for threat in summary.threats:
+        for stage in threat.stages:
+            where = f", {threat_words(threat)}" if several and stage.threat == threat.threat else ""
+            stages.setdefault(stage.name, (stage, _per_sample(stage, stage_words(stage, threat) + where)))
+    all_of = [stage for stage, _ in stages.values()]
+    return Cost(
+        sum(stage.forwards for stage in all_of),
+        sum(stage.backwards for stage in all_of),
+        tuple(each for stage, each in stages.values() if stage.ran_on),
+    )
+
+
+def stage_cells(stage: StageSummary) -> tuple[str, ...]:
+    """What one attack did and cost, as the cells of a table: see ``STAGE_COLUMNS``."""
+    each = _per_sample(stage, "")
+    size = "none" if stage.median_size is None else short(stage.median_size)
+    return (
+        str(stage.ran_on),
+        str(stage.broke),
+        f"{each.forwards:.0f}",
+        f"{each.backwards:.0f}",
+        size,
+        duration(stage.seconds),
+    )
+
+
+STAGE_COLUMNS = ("ran on", "broke", "forwards a sample", "backwards a sample", "median size", "time")
+
+
+def _per_sample(stage: StageSummary, name: str) -> StageCost:
+    asked = max(stage.ran_on, 1)
+    return StageCost(name, stage.forwards / asked, stage.backwards / asked)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import dataclasses as dc
+
+import pytest
+
+from saddlepoint.report import markdown
+from saddlepoint.report.markdown import escaped, fenced
+
+GOLDEN = """\
+# net on things: robustness audit
+
+**32.2 % of 400 samples withstand Linf 0.1 and L2 1.5.** Unperturbed, 371 of 400 are classified rightly; 137 under \
+Linf 0.1, 152 under L2 1.5, and 129 under all of them.
+
+> fab was left out
+
+Verdict: **flagged**. Something speaks against these numbers: the true robust accuracy may well be lower. Automatic, \
+non-adaptive checks are necessary and not sufficient: an attack that is adapted to this model may still break more.
+
+## Robust accuracy
+
+| threat | accuracy | right | 95 % interval | proven |
+| :-- | --: | --: | --: | --: |
+| clean | 92.8 % | 371 of 400 | 89.8 to 95.1 % |  |
+| Linf 0.1 | 34.2 % | 137 of 400 | 29.6 to 39.1 % | 41 |
+| L2 1.5 | 38.0 % | 152 of 400 | 33.2 to 43.0 % |  |
+| all threats | 32.2 % | 129 of 400 | 27.7 to 37.1 % |  |
+
+Linf 0.1: between 10.2 % (41 of 400 are proven to withstand) and 34.2 % (137 are not broken); 96 stay undecided.
+
+## Doubts
+
+- **flag: Slopes are zero.** Found: 31 of 32 slopes are exactly zero. What to do: name the module.
+- **note: Few samples (Linf 0.1).** Found: 400 samples. What to do: take more.
+
+## Attacks
+
+| threat | attack | options | ran on | broke | forwards a sample | backwards a sample | median size | time |
+| :-- | :-- | :-- | --: | --: | --: | --: | --: | --: |
+| Linf 0.1 | apgd\\_ce | steps=17, restarts=None | 371 | 203 | 23 | 19 | 0.0712 | 4 min 24 s |
+| Linf 0.1 | square | steps=17, restarts=None | 168 | 22 | 23 | 19 | 0.0712 | 1 min 23 s |
+| Linf 0.1 | fmn, any radius | steps=17, restarts=None | 370 | 9 | 23 | 19 | 0.0655 | 1 min 10 s |
+| L2 1.5 | apgd\\_ce | steps=17, restarts=None | 371 | 219 | 23 | 19 | 0.0712 | 4 min 40 s |
+
+In all 29,440 forwards and 24,320 backwards, 6 min 52 s.
+
+## How it was measured
+
+This command gives the same numbers again:
+
+```
+saddlepoint audit pkg:build --data things --threat linf:0.1
+```
+"""
+
+
+def test_the_appendix_of_a_paper(summary):
+    text = markdown(summary)
+    assert text.startswith(GOLDEN)
+    assert f"\n- key: {summary.key}\n" in text
+    assert "\n- torch: 2.13.0\n" in text
+
+
+def test_without_doubts_and_command_there_is_no_section_for_them(summary):
+    text = markdown(dc.replace(summary, doubts=(), command=None, notices=()))
+    assert "## Doubts" not in text
+    assert "This command" not in text
+    assert "Verdict: **sound**." in text
+
+
+def test_hostile_names_stay_text(hostile):
+    text = markdown(hostile)
+    before, fence, after = text.partition("```\n")
+    assert fence
+    outside = before + after.partition("\n```")[2]
+    assert "<" not in outside
+    assert "&lt;script&gt;" in outside
+
+
+def cells(text):
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [row.replace("\\|", "").count("|") for row in rows]
+
+
+def test_a_name_cannot_add_a_cell_or_a_line_to_a_table(summary):
+    bad = "a | b\n| c | `d` \\| e\r\n# f"
+    linf = summary.threats[0]
+    stages = tuple(dc.replace(stage, name=f"01-{bad}", options={bad: bad}) for stage in linf.stages)
+    text = markdown(dc.replace(summary, title=bad, threats=(dc.replace(linf, set_name=bad, stages=stages),)))
+    assert sorted(set(cells(text))) == [6, 10]
+    assert len(cells(text)) == (2 + 2) + (2 + 3)
+    assert sum(line.startswith("# ") for line in text.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("*a* _b_ ~c~ $d$", r"\*a\* \_b\_ \~c\~ \$d\$"),
+        ("[a](b)", r"\[a\](b)"),
+        ("1. a", r"1\. a"),
+        ("- a", r"\- a"),
+        ("0.1", "0.1"),
+        ("&amp;<b>", "&amp;amp;&lt;b&gt;"),
+        ("see https://a.b", "see https:/&#47;a.b"),
+        ("@all www.a.b", "&#64;all www&#46;a.b"),
+        ("a\n\u2028\u202eb", "a b"),
+        ("\\", "\\\\"),
+    ],
+)
+def test_no_character_is_markup(text, shown):
+    assert escaped(text) == shown
+
+
+def test_no_line_of_a_command_ends_its_block():
+    assert fenced("a\n```\nb").splitlines()[0] == "````"
+    assert fenced("a\n```\nb").splitlines()[-1] == "````"
