@@ -31,8 +31,8 @@ Linf 0.1: between 10.2 % (41 of 400 are proven to withstand) and 34.2 % (137 are
 
 ## Doubts
 
-- **flag: Slopes are zero.** Found: 31 of 32 slopes are exactly zero. What to do: name the module.
-- **note: Few samples (Linf 0.1).** Found: 400 samples. What to do: take more.
+- **flag: Slopes are zero.** Found: 31 of 32 slopes are exactly zero. What to do: Name the module.
+- **note: Few samples (Linf 0.1).** Found: 400 samples. What to do: Take more.
 
 ## Attacks
 

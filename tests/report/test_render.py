@@ -49,7 +49,7 @@ def test_the_verdict_stands_at_the_top_with_its_meaning(dom, summary, read_pixel
 def test_doubts_come_first_and_notes_are_folded(dom, summary):
     assert dom.texts["h2"][0] == "Doubts"
     assert dom.texts["li"][0].startswith("! flag Slopes are zero 31 of 32 slopes are exactly zero.")
-    assert dom.texts["li"][0].endswith("What to do: name the module.")
+    assert dom.texts["li"][0].endswith("What to do: Name the module.")
     assert dom.texts["li"][1].startswith("i note Few samples · Linf 0.1 400 samples.")
     folded = next(text for text in dom.texts["details"] if "Few samples" in text)
     assert folded.startswith("1 note that leaves the verdict as it is")

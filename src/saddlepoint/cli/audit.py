@@ -94,7 +94,7 @@ def _trust(summary: Summary) -> list[str]:
     brackets = [f"{known.threat}: {known.words}" for known in map(bracket, summary.threats) if known]
     given = ruling(summary)
     doubts = [
-        f"{doubt.weight}: {doubt_title(doubt, summary)}: {sentence(doubt.found)} {sentence(doubt.advice)}"
+        f"{doubt.weight}: {sentence(doubt_title(doubt, summary))} {sentence(doubt.found)} {sentence(doubt.advice)}"
         for doubt in (*given.grave, *given.notes)
     ]
     return ["", *brackets, f"verdict: {given.verdict}. {given.sentence}", *doubts]

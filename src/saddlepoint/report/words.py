@@ -38,12 +38,13 @@ def interval(estimate: Interval) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with a full stop at its end.
+    """The text as a sentence: a capital where it begins with a word, a full stop at its end.
 
-    >>> sentence("take more"), sentence("Done.")
-    ('take more.', 'Done.')
+    >>> sentence("take more"), sentence("sp.wrap it, then ask again!")
+    ('Take more.', 'sp.wrap it, then ask again!')
     """
-    return text if text.rstrip().endswith((".", "!", "?", ":")) else f"{text.rstrip()}."
+    begun = text[:1].upper() + text[1:] if re.match(r"[a-z]+[ ,;:]", text) else text
+    return begun if begun.rstrip().endswith((".", "!", "?", ":")) else f"{begun.rstrip()}."
 
 
 def unbroken(text: str) -> str:
