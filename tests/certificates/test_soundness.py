@@ -205,11 +205,11 @@ def test_against_the_exact_optimum_of_an_integer_program(seed: int) -> None:
 
 
 def test_zoo_certificates_hold_against_attacks() -> None:
-    """n = 10 images, 2 networks: no certified image is broken, and about as many are certified as hold."""
-    data = sp.zoo.data.load("fashion-mnist-1k[:10]")
+    """n = 6 images, 2 networks: no certified image is broken, and half of all are certified."""
+    data = sp.zoo.data.load("fashion-mnist-1k[:6]")
     for name, threat in (("fashion-pgd-linf", Linf(0.03)), ("fashion-pgd-l2", L2(0.05))):
         net = sp.zoo.load(name)
         proof = certify(net, data.x, data.y, threat)
         for attack in (sp.attacks.pgd, sp.attacks.apgd_ce):
-            assert not bool((attack(net, data.x, data.y, threat).met & proof.certified).any())
+            assert not bool((attack(net, data.x, data.y, threat, steps=20).met & proof.certified).any())
         assert int(proof.certified.sum()) >= 3

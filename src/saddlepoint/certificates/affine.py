@@ -1,10 +1,11 @@
 """Affine operations: z = W x + b. Exact up to rounding, which is bounded and made part of every bound.
 
-For floating point of unit ``eps`` and sums of n products in any order, the computed W x + b differs from the true one
-by at most n · eps · (|W| |x| + |b|) (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1).
-Each operation adds twice that, for the largest |x| in the interval of its input, to whatever it bounds: once for the
-network, which computes in floating point as well, and once for the bound. A bound therefore holds for the network in
-exact arithmetic, and for the network as it is computed with accumulation in its own precision.
+With sums of n products in any order and a spacing ``eps`` of numbers near 1, the computed W x + b differs from the
+true one by at most n · eps / 2 · (|W| |x| + |b|) to first order (Higham, "Accuracy and Stability of Numerical
+Algorithms", 2002, section 3.1); a few more units in n make up for the rest. Each operation adds that, for the largest
+|x| in the interval of its input, to whatever it bounds, and does so twice: once for the network, which computes in
+floating point as well, and once for the bound. A bound therefore holds for the network in exact arithmetic, and for the
+network as it is computed with sums in its own precision.
 """
 
 from __future__ import annotations
@@ -52,12 +53,13 @@ class Affine(Operation):
         """At least |b|, and whatever else of the size of a bias is rounded on the way; broadcasts to [B, *out]."""
 
     @abc.abstractmethod
-    def terms(self) -> int:
-        """The largest number of products in a sum, forward or backward; 0 for what is exact."""
+    def terms(self) -> tuple[int, int]:
+        """How many products are in a sum, forward and backward, and a few more; 0 for what is exact."""
 
     def interval(self, *inputs: Interval) -> Interval:
         """W (low + high) / 2 + b ± (|W| (high - low) / 2 + rounding)."""
-        unit = 2 * self.terms() * torch.finfo(inputs[0].low.dtype).eps
+        eps, terms = torch.finfo(inputs[0].low.dtype).eps, self.terms()[0]
+        unit = eps * terms * (1 + 4 * eps * terms)
         center = self.apply(*((i.low + i.high) / 2 for i in inputs))
         reach = self.spread(*((i.high - i.low) / 2 + unit * i.magnitude for i in inputs))
         reach = reach + unit * self.offset()
@@ -65,10 +67,11 @@ class Affine(Operation):
 
     def relax(self, *inputs: Interval) -> Relaxed:
         """Itself, with its rounding."""
-        unit = 2 * self.terms() * torch.finfo(inputs[0].low.dtype).eps
-        if not unit:
+        if not any(self.terms()):
             return _Rounded(self, None)
-        return _Rounded(self, unit * (self.spread(*(i.magnitude for i in inputs)) + self.offset()))
+        rounded = self.spread(*(i.magnitude for i in inputs)) + self.offset()
+        eps, terms = torch.finfo(rounded.dtype).eps, sum(self.terms()) / 2
+        return _Rounded(self, rounded * (eps * terms * (1 + 4 * eps * (terms + rounded[0].numel()))))
 
 
 @dc.dataclass(frozen=True)
@@ -113,9 +116,10 @@ class Linear(Affine):
         """|b|."""
         return self.bias.abs()
 
-    def terms(self) -> int:
-        """The longer side of W."""
-        return max(self.weight.shape) + 4
+    def terms(self) -> tuple[int, int]:
+        """The two sides of W."""
+        out, inputs = self.weight.shape
+        return inputs + 8, out + 8
 
 
 @dc.dataclass(frozen=True)
@@ -163,10 +167,10 @@ class Conv(Affine):
         """At least |b|, by channel."""
         return self.rounded.view(-1, 1, 1)
 
-    def terms(self) -> int:
-        """Products for one entry of z, or of x backward; a few more for a batch normalization folded in."""
+    def terms(self) -> tuple[int, int]:
+        """Products for one entry of z, and of x backward; a few more for a batch normalization folded in."""
         area = math.prod(self.weight.shape[2:])
-        return max(self.weight.shape[1], self.weight.shape[0] // self.groups) * area + 8
+        return self.weight.shape[1] * area + 8, self.weight.shape[0] // self.groups * area + 8
 
     def _conv(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return functional.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
@@ -234,9 +238,9 @@ class Scale(Affine):
         """At least |bias|."""
         return self.rounded
 
-    def terms(self) -> int:
+    def terms(self) -> tuple[int, int]:
         """One product and a sum, and a batch normalization's own steps."""
-        return 8
+        return 12, 12
 
 
 @dc.dataclass(frozen=True)
@@ -270,9 +274,9 @@ class Reshape(Affine):
         """Nothing."""
         return 0.0
 
-    def terms(self) -> int:
+    def terms(self) -> tuple[int, int]:
         """Exact."""
-        return 0
+        return 0, 0
 
 
 @dc.dataclass(frozen=True)
@@ -301,6 +305,6 @@ class Sum(Affine):
         """Nothing."""
         return 0.0
 
-    def terms(self) -> int:
+    def terms(self) -> tuple[int, int]:
         """A sum of two, and one more where coefficients meet."""
-        return 4
+        return 6, 6

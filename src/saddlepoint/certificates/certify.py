@@ -160,9 +160,8 @@ def _certified(graph: Graph, x: Tensor, threat: Ball, task: Task, method: Method
     allowed = region(x, threat, graph.dtype)
     values = tiers.start(graph, allowed)
     blur = graph.blur * (1 + values[graph.output].magnitude.amax(1, keepdim=True).double())
-    bounds = _Bounds(
-        torch.full_like(task.clean, -torch.inf, dtype=torch.float64), torch.zeros(len(x), dtype=torch.long)
-    )
+    first = torch.zeros(len(x), dtype=torch.long, device=x.device)
+    bounds = _Bounds(torch.full_like(task.clean, -torch.inf, dtype=torch.float64), first)
     for tier in METHODS if method == "auto" else (str(method),):
         todo = (task.right & (bounds.margin <= 0)).nonzero().squeeze(1)
         if method != "auto" or tier == "ibp":

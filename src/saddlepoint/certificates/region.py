@@ -135,6 +135,6 @@ def region(x: Tensor, threat: Ball, dtype: torch.dtype) -> Region:
     if bool((high - low > _BOUNDLESS).any()):
         raise ThreatError(f"cannot certify {threat} in an unbounded box: give a finite radius or a box")
     largest = center.abs() + torch.maximum(-low, high)
-    units = torch.finfo(x.dtype).eps + torch.finfo(dtype).eps + 4 * x[0].numel() * torch.finfo(torch.float64).eps
+    units = 4 * torch.finfo(x.dtype).eps + torch.finfo(dtype).eps + 4 * x[0].numel() * torch.finfo(torch.float64).eps
     rounding = units * largest
     return kind(center, low, high, radius, rounding)

@@ -81,7 +81,7 @@ def refined(graph: Graph, values: list[Interval], index: int, region: Region, ev
     neurons = asked.flatten().nonzero().squeeze(1)
     for some in torch.split(neurons, _chunk(values, index)) if len(neurons) else ():
         rows = _unit_rows(graph, values[index].low, index, some)
-        least, most = backward(graph, relaxed, index, rows, region) * torch.tensor([[1.0], [-1.0]]).to(low.device)
+        least, most = backward(graph, relaxed, index, rows, region) * torch.tensor([[1.0], [-1.0]], device=low.device)
         low[some] = torch.maximum(low[some], _outward(least, -1, low.dtype))
         high[some] = torch.minimum(high[some], _outward(most, 1, low.dtype))
     shape = values[index].low.shape
@@ -110,10 +110,10 @@ def _unit_rows(graph: Graph, like: Tensor, index: int, neurons: Tensor) -> Rows:
     if isinstance(operation, Conv):
         C, H, W = operation.out
         a = like.new_zeros(2, M, C, 1, 1)
-        a[:, torch.arange(M), neurons // (H * W), 0, 0] = signs
+        a[:, torch.arange(M, device=like.device), neurons // (H * W), 0, 0] = signs
         return Windows(a, neurons % (H * W), Grid(operation.out, (H, W), (0, 0), (1, 1)))
     a = like.new_zeros(2, M, like.numel())
-    a[:, torch.arange(M), neurons] = signs
+    a[:, torch.arange(M, device=like.device), neurons] = signs
     return Dense(a.view(2, M, *like.shape[1:]))
 
 
