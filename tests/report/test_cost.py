@@ -8,7 +8,12 @@ from saddlepoint.report.cost import STAGE_COLUMNS, cost, stage_cells
 def test_passes_are_for_each_sample_that_an_attack_ran_on(summary):
     stages = cost(summary).stages
     assert [(s.forwards, s.backwards) for s in stages] == [(23, 19)] * 4
-    assert [s.name for s in stages] == ["apgd_ce, Linf 0.1", "square, Linf 0.1", "fmn, any radius", "apgd_ce, L2 1.5"]
+    assert [s.name for s in stages] == [
+        "apgd_ce, Linf 0.1",
+        "square, Linf 0.1",
+        "fmn, any radius, Linf",
+        "apgd_ce, L2 1.5",
+    ]
 
 
 def test_an_attack_that_counts_for_two_threats_is_paid_once(summary):

@@ -80,6 +80,8 @@ def test_tables_leave_out_what_tells_people_nothing(summary, read_pixels):
     model = dict(build_page(summary, read_pixels).tables["Model"])
     assert "structure" not in model
     assert model["sha256"] == "not stated"
+    bare = dc.replace(summary, model={**summary.model, "bpda": {}})
+    assert dict(build_page(bare, read_pixels).tables["Model"])["bpda"] == "none"
 
 
 @pytest.mark.parametrize(

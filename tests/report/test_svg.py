@@ -79,10 +79,10 @@ def test_what_stands_and_what_is_proven_are_marked_at_the_radius():
 
 
 def test_passes_are_bars_to_one_scale():
-    root = tree(passes([StageCost("pgd", 30.0, 10.0), StageCost("square", 80.0, 0.0)]))
+    root = tree(passes([StageCost("pgd", 1234, 30.0, 10.0), StageCost("square", 1, 80.0, 0.0)]))
     widths = [float(r.get("width")) for r in root.iter("rect") if r.get("class") != "rail"]
     assert widths == pytest.approx([w / 80 * (WIDTH - 2) for w in (30, 10, 80, 0)], abs=0.2)
-    assert texts(root) == ["pgd", "30 + 10", "square", "80 + 0"]
+    assert texts(root) == ["pgd on 1,234", "30 + 10", "square on 1", "80 + 0"]
 
 
 def test_losses_are_a_staircase_that_adds_up():

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses as dc
 
 from saddlepoint.auditing.summary import StageSummary, Summary
-from saddlepoint.report.naming import stage_words, threat_words
+from saddlepoint.report.naming import set_words, stage_words, threat_words
 from saddlepoint.report.words import duration, short
 
 
 @dc.dataclass(frozen=True)
 class StageCost:
-    """One attack: passes for each sample that it ran on."""
+    """One attack: passes for each of the samples that it ``ran_on``."""
 
     name: str
+    ran_on: int
     forwards: float
     backwards: float
 
@@ -33,8 +34,9 @@ def cost(summary: Summary) -> Cost:
     stages: dict[str, tuple[StageSummary, StageCost]] = {}
     for threat in summary.threats:
         for stage in threat.stages:
-            where = f", {threat_words(threat)}" if several and stage.threat == threat.threat else ""
-            stages.setdefault(stage.name, (stage, _per_sample(stage, stage_words(stage, threat) + where)))
+            where = threat_words(threat) if stage.threat == threat.threat else set_words(threat)
+            name = stage_words(stage, threat) + (f", {where}" if several else "")
+            stages.setdefault(stage.name, (stage, _per_sample(stage, name)))
     all_of = [stage for stage, _ in stages.values()]
     return Cost(
         sum(stage.forwards for stage in all_of),
@@ -62,4 +64,4 @@ STAGE_COLUMNS = ("ran on", "broke", "forwards a sample", "backwards a sample", "
 
 def _per_sample(stage: StageSummary, name: str) -> StageCost:
     asked = max(stage.ran_on, 1)
-    return StageCost(name, stage.forwards / asked, stage.backwards / asked)
+    return StageCost(name, stage.ran_on, stage.forwards / asked, stage.backwards / asked)

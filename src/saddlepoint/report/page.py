@@ -188,7 +188,7 @@ def _words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return option_words(value)
+        return option_words(value) or "none"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_words, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -104,7 +104,8 @@ def passes(stages: Sequence[StageCost]) -> str:
         top = BAR * i
         split, end = x(stage.forwards), x(stage.forwards + stage.backwards)
         body += [
-            f'<text x="1" y="{top + 15}">{escape(fitting(stage.name, 34))}</text>',
+            f'<text x="1" y="{top + 15}">{escape(fitting(stage.name, 32))}'
+            f'<tspan class="faint"> on {stage.ran_on:,}</tspan></text>',
             f'<text class="strong" x="{WIDTH - 1}" y="{top + 15}" text-anchor="end">{stage.forwards:,.0f}'
             f'<tspan class="faint"> + {stage.backwards:,.0f}</tspan></text>',
             f'<rect class="rail" x="1" y="{top + 22}" width="{WIDTH - 2}" height="{THICK}" rx="2"/>',
