@@ -76,12 +76,12 @@ def test_each_sample_may_have_its_own_radius() -> None:
 
 
 def test_sentinels_are_spread_over_those_who_stand_and_one_that_falls_puts_all_in_doubt() -> None:
-    standing = Standing({**spec(("linf:0.1", "linf", 0.1)), "data": {"n": 1000, "dtype": "float32"}})
-    standing.learn("none", np.arange(1000), np.arange(1000) % 2 == 0, np.zeros(1000))
+    standing = Standing({**spec(("linf:0.1", "linf", 0.1)), "data": {"n": 2000, "dtype": "float32"}})
+    standing.learn("none", np.arange(2000), np.arange(2000) % 2 == 0, np.zeros(2000))
     chosen = standing.rows("sentinels", "linf:0.1")
     assert len(chosen) == len(set(chosen.tolist())) == SENTINELS
     assert (chosen % 2 == 1).all()
-    assert int(np.diff(chosen).max()) <= 2 * (1000 // SENTINELS)
+    assert int(np.diff(chosen).max()) <= 2 * (1000 // SENTINELS + 1)
     held = np.zeros(SENTINELS, dtype=np.bool_)
     standing.learn("linf:0.1", chosen, held, np.zeros(SENTINELS), "sentinels")
     assert not len(standing.rows("doubted", "linf:0.1"))
@@ -90,9 +90,15 @@ def test_sentinels_are_spread_over_those_who_stand_and_one_that_falls_puts_all_i
     standing.learn("linf:0.1", chosen, fell, np.full(SENTINELS, 0.2), "sentinels")
     assert not len(standing.rows("doubted", "linf:0.1")), "what is outside of the radius says nothing"
     standing.learn("linf:0.1", chosen, fell, np.full(SENTINELS, 0.1), "sentinels")
-    assert standing.rows("doubted", "linf:0.1").tolist() == [i for i in range(1, 1000, 2) if i != chosen[3]]
+    assert standing.rows("doubted", "linf:0.1").tolist() == [i for i in range(1, 2000, 2) if i != chosen[3]]
     assert standing.doubted == {"linf:0.1": 1}
 
 
 def test_where_few_stand_all_are_sentinels(two: Standing) -> None:
     assert two.rows("sentinels", "linf:0.1").tolist() == two.rows("standing", "linf:0.1").tolist()
+
+
+@pytest.mark.parametrize(("standing", "asked"), [(3, 3), (100, 16), (200, 25), (10_000, 64)])
+def test_sentinels_are_an_eighth_within_limits(standing: int, asked: int) -> None:
+    made = Standing({**spec(("linf:0.1", "linf", 0.1)), "data": {"n": standing, "dtype": "float32"}})
+    assert len(made.rows("sentinels", "linf:0.1")) == asked

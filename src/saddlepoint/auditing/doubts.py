@@ -26,6 +26,10 @@ BLACK_BOX_GAIN = 0.002
 """A black box that breaks a larger share of all samples than this after gradients flags (AutoAttack's threshold)."""
 LONGER_GAIN = 0.005
 """More effort of the same kind that breaks a larger share of all samples than this flags."""
+WEAKER_GAIN, WEAKER_COUNT = 0.02, 4
+"""A larger share and a larger number of samples than this that only the search for small perturbations breaks flag."""
+ONE = 1
+"""A single sample is no evidence."""
 UNBREAKABLE = 0.01
 """A larger share than this of samples that no perturbation of any size breaks flags."""
 DENIED = 0.01
@@ -210,7 +214,7 @@ def _black_box(case: Case) -> Iterator[Doubt]:
     """What a black box broke after gradients had failed, under each threat."""
     for label, (gained, names) in _gains(case, lambda stage: not _by_slopes(stage)).items():
         fell = _fallen(case, label, by_slopes=False)
-        if gained > BLACK_BOX_GAIN * case.clean.n:
+        if gained > max(BLACK_BOX_GAIN * case.clean.n, ONE):
             yield Doubt(
                 "black-box",
                 "flag",
@@ -225,7 +229,7 @@ def _longer(case: Case) -> Iterator[Doubt]:
     """What longer runs of the same kind broke, under each threat."""
     gains = _gains(case, lambda stage: _by_slopes(stage) and stage["over"] in ("sentinels", "doubted"))
     for label, (gained, names) in gains.items():
-        if gained > LONGER_GAIN * case.clean.n:
+        if gained > max(LONGER_GAIN * case.clean.n, ONE):
             fell = _fallen(case, label, by_slopes=True)
             yield Doubt(
                 "longer",
@@ -263,7 +267,8 @@ def _curve_gains(case: Case) -> Iterator[Doubt]:
     """The search for smallest perturbations must not beat the attacks at the radius."""
     curves = {one["label"] for one in case.spec["curves"]}
     for label, (gained, names) in _gains(case, lambda stage: stage["threat"] in curves).items():
-        if gained > LONGER_GAIN * case.clean.n and any(s["threat"] == label for s, _, _ in case.entries()):
+        enough = gained > max(WEAKER_GAIN * case.clean.n, WEAKER_COUNT)
+        if enough and any(stage["threat"] == label for stage, _, _ in case.entries()):
             yield Doubt(
                 "incomplete",
                 "flag",

@@ -17,7 +17,9 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 SENTINELS = 64
-"""So many samples are asked whether another attack breaks what the usual ones did not."""
+"""At most so many samples are asked whether another attack breaks what the usual ones did not, ..."""
+EVERY, FEWEST = 8, 16
+"""... every eighth of those who stand, but no fewer than this."""
 
 
 class Standing:
@@ -47,8 +49,9 @@ class Standing:
             return np.arange(self.n, dtype=np.int64)
         chosen = ~self.wrong if over == "right" else ~self.broken(label)
         rows = np.flatnonzero(chosen).astype(np.int64)
-        if over == "sentinels" and len(rows) > SENTINELS:
-            return rows[np.linspace(0, len(rows) - 1, SENTINELS).astype(np.int64)]
+        asked = min(max(len(rows) // EVERY, FEWEST), SENTINELS, len(rows))
+        if over == "sentinels" and asked:
+            return rows[np.linspace(0, len(rows) - 1, asked).astype(np.int64)]
         return rows[:0] if over == "doubted" and not (self.misled or self.doubted[label]) else rows
 
     def learn(self, label: str, rows: Rows, met: Flags, size: Floats, over: Over = "standing") -> None:
