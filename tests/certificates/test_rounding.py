@@ -61,3 +61,20 @@ def test_a_sum_that_cancels_is_bounded_below_its_exact_value() -> None:
         proof = certify(net, x, torch.tensor([0]), Linf(0.0))
         assert float(proof.margin) <= min(exact, computed)
     assert wrong_sign > 2
+
+
+def test_a_hidden_sum_that_cancels_is_bounded_below_its_exact_value() -> None:
+    """n = 50: the coefficients on the input vanish, so that only the rounding inside the network is left."""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        net = nn.Sequential(nn.Linear(32, 64, bias=False), nn.Linear(64, 2, bias=False))
+        half = 1e3 * torch.randn(1, 32, generator=generator)
+        row = torch.cat([half, -half * (1 + 1e-7 * torch.randn(1, 32, generator=generator))], 1)
+        net[0].weight.data = torch.eye(32).repeat(2, 1)
+        net[1].weight.data = torch.cat([row, torch.zeros(1, 64)])
+        x = torch.rand(1, 32, generator=generator)
+        exact = float((row.double() * x.double().repeat(1, 2)).sum())
+        computed = float((net(x)[0, 0] - net(x)[0, 1]).detach())
+        for method in ("ibp", "crown"):
+            proof = certify(net, x, torch.tensor([0]), Linf(0.0), method=method)  # type: ignore[arg-type]
+            assert float(proof.margin) <= min(exact, computed)

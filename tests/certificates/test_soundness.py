@@ -52,6 +52,11 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
         nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 5, 3, stride=2, padding=1, bias=False),
         nn.BatchNorm2d(5), nn.ReLU(), nn.Conv2d(5, 4, 2), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3),
     ),
+    "stacked": lambda: nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1), nn.AvgPool2d(3, 1, 1), nn.ReLU(),
+        nn.Conv2d(3, 3, 3, padding=2, dilation=2), nn.Conv2d(3, 2, 2, stride=2, padding=1), nn.ReLU(),
+        nn.Flatten(), nn.Linear(32, 3),
+    ),
     "average": lambda: convolutional(nn.AvgPool2d(2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Dropout(0.5)),
     "max": lambda: convolutional(nn.ReLU(), nn.MaxPool2d(2, 1, 1), nn.Conv2d(4, 3, 2), nn.ReLU()),
     **{

@@ -82,9 +82,9 @@ class LeakyReLU(Entrywise):
     def lines(self, inputs: Interval) -> Lines:
         """Chord above, one of the two pieces below; the piece itself where the sign is known."""
         low, high = inputs
-        s, both = self.slope, self.undecided(inputs)
-        width = torch.where(both, high - low, 1)
-        chord = torch.where(both, (high - s * low) / width, torch.where(low >= 0, 1.0, s).to(low.dtype))
-        below = torch.where(both, torch.where(high > -low, 1.0, s).to(low.dtype), chord)
+        s, both, one = self.slope, self.undecided(inputs), torch.ones_like(low)
+        width = torch.where(both, high - low, one)
+        chord = torch.where(both, (high - s * low) / width, torch.where(low >= 0, one, s * one))
+        below = torch.where(both, torch.where(high > -low, one, s * one), chord)
         above = torch.where(both, (s - 1) * low * (high / width), 0)
         return Lines(below, torch.zeros_like(low), chord, above)
