@@ -188,7 +188,8 @@ def test_nothing_is_asked_twice(quick: Make, network: Make, run: Path, whole: Au
     model = Watched(*network())
     first = quick(run, model=model)
     probes = read_spec(run)["diagnosis"]["forwards"]
-    assert sum(asked) == sum(first.records.column("forwards").to_pylist()) + 2 + probes
+    planes = len(first.summary().landscapes) * (21 * 21 + 1)
+    assert sum(asked) == sum(first.records.column("forwards").to_pylist()) + 2 + probes + planes
     assert 0 < probes < 32 * 20
     asked.clear()
     again = quick(run, model=model)

@@ -25,7 +25,16 @@ def copied(whole: Audit, tmp_path: Path) -> Path:
 
 def test_a_run_holds_these_files_and_no_others(whole: Audit) -> None:
     top = {path.name for path in whole.run_dir.iterdir()}
-    assert top == {"spec.json", "diagnosis.json", "results", "inputs", "records.parquet", "summary.json", "run.lock"}
+    assert top == {
+        "spec.json",
+        "diagnosis.json",
+        "landscapes.json",
+        "results",
+        "inputs",
+        "records.parquet",
+        "summary.json",
+        "run.lock",
+    }
     assert not list(whole.run_dir.rglob(".tmp-*"))
     for path in (whole.run_dir / "inputs").rglob("*.safetensors"):
         twin = Path(str(path).replace("/inputs/", "/results/")).with_suffix(".parquet")

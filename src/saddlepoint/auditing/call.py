@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
 import shutil
 import tempfile
 import weakref
@@ -15,8 +16,10 @@ from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.auditing.audited import Audit
 from saddlepoint.auditing.conduct import conduct
 from saddlepoint.auditing.diagnosis import Diagnosis, diagnose
+from saddlepoint.auditing.landscape import landscapes
 from saddlepoint.auditing.listener import Listener, Silent
 from saddlepoint.auditing.plan import AUTO, Options, make_plan
+from saddlepoint.auditing.records import after
 from saddlepoint.auditing.run import folder_of, opened
 from saddlepoint.auditing.spec import make_spec
 from saddlepoint.auditing.subject import prepare
@@ -94,9 +97,13 @@ def audit(
     folder = Path(tempfile.mkdtemp(prefix="saddlepoint-")) if out is None else folder_of(out, spec)
     try:
         with opened(folder, spec) as begun:
-            run = begun.diagnosed(lambda: diagnose(subject, made.threats[0].set, seed))
+            run = begun.knowing("diagnosis", lambda: diagnose(subject, made.threats[0].set, seed).to_dict())
             Diagnosis.from_dict(run.spec["diagnosis"]).adapt(subject.model)
             records, notices = conduct(subject, made, run, piece_size, told)
+            standing = after(run.spec, records)
+            run = run.knowing(
+                "landscapes", lambda: [dc.asdict(one) for one in landscapes(subject, made, standing, seed)]
+            )
             summary = summarize(run.spec, records, notices)
             run.finish(records, summary)
     except BaseException:

@@ -105,7 +105,7 @@ def slopes(model: Model, x: Tensor, y: Tensor, threat: Ball, noise: Noise) -> Sl
     """Slopes of the margin at a random point of the set around each of x [n, *D]. The caller holds ``Model.quiet``."""
     radius = threat.radii(x)
     delta = threat.project(x, threat.sample(x, radius, noise.at("start")), radius).detach()
-    slope, absent = _slope(model, x, y, threat, delta)
+    slope, absent = slope_of(model, x, y, threat, delta)
     wild = ~slope.flatten(1).isfinite().all(1)
     slope = slope.nan_to_num(0.0, 0.0, 0.0)
     zero = (slope.flatten(1) == 0).all(1) & ~wild
@@ -126,8 +126,11 @@ def _told(model: Model, x: Tensor, y: Tensor, slope: Tensor, noise: Noise) -> Te
     return torch.where(moved > 0, 1 - missed / moved, 0.0)
 
 
-def _slope(model: Model, x: Tensor, y: Tensor, threat: Ball, delta: Tensor) -> tuple[Tensor, bool]:
-    """The slope of the margin in δ as autograd gives it, [n, *D], and whether it gives any."""
+def slope_of(model: Model, x: Tensor, y: Tensor, threat: Ball, delta: Tensor) -> tuple[Tensor, bool]:
+    """The slope of the margin in δ as autograd gives it, [n, *D], and whether none connects some answer and input.
+
+    The goal is untargeted, so that it points away from the labels y. The caller holds ``Model.quiet``.
+    """
     absent = False
 
     def some(rows: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """A run on disk: one folder, held by one process, that is begun once and gone on with until it is complete.
 
-``spec.json`` first, then ``diagnosis.json`` and pieces (see ``piece``), at the end ``records.parquet`` and
-``summary.json``. All files appear complete or not at all.
+``spec.json`` first, then ``diagnosis.json`` and pieces (see ``piece``), at the end ``landscapes.json``,
+``records.parquet`` and ``summary.json``. All files appear complete or not at all.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import contextlib
 import dataclasses as dc
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,11 +23,12 @@ from saddlepoint.auditing.diagnosis import Diagnosis
 from saddlepoint.auditing.piece import Address, DamagedError, Piece
 from saddlepoint.auditing.records import joined, placed
 from saddlepoint.auditing.spec import Spec, check_same, key_of
-from saddlepoint.auditing.summary import Example, Summary
+from saddlepoint.auditing.summary import Example, Landscape, Summary
 from saddlepoint.errors import RunError
 
 SPEC, RECORDS, SUMMARY = "spec.json", "records.parquet", "summary.json"
-DIAGNOSIS = "diagnosis.json"
+ASIDES = ("diagnosis", "landscapes")
+"""What is found out once, besides the pieces, each in a file of its own: ``diagnosis.json``, ..."""
 DEFAULT = "runs/{model}-{data}-{key}"
 """A folder of its own for every audit: the same arguments lead to the same folder."""
 
@@ -51,18 +52,18 @@ class Run:
         """Store a piece."""
         piece.write(new, address, self.path, self.spec["key"])
 
-    def diagnosed(self, diagnose: Callable[[], Diagnosis]) -> Run:
-        """The run with its diagnosis, made now unless it was before.
+    def knowing(self, name: str, find_out: Callable[[], Any]) -> Run:
+        """The run with the aside ``name``, found out now unless it was before.
 
         Raises:
             RunError: the disk does not take it.
         """
-        if self.spec.get("diagnosis") is not None:
+        if self.spec.get(name) is not None:
             return self
-        told = diagnose().to_dict()
-        note = {"key": self.spec["key"], "diagnosis": told}
-        atomic.write(self.path / DIAGNOSIS, (json.dumps(note, indent=2) + "\n").encode())
-        return dc.replace(self, spec={**self.spec, "diagnosis": told})
+        found = find_out()
+        note = {"key": self.spec["key"], name: found}
+        atomic.write(self.path / f"{name}.json", (json.dumps(note, allow_nan=False) + "\n").encode())
+        return dc.replace(self, spec={**self.spec, name: found})
 
     def set_aside(self, address: Address) -> None:
         """Put a damaged piece out of the way."""
@@ -114,17 +115,23 @@ def read_spec(path: Path) -> Spec:
             f"{file} is damaged, so it cannot be told what the run in {path} is; nothing was changed: put the file back"
             " from a copy, or give another folder"
         )
-    return {**spec, "diagnosis": _diagnosis(path / DIAGNOSIS, spec["key"])}
+    return {**spec, **{name: _aside(path, name, spec["key"]) for name in ASIDES}}
 
 
-def _diagnosis(file: Path, key: str) -> dict[str, Any] | None:
-    """What the probes of the run saw; None if they are still to be made, or the file is not as it was written."""
+def _aside(path: Path, name: str, key: str) -> Any:
+    """What was found out; None if nothing was yet, or the file is not as it was written: it is found out again."""
     try:
-        note = json.loads(file.read_text(encoding="utf-8"))
-        Diagnosis.from_dict(note["diagnosis"])
-        return dict(note["diagnosis"]) if note["key"] == key else None
+        note = json.loads((path / f"{name}.json").read_text(encoding="utf-8"))
+        return note[name] if note["key"] == key and READ[name](note[name]) is not None else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+READ: Final[Mapping[str, Callable[[Any], object]]] = {
+    "diagnosis": Diagnosis.from_dict,
+    "landscapes": lambda found: [Landscape.from_dict(one) for one in found],
+}
+"""How an aside is understood; what cannot be is not taken."""
 
 
 def read_records(path: Path, spec: Spec) -> pa.Table:

@@ -31,6 +31,7 @@ COSMETIC = frozenset(
         "command",
         "notices",
         "diagnosis",
+        "landscapes",
         "settings",
         "versions.torch",
         "versions.python",

@@ -108,6 +108,11 @@ class Landscape:
     reach: float
     margins: tuple[tuple[float, ...], ...]
 
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """The landscape that ``dataclasses.asdict`` and JSON made fields of."""
+        return cls(**{**fields, "margins": tuple(tuple(row) for row in fields["margins"])})
+
 
 @dc.dataclass(frozen=True)
 class Example:
@@ -257,12 +262,8 @@ def _summary(fields: dict[str, Any]) -> Summary:
     threats = tuple(_threat(one) for one in fields.pop("threats"))
     union, notices = Estimate(**fields.pop("union")), tuple(fields.pop("notices"))
     doubts = tuple(Doubt(**one) for one in fields.pop("doubts"))
-    landscapes = tuple(_landscape(one) for one in fields.pop("landscapes"))
+    landscapes = tuple(Landscape.from_dict(one) for one in fields.pop("landscapes"))
     return Summary(threats=threats, union=union, notices=notices, doubts=doubts, landscapes=landscapes, **fields)
-
-
-def _landscape(fields: dict[str, Any]) -> Landscape:
-    return Landscape(margins=tuple(tuple(row) for row in fields.pop("margins")), **fields)
 
 
 def _threat(fields: dict[str, Any]) -> ThreatSummary:

@@ -14,7 +14,16 @@ from saddlepoint.auditing.diagnosis import Diagnosis
 from saddlepoint.auditing.doubts import Case, doubts
 from saddlepoint.auditing.records import CLEAN, StageRows, after, column, replay, stage_rows, worst_case
 from saddlepoint.auditing.standing import Flags, Rows, Standing
-from saddlepoint.auditing.summary import ClassShare, CurvePoint, Estimate, Example, StageSummary, Summary, ThreatSummary
+from saddlepoint.auditing.summary import (
+    ClassShare,
+    CurvePoint,
+    Estimate,
+    Example,
+    Landscape,
+    StageSummary,
+    Summary,
+    ThreatSummary,
+)
 from saddlepoint.errors import RunError
 
 POINTS = 64
@@ -58,7 +67,7 @@ def summarize(spec: Spec, records: pa.Table, notices: Sequence[str] = ()) -> Sum
         complete=all(stage.complete for stage, _ in stages),
         notices=(*spec["notices"], *notices),
         doubts=doubts(Case(spec, records, standing, tuple(stages), clean_share, _diagnosis(spec))),
-        landscapes=(),
+        landscapes=tuple(Landscape.from_dict(one) for one in spec.get("landscapes") or ()),
     )
 
 
