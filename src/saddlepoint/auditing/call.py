@@ -41,6 +41,7 @@ def audit(
     attacks: Sequence[str | Recipe] | None = None,
     options: Options | None = None,
     curve: str | None = AUTO,
+    proofs: bool | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     batch_size: int | None = None,
@@ -69,6 +70,9 @@ def audit(
         options: for recipes by name, {"apgd_ce": {"steps": 50}}.
         curve: the attack for the smallest perturbations, which count at every radius; None leaves the accuracy at other
             radii open. Default: fmn; hop_skip_jump where the model gives labels only.
+        proofs: whether to prove, where bounds are known, that what stands withstands: a lower limit beside the upper
+            one. It takes a few tenths of a second a sample on small networks, far more on large ones. Default: where
+            the plan is thorough.
         seed: all randomness comes from (seed, sample, threat, attack, step).
         out: the folder of the run; {model}, {data} and {key} are filled in. The same call again goes on where the last
             one ended. Default: a temporary folder, gone with the returned object.
@@ -92,7 +96,7 @@ def audit(
         raise OptionError(f"piece_size must be at least 1, got {piece_size}")
     told = listener or Silent()
     subject = prepare(model, x, y, data, batch_size=batch_size, seed=seed, name=name, source=source)
-    made = make_plan(subject.model, subject.x, threat, attacks, options, curve, seed, budget, plan)
+    made = make_plan(subject.model, subject.x, threat, attacks, options, curve, seed, budget, plan, proofs)
     spec = make_spec(subject, made, seed=seed, piece_size=piece_size, budget=budget, command=command)
     folder = Path(tempfile.mkdtemp(prefix="saddlepoint-")) if out is None else folder_of(out, spec)
     try:

@@ -18,7 +18,8 @@ from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.recipe import catalog
 from saddlepoint.auditing.diagnosis import TOLD, Diagnosis
 from saddlepoint.auditing.probes import FORWARDS
-from saddlepoint.auditing.records import column
+from saddlepoint.auditing.records import column, stage_rows
+from saddlepoint.auditing.stages import CERTIFIED, PROOF
 from saddlepoint.auditing.standing import SENTINELS, Standing
 from saddlepoint.auditing.summary import Doubt, Estimate, StageSummary, Weight
 
@@ -58,8 +59,8 @@ class Case:
 
     def entries(self) -> Iterator[tuple[dict[str, Any], StageSummary, Mapping[str, int]]]:
         """The attacks: the stage as specified, and what it did."""
-        specified = {stage["name"]: stage for stage in self.spec["stages"]}
-        for stage, broke in self.stages:
+        specified = {stage["name"]: stage for stage in self.spec["stages"] if stage["attack"] != PROOF}
+        for stage, broke in ((stage, broke) for stage, broke in self.stages if stage.name in specified):
             yield specified[stage.name], stage, broke
 
 
@@ -338,6 +339,24 @@ def _budget(case: Case) -> Iterator[Doubt]:
         )
 
 
+def _contradiction(case: Case) -> Iterator[Doubt]:
+    """What is proved to withstand must not be broken."""
+    for stage in case.spec["stages"]:
+        if stage["attack"] == PROOF:
+            rows = stage_rows(case.records, stage["name"])
+            proved = rows.positions[column(rows.table, "status") == CERTIFIED]
+            both = int(case.standing.broken(stage["threat"])[proved].sum())
+            if both:
+                yield Doubt(
+                    "contradiction",
+                    "fatal",
+                    "Proof and attack contradict each other",
+                    f"{both} samples are proved to withstand and broken",
+                    "this is a fault of saddlepoint, please report it",
+                    stage["threat"],
+                )
+
+
 def _few(case: Case) -> Iterator[Doubt]:
     if case.clean.n < FEW:
         yield Doubt(
@@ -353,6 +372,7 @@ RULES: Final[tuple[Callable[[Case], Iterator[Doubt]], ...]] = (
     _unfinished,
     _guessing,
     _no_answer,
+    _contradiction,
     _company,
     _random,
     _optimizes,

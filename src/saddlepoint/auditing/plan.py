@@ -13,10 +13,11 @@ from torch import Tensor
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe, get
 from saddlepoint.auditing.entry import Entry, parse
-from saddlepoint.auditing.stages import RESERVED, AttackStage, CleanStage, Over, Stage
-from saddlepoint.auditing.usual import STANDARD, usual
+from saddlepoint.auditing.stages import PROOF, RESERVED, AttackStage, CleanStage, Over, ProofStage, Stage
+from saddlepoint.auditing.usual import STANDARD, THOROUGH, usual
+from saddlepoint.certificates import why_not
 from saddlepoint.errors import AccessError, OptionError, ThreatError
-from saddlepoint.sets import Ball
+from saddlepoint.sets import L0, Ball
 
 Options = Mapping[str, Mapping[str, Any]]
 AUTO = "auto"
@@ -81,10 +82,12 @@ def make_plan(
     seed: int,
     budget: int | None,
     name: str | None = None,
+    proofs: bool | None = None,
 ) -> Plan:
     """The plan of an audit: for each threat each attack that knows its set, then for each set the curve.
 
-    ``attacks``, or else the usual ones of the plan called ``name``.
+    ``attacks``, or else the usual ones of the plan called ``name``. ``proofs``: whether to prove what withstands; None
+    where the plan is thorough.
 
     Raises:
         ThreatError: no threat, an infinite radius, one given twice, or one that no attack is left for.
@@ -108,8 +111,21 @@ def make_plan(
     stages = [_stage(number, item, seed, budget) for number, item in enumerate(kept + curves, 1)]
     for stage in stages:
         stage.attack()  # a wrong option is found here, before anything is asked or written
+    wanted_too = _provable(threats, model, x, notices) if (name == THOROUGH if proofs is None else proofs) else []
+    last = [ProofStage(f"{i:02d}-{PROOF}", t.label, t.set, seed) for i, t in enumerate(wanted_too, len(stages) + 1)]
     unlimited = tuple(item.threat for item in curves)
-    return Plan(threats, unlimited, (CleanStage(seed), *stages), tuple(notices))
+    return Plan(threats, unlimited, (CleanStage(seed), *stages, *last), tuple(notices))
+
+
+def _provable(threats: Sequence[Threat], model: Model, x: Tensor, notices: list[str]) -> list[Threat]:
+    """The threats something can be proved for."""
+    hindrance = why_not(model, x[:1])
+    if hindrance is not None:
+        notices.append(f"nothing was proved: {hindrance}")
+        return []
+    known = [threat for threat in threats if not isinstance(threat.set, L0)]
+    notices += [f"nothing was proved for {t.label}: no bound is known for its set" for t in threats if t not in known]
+    return known
 
 
 def _threats(threat: Ball | Sequence[Ball], model: Model, x: Tensor) -> tuple[Threat, ...]:

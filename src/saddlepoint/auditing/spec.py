@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import saddlepoint
 from saddlepoint.auditing.piece import SCHEMA
 from saddlepoint.auditing.plan import Plan, Threat
-from saddlepoint.auditing.stages import AttackStage, Stage
+from saddlepoint.auditing.stages import PROOF, AttackStage, ProofStage, Stage
 from saddlepoint.auditing.subject import Subject
 from saddlepoint.errors import RunError
 
@@ -136,6 +136,8 @@ def _threat(threat: Threat) -> dict[str, Any]:
 
 def _stage(stage: Stage) -> dict[str, Any]:
     base = {"name": stage.name, "threat": stage.label, "over": stage.over}
+    if isinstance(stage, ProofStage):
+        return {**base, "attack": PROOF, "options": {}}
     if not isinstance(stage, AttackStage):
         return {**base, "attack": "clean", "options": {}}
     return {**base, "attack": stage.recipe.name, "options": _plain(stage.options)}

@@ -14,6 +14,7 @@ from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.attacks.run import Question, run
 from saddlepoint.auditing.piece import Evidence, Piece
 from saddlepoint.auditing.subject import Rows, Subject
+from saddlepoint.certificates import certify
 from saddlepoint.core.goal import Goal, untargeted
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result, Status
@@ -26,6 +27,8 @@ Over = Literal["all", "right", "standing", "sentinels", "doubted"]
 these, as ``sentinels``; or, ``doubted``, all of these where a sentinel fell or slopes mislead, else none.
 """
 NO_THREAT = "none"
+PROOF, CERTIFIED = "proof", "certified"
+"""What stands in place of an attack where something is proved, and the status of what could be."""
 RESERVED = 2
 """Answers about each sample that an audit keeps for itself: the clean one, and the one the record states."""
 
@@ -88,6 +91,46 @@ class CleanStage:
                 "backwards": [0] * len(x),
                 "steps": [0] * len(x),
                 **_alike(len(x), "clean", started, self.seed),
+            }
+        )
+
+
+@dc.dataclass(frozen=True)
+class ProofStage:
+    """Prove of the samples that stand, where it can be proved, that nothing within the threat changes their answer."""
+
+    name: str
+    label: str
+    threat: Ball
+    seed: int
+    over: ClassVar[Over] = "standing"
+
+    def work(self, subject: Subject, rows: Rows) -> Piece:
+        """The bounds; the value on record is that of the worst case, at most."""
+        started = time.perf_counter()
+        x, y, ids = subject.rows(rows)
+        picked = torch.from_numpy(rows).to(x.device)
+        proof = certify(subject.model, x, y, self.threat.rows(picked))
+        with subject.model.quiet(self.seed):
+            logits = subject.logits(x)
+        n, predicted = len(x), predict(logits)
+        return Piece(
+            {
+                "sample": ids.tolist(),
+                "label": y.tolist(),
+                "clean_predicted": predicted.tolist(),
+                "clean_confidence": confidence(logits).tolist(),
+                "predicted": predicted.tolist(),
+                "confidence": confidence(logits).tolist(),
+                "radius": self.threat.rows(picked).radii(x).double().tolist(),
+                "met": [False] * n,
+                "status": [CERTIFIED if proved else "held" for proved in proof.certified.tolist()],
+                "size": [0.0] * n,
+                "value": (-proof.margin).double().tolist(),
+                "forwards": [subject.model.draws] * n,
+                "backwards": [0] * n,
+                "steps": [0] * n,
+                **_alike(n, PROOF, started, self.seed),
             }
         )
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from saddlepoint.auditing.diagnosis import Diagnosis
 from saddlepoint.auditing.doubts import Case, doubts
 from saddlepoint.auditing.records import CLEAN, StageRows, after, column, replay, stage_rows, worst_case
+from saddlepoint.auditing.stages import CERTIFIED, PROOF
 from saddlepoint.auditing.standing import Flags, Rows, Standing
 from saddlepoint.auditing.summary import (
     ClassShare,
@@ -126,6 +127,7 @@ def _threat(
         dc.replace(stage, broke=broke[label])
         for stage, broke in stages
         if label in broke and (stage.threat == label or stage.threat in curves or broke[label])
+        if stage.attack != PROOF
     ]
     searched = any(stage.threat in curves and stage.complete for stage in own)
     worst = worst_case(records, standing, label)
@@ -134,12 +136,22 @@ def _threat(
         set_name=threat["set"],
         radius=radius,
         robust=_share(standing.broken(label)),
-        certified=None,
+        certified=_certified(spec, records, standing, label),
         stages=tuple(own),
         curve=_curve(standing, label, radius, searched),
         gallery=_gallery(records, worst, label),
         classes=_classes(records, standing, worst, label),
     )
+
+
+def _certified(spec: Spec, records: pa.Table, standing: Standing, label: str) -> int | None:
+    """How many samples are proved to withstand a threat."""
+    tried = [stage for stage in spec["stages"] if stage["attack"] == PROOF and stage["threat"] == label]
+    if not tried:
+        return None
+    rows = stage_rows(records, tried[0]["name"])
+    proved = rows.positions[column(rows.table, "status") == CERTIFIED]
+    return int((~standing.broken(label))[proved].sum())
 
 
 def _curve(standing: Standing, label: str, radius: float, searched: bool) -> tuple[CurvePoint, ...]:

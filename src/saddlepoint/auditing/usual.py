@@ -17,7 +17,7 @@ class Usual(NamedTuple):
     curve: str
 
 
-STANDARD: Final = "standard"
+STANDARD, THOROUGH = "standard", "thorough"
 PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
     "quick": {
         GradientAccess: Usual(
@@ -46,7 +46,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
         ScoreAccess: Usual((("square", "standing"),), "fmn"),
         LabelAccess: Usual((), "hop_skip_jump"),
     },
-    "thorough": {
+    THOROUGH: {
         GradientAccess: Usual(
             (("triage(steps=100, rounds=6)", "standing"), ("autoattack", "standing")), "fmn(steps=300)"
         ),

@@ -32,6 +32,7 @@ class Order:
     plan: str | None
     attacks: Sequence[str] | None
     curve: str
+    proofs: bool | None
     out: Path | None
     piece_size: int
     report: bool
@@ -58,6 +59,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
             plan=order.plan,
             attacks=attacks,
             curve=None if order.curve == "none" else order.curve,
+            proofs=order.proofs,
             seed=work.seed,
             out=order.out or DEFAULT,
             piece_size=order.piece_size,

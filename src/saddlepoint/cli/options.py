@@ -29,6 +29,9 @@ class ModelOptions:
         std: standard deviation of each channel, likewise.
         output: what the model answers; auto tells it from the first answer.
         dtype: number type the model is converted to.
+        draws: for a random model: an answer is the mean over so many forwards. An audit finds out by itself.
+        bpda: modules without a useful slope, names with commas between them: slopes pass them as if they were not
+            there. An audit finds them by itself where it can.
     """
 
     weights: Path | None = None
@@ -37,6 +40,8 @@ class ModelOptions:
     std: NumberList | None = None
     output: Output = "auto"
     dtype: DtypeName = "float32"
+    draws: int = 1
+    bpda: str | None = None
 
 
 @Parameter(name="*", group=WORK)

@@ -57,6 +57,8 @@ def _wrapped(network: nn.Module, spec: str, of: ModelOptions, work: WorkOptions)
         output=of.output,
         batch_size=work.batch_size,
         name=spec.removeprefix("zoo:"),
+        draws=of.draws,
+        bpda=[] if of.bpda is None else [name.strip() for name in of.bpda.split(",")],
     )
 
 
