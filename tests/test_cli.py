@@ -49,8 +49,19 @@ CODE = """
                 raise ZeroDivisionError("in the\\nmodel")
             return super().forward(x)
 
+    class Rounding(nn.Module):
+        def forward(self, x):
+            return torch.round(6 * x.detach()) / 6
+
+    class Noisy(Net):
+        def forward(self, x):
+            return super().forward(x + 0.1 * torch.randn_like(x))
+
     def build():
         return Net()
+
+    def rounded():
+        return nn.Sequential(Rounding(), Net())
 """
 AUDIT = ["audit", "cli_tiny:build", "--data", "tiny.npz", "--threat", "linf:0.1", "--threat", "l2:0.3"]
 PLAN = ["--attacks", "pgd(steps=4),apgd_ce(steps=4)", "--curve", "none", "--piece-size", "8"]
@@ -404,6 +415,30 @@ def test_a_run_compared_with_itself_is_the_same(finished, capsys):
     summary = Summary.from_json((run / "summary.json").read_text())
     share = f"{100 * summary.threats[0].robust.value:.1f} %"
     assert f"linf:0.1 {share} {share} +0.0 0 0 1 may be chance" in lines
+
+
+def test_proofs_are_printed_as_a_lower_limit(folder, capsys):
+    words = ["audit", "cli_tiny:build", "--data", "tiny.npz", "--threat", "linf:0.01", "--curve", "none"]
+    assert main([*words, "--attacks", "triage,square(steps=5)", "--proofs", "--no-report", "--out", "runs/proved"]) == 0
+    threat = json.loads((folder / "runs/proved/summary.json").read_text())["threats"][0]
+    assert 0 < threat["certified"] <= threat["robust"]["correct"]
+    assert f"{threat['certified']} of" in capsys.readouterr().out
+
+
+def test_stand_ins_and_draws_reach_the_model(folder, capsys):
+    words = ["--data", "tiny.npz", "--threat", "linf:0.1", "--curve", "none", "--attacks", "triage,square(steps=5)"]
+    assert main(["audit", "cli_tiny:rounded", *words, "--bpda", "0", "--no-report", "--out", "runs/bpda"]) == 0
+    spec = json.loads((folder / "runs/bpda/spec.json").read_text())
+    assert list(spec["model"]["bpda"]) == ["0"]
+    summary = json.loads((folder / "runs/bpda/summary.json").read_text())
+    assert "no-slope" not in {doubt["name"] for doubt in summary["doubts"]}
+    assert main(["audit", "cli_tiny:Noisy", *words, "--draws", "3", "--no-report", "--out", "runs/noisy"]) == 0
+    forwards = pq.read_table(folder / "runs/noisy/records.parquet")["forwards"].to_pylist()
+    assert all(count % 20 == 0 for count in forwards), "an audit takes at least 20 draws"
+    out = capsys.readouterr().out
+    assert "The model is random" in out
+    assert main(["audit", "cli_tiny:rounded", *words, "--bpda", "7", "--no-report", "--out", "runs/none"]) == 2
+    assert "no module '7'" in one_line(capsys.readouterr().err)
 
 
 def test_a_report_as_json_goes_to_stdout_alone(finished, capsys):
