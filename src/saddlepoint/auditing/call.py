@@ -22,7 +22,7 @@ from saddlepoint.auditing.plan import AUTO, Options, make_plan
 from saddlepoint.auditing.records import after
 from saddlepoint.auditing.run import folder_of, opened
 from saddlepoint.auditing.spec import make_spec
-from saddlepoint.auditing.subject import prepare
+from saddlepoint.auditing.subject import prepare, prepare_surrogate
 from saddlepoint.auditing.tally import summarize
 from saddlepoint.errors import OptionError
 from saddlepoint.sets import Ball
@@ -42,6 +42,7 @@ def audit(
     options: Options | None = None,
     curve: str | None = AUTO,
     proofs: bool | None = None,
+    surrogate: Callable[[Tensor], Any] | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     batch_size: int | None = None,
@@ -73,6 +74,8 @@ def audit(
         proofs: whether to prove, where bounds are known, that what stands withstands: a lower limit beside the upper
             one. It takes a few tenths of a second a sample on small networks, far more on large ones. Default: where
             the plan is thorough.
+        surrogate: another model for the same inputs and classes, undefended for instance: attacks are crafted on it as
+            well, and tried on the samples that stand. Where it breaks more than gradients did, these mislead.
         seed: all randomness comes from (seed, sample, threat, attack, step).
         out: the folder of the run; {model}, {data} and {key} are filled in. The same call again goes on where the last
             one ended. Default: a temporary folder, gone with the returned object.
@@ -96,7 +99,8 @@ def audit(
         raise OptionError(f"piece_size must be at least 1, got {piece_size}")
     told = listener or Silent()
     subject = prepare(model, x, y, data, batch_size=batch_size, seed=seed, name=name, source=source)
-    made = make_plan(subject.model, subject.x, threat, attacks, options, curve, seed, budget, plan, proofs)
+    other = None if surrogate is None else prepare_surrogate(surrogate, subject)
+    made = make_plan(subject.model, subject.x, threat, attacks, options, curve, seed, budget, plan, proofs, other)
     spec = make_spec(subject, made, seed=seed, piece_size=piece_size, budget=budget, command=command)
     folder = Path(tempfile.mkdtemp(prefix="saddlepoint-")) if out is None else folder_of(out, spec)
     try:

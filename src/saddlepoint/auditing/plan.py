@@ -13,7 +13,7 @@ from torch import Tensor
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe, get
 from saddlepoint.auditing.entry import Entry, parse
-from saddlepoint.auditing.stages import PROOF, RESERVED, AttackStage, CleanStage, Over, ProofStage, Stage
+from saddlepoint.auditing.stages import PROOF, RESERVED, TRANSFER, AttackStage, CleanStage, Over, ProofStage, Stage
 from saddlepoint.auditing.usual import STANDARD, THOROUGH, usual
 from saddlepoint.certificates import why_not
 from saddlepoint.errors import AccessError, OptionError, ThreatError
@@ -83,11 +83,12 @@ def make_plan(
     budget: int | None,
     name: str | None = None,
     proofs: bool | None = None,
+    surrogate: Model | None = None,
 ) -> Plan:
     """The plan of an audit: for each threat each attack that knows its set, then for each set the curve.
 
     ``attacks``, or else the usual ones of the plan called ``name``. ``proofs``: whether to prove what withstands; None
-    where the plan is thorough.
+    where the plan is thorough. ``surrogate``: a model on which attacks are crafted as well.
 
     Raises:
         ThreatError: no threat, an infinite radius, one given twice, or one that no attack is left for.
@@ -108,13 +109,23 @@ def make_plan(
     kept = [item for item in wanted if _fits(item, model, choice.chosen, notices)]
     curves = [item for item in _curves(threats, choice.curve) if _fits(item, model, False, notices)]
     _check_coverage(threats, kept, curves)
-    stages = [_stage(number, item, seed, budget) for number, item in enumerate(kept + curves, 1)]
+    crafted = _transfers(threats, surrogate, notices)
+    stages = [_stage(number, item, seed, budget) for number, item in enumerate([*kept, *curves, *crafted], 1)]
+    stages[len(stages) - len(crafted) :] = [dc.replace(s, surrogate=surrogate) for s in stages if s.tag == TRANSFER]
     for stage in stages:
         stage.attack()  # a wrong option is found here, before anything is asked or written
     wanted_too = _provable(threats, model, x, notices) if (name == THOROUGH if proofs is None else proofs) else []
     last = [ProofStage(f"{i:02d}-{PROOF}", t.label, t.set, seed) for i, t in enumerate(wanted_too, len(stages) + 1)]
     unlimited = tuple(item.threat for item in curves)
     return Plan(threats, unlimited, (CleanStage(seed), *stages, *last), tuple(notices))
+
+
+def _transfers(threats: Sequence[Threat], surrogate: Model | None, notices: list[str]) -> list[Item]:
+    """Under each threat an attack that is to be crafted on the surrogate."""
+    if surrogate is None:
+        return []
+    items = [Item(threat, Entry("pgd", {"objective": "margin"}), TRANSFER, "standing") for threat in threats]
+    return [item for item in items if _fits(item, surrogate, True, notices)]
 
 
 def _provable(threats: Sequence[Threat], model: Model, x: Tensor, notices: list[str]) -> list[Threat]:

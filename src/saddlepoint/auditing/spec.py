@@ -140,7 +140,11 @@ def _stage(stage: Stage) -> dict[str, Any]:
         return {**base, "attack": PROOF, "options": {}}
     if not isinstance(stage, AttackStage):
         return {**base, "attack": "clean", "options": {}}
-    return {**base, "attack": stage.recipe.name, "options": _plain(stage.options)}
+    options = _plain(stage.options)
+    if stage.surrogate is not None:
+        other = stage.surrogate
+        options |= {"recipe": stage.recipe.name, "surrogate": other.name, "sha256": weights_digest(other.network)}
+    return {**base, "attack": stage.called, "options": options}
 
 
 def _model(subject: Subject) -> dict[str, Any]:

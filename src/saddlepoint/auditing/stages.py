@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess, predict
+from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.attacks.run import Question, run
+from saddlepoint.attacks.transfer import Transferred
 from saddlepoint.auditing.piece import Evidence, Piece
 from saddlepoint.auditing.subject import Rows, Subject
 from saddlepoint.certificates import certify
@@ -27,6 +29,7 @@ Over = Literal["all", "right", "standing", "sentinels", "doubted"]
 these, as ``sentinels``; or, ``doubted``, all of these where a sentinel fell or slopes mislead, else none.
 """
 NO_THREAT = "none"
+TRANSFER = "transfer"
 PROOF, CERTIFIED = "proof", "certified"
 """What stands in place of an attack where something is proved, and the status of what could be."""
 RESERVED = 2
@@ -140,7 +143,8 @@ class AttackStage:
     """Attack with a recipe under a threat; what it claims is asked again, and only that answer is recorded.
 
     ``threat`` has the bounds of the model; ``tag`` and ``label`` name the randomness, so that a sample's result does
-    not depend on the other stages. ``budget``: at most so many forwards for each sample, all questions counted.
+    not depend on the other stages. ``surrogate``: what it is crafted on, if not the model itself.
+    ``budget``: at most so many forwards for each sample, all questions counted.
     """
 
     name: str
@@ -152,6 +156,12 @@ class AttackStage:
     options: dict[str, Any]
     seed: int
     budget: int | None
+    surrogate: Model | None = None
+
+    @property
+    def called(self) -> str:
+        """What it is called on record: the recipe, or ``transfer`` where it is crafted on a surrogate."""
+        return self.recipe.name if self.surrogate is None else TRANSFER
 
     def attack(self, rows: Tensor | None = None) -> Attack[LabelAccess]:
         """The attack, for all samples or for the positions ``rows`` (long [n]) of them.
@@ -160,7 +170,9 @@ class AttackStage:
         """
         threat = self.threat if rows is None else self.threat.rows(rows)
         largest = float(torch.as_tensor(self.threat.radius).max())
-        return self.recipe.attack(dc.replace(threat, radius=largest), **self.options)
+        sized = dc.replace(threat, radius=largest)
+        attack = self.recipe.attack(sized, **self.options)
+        return attack if self.surrogate is None else Transferred(sized, attack, self.surrogate)
 
     def work(self, subject: Subject, rows: Rows) -> Piece:
         """Attack the samples at positions ``rows``."""
@@ -177,12 +189,13 @@ class AttackStage:
         evidence = _evidence(result, x, ids)
         result = dc.replace(result, forwards=result.forwards + subject.model.draws)
         columns = self._columns(_honest(result, goal, predict(again)), question, clean, again, ids)
-        return Piece({**columns, **_alike(len(x), self.recipe.name, started, self.seed)}, evidence)
+        return Piece({**columns, **_alike(len(x), self.called, started, self.seed)}, evidence)
 
     def _run(self, subject: Subject, question: Question, clean: Tensor, picked: Tensor) -> Result:
         left = None if self.budget is None else self.budget - RESERVED * subject.model.draws
         access = subject.model.access(len(question.x), left, clean, question.x.device)
-        result = run(self.attack(picked), access.lower(self.recipe.access), question, clean)
+        needs = LabelAccess if self.surrogate is not None else self.recipe.access
+        result = run(self.attack(picked), access.lower(needs), question, clean)
         subject.model.batch_size = min(subject.model.batch_size, access.ledger.batch_size)
         return result
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from saddlepoint.access.model import Model, wrap
 from saddlepoint.attacks.run import ask_clean, check_goal, check_inputs
 from saddlepoint.core.goal import Goal
-from saddlepoint.errors import DataError, OptionError
+from saddlepoint.errors import DataError, ModelError, OptionError
 from saddlepoint.zoo.data import Data
 
 Rows = npt.NDArray[np.int64]
@@ -97,6 +97,34 @@ def prepare(
     label = check_goal(labels, inputs, count).label.cpu()
     names = classes or tuple(str(k) for k in range(count))
     return Subject(wrapped, inputs, label, ids, names, data_name, source)
+
+
+def prepare_surrogate(surrogate: Callable[[Tensor], Any], subject: Subject) -> Model:
+    """A surrogate that fits the subject.
+
+    Raises:
+        ModelError: it answers another number of classes, or takes other inputs.
+        OptionError: its inputs have other bounds.
+    """
+    other = copy.copy(surrogate) if isinstance(surrogate, Model) else wrap(surrogate, bounds=_ends(subject.model))
+    if _ends(other) != _ends(subject.model):
+        raise OptionError(f"the surrogate has bounds {_ends(other)}, the model {_ends(subject.model)}: they must agree")
+    few = subject.x[:1].to(other.device or subject.x.device)
+    with other.quiet(), torch.no_grad():
+        try:
+            classes = other(check_inputs(few, other.box)).shape[1]
+        except (RuntimeError, ValueError, TypeError) as error:
+            shape = list(few.shape[1:])
+            raise ModelError(
+                f"the surrogate does not take samples of shape {shape}, as the model does: {error}"
+            ) from error
+    if classes != len(subject.classes):
+        raise ModelError(f"the surrogate knows {classes} classes, the model {len(subject.classes)}: they must agree")
+    return other
+
+
+def _ends(model: Model) -> tuple[float, float]:
+    return model.box.low, model.box.high
 
 
 def _samples(x: Tensor | None, y: Any, data: Data | None) -> tuple[Tensor, Tensor, Tensor, tuple[str, ...], str]:

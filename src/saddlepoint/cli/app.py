@@ -87,6 +87,7 @@ def audit(
     attacks: Annotated[list[str] | None, Parameter(negative="")] = None,
     curve: str = "auto",
     proofs: Annotated[bool | None, Parameter(negative="--no-proofs")] = None,
+    surrogate: str | None = None,
     out: Path | None = None,
     piece_size: int = 256,
     report: Annotated[bool, Parameter(negative="--no-report")] = True,
@@ -108,6 +109,7 @@ def audit(
             gradients, none leaves it out.
         proofs: prove, where bounds are known, that what stands withstands, for a lower limit beside the upper one; some
             tenths of a second a sample on small networks. If nothing is said, where the plan is thorough.
+        surrogate: another model for the same inputs, named as MODEL is: attacks are crafted on it as well.
         out: folder of the run; runs/MODEL-DATA-KEY if not given.
         piece_size: samples that are attacked, and stored, at a time.
         report: whether to write the page.
@@ -117,7 +119,13 @@ def audit(
     from saddlepoint.cli.audit import Order
     from saddlepoint.cli.audit import audit as run
 
-    run(model, Order(data, threat, plan, attacks, curve, proofs, out, piece_size, report, fail_under), of, work, typed)
+    run(
+        model,
+        Order(data, threat, plan, attacks, curve, proofs, surrogate, out, piece_size, report, fail_under),
+        of,
+        work,
+        typed,
+    )
 
 
 @app.command(help_epilogue=ATTACK_EXAMPLES)

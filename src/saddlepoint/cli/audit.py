@@ -14,7 +14,7 @@ from saddlepoint.auditing import audit as run_audit
 from saddlepoint.cli.endings import BelowError
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
-from saddlepoint.cli.setup import prepare
+from saddlepoint.cli.setup import prepare, resolve_surrogate
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import split_attacks
 from saddlepoint.errors import OptionError
@@ -33,6 +33,7 @@ class Order:
     attacks: Sequence[str] | None
     curve: str
     proofs: bool | None
+    surrogate: str | None
     out: Path | None
     piece_size: int
     report: bool
@@ -60,6 +61,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
             attacks=attacks,
             curve=None if order.curve == "none" else order.curve,
             proofs=order.proofs,
+            surrogate=None if order.surrogate is None else resolve_surrogate(order.surrogate, work),
             seed=work.seed,
             out=order.out or DEFAULT,
             piece_size=order.piece_size,

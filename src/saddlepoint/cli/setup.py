@@ -46,6 +46,17 @@ def prepare(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Rea
     return Ready(model, data)
 
 
+def resolve_surrogate(spec: str, work: WorkOptions) -> Model:
+    """The model that attacks are crafted on: with inputs in [0, 1], unless its own ``sp.wrap`` says otherwise.
+
+    Raises:
+        ModelError, OptionError: what is wrong, and what to do.
+    """
+    made = resolve_model(spec, None)
+    plain = ModelOptions()
+    return _as_wrapped(made, plain, work) if isinstance(made, Model) else _wrapped(made, spec, plain, work)
+
+
 def _wrapped(network: nn.Module, spec: str, of: ModelOptions, work: WorkOptions) -> Model:
     network = network.to(device=_device(work), dtype=getattr(torch, of.dtype))
     low, high = numbers(of.bounds, "--bounds", 2)

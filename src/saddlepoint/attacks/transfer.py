@@ -1,0 +1,54 @@
+"""Craft on one model, try on another."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.asking import GradientAccess, LabelAccess
+from saddlepoint.access.model import Model
+from saddlepoint.attacks.batches import in_batches
+from saddlepoint.attacks.iterate import Iterate
+from saddlepoint.core.goal import Goal
+from saddlepoint.core.problem import PerturbationSet
+from saddlepoint.core.protocols import Attack
+from saddlepoint.core.result import Result
+from saddlepoint.noise import Noise
+
+
+@dc.dataclass(frozen=True)
+class Transferred:
+    """What ``attack`` finds on the ``surrogate``, tried once on the model that is asked: one forward for each sample.
+
+    An attack of steps goes on after it fooled the surrogate: what fools it by far is likelier to fool another model.
+    The surrogate's passes are not counted. Source: Papernot, McDaniel, Goodfellow, "Transferability in machine
+    learning", 2016.
+    """
+
+    set: PerturbationSet
+    attack: Attack[GradientAccess]
+    surrogate: Model
+
+    def __call__(
+        self,
+        access: LabelAccess,
+        x: Tensor,
+        goal: Goal,
+        noise: Noise,
+        radius: Tensor | None = None,
+        weight: Tensor | None = None,
+        start: Tensor | None = None,
+    ) -> Result:
+        """Attack the surrogate, then ask about what came back."""
+        on = dc.replace(self.attack, stop_when_met=False) if isinstance(self.attack, Iterate) else self.attack
+        ledger, rows = access.ledger, access.rows
+        before = ledger.forwards[rows].clone()
+        with self.surrogate.quiet():
+            own = self.surrogate.access(len(x), device=x.device)
+            found = on(own.lower(GradientAccess), x, goal, noise, radius, weight, start)
+        x_adv = self.set.apply(x, found.delta)
+        labels = torch.cat(list(in_batches(lambda some: access.view(some).labels(x_adv[some]), access, len(x))))
+        asked = ledger.forwards[rows] - before
+        return dc.replace(found, met=goal.met(labels), forwards=asked, backwards=torch.zeros_like(asked))
