@@ -3,7 +3,6 @@ from __future__ import annotations
 import torch
 
 import saddlepoint as sp
-from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.transfer import Transferred
 from saddlepoint.core.goal import untargeted
 from saddlepoint.noise import Noise
@@ -17,7 +16,6 @@ def test_one_forward_each_decides_and_the_surrogate_is_pushed_past_its_boundary(
     target, other = sp.wrap(MLP(seed=0), access="labels", output="logits"), sp.wrap(MLP(seed=1))
     y = target(X).argmax(1)
     attack = sp.attacks.get("pgd").attack(THREAT, steps=5)
-    assert isinstance(attack, Iterate)
     access, goal = target.access(len(X)), untargeted(y)
     noise, radius = Noise.seeded(0, torch.arange(len(X))), torch.full((len(X),), 0.1, dtype=X.dtype)
     found = Transferred(THREAT, attack, other)(access, X, goal, noise, radius)

@@ -10,6 +10,7 @@ from torch import Tensor
 from saddlepoint.access.asking import GradientAccess, LabelAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.batches import in_batches
+from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.problem import PerturbationSet
@@ -22,7 +23,8 @@ from saddlepoint.noise import Noise
 class Transferred:
     """What ``attack`` finds on the ``surrogate``, tried once on the model that is asked: one forward for each sample.
 
-    An attack of steps goes on after it fooled the surrogate: what fools it by far is likelier to fool another model.
+    Attacks of steps, also in a cascade, go on after they fooled the surrogate: what fools it by far is likelier to fool
+    another model.
     The surrogate's passes are not counted. Source: Papernot, McDaniel, Goodfellow, "Transferability in machine
     learning", 2016.
     """
@@ -42,7 +44,7 @@ class Transferred:
         start: Tensor | None = None,
     ) -> Result:
         """Attack the surrogate, then ask about what came back."""
-        on = dc.replace(self.attack, stop_when_met=False) if isinstance(self.attack, Iterate) else self.attack
+        on = _going_on(self.attack)
         ledger, rows = access.ledger, access.rows
         before = ledger.forwards[rows].clone()
         with self.surrogate.quiet():
@@ -52,3 +54,10 @@ class Transferred:
         labels = torch.cat(list(in_batches(lambda some: access.view(some).labels(x_adv[some]), access, len(x))))
         asked = ledger.forwards[rows] - before
         return dc.replace(found, met=goal.met(labels), forwards=asked, backwards=torch.zeros_like(asked))
+
+
+def _going_on(attack: Attack[GradientAccess]) -> Attack[GradientAccess]:
+    """The attack without a stop at the first success."""
+    if isinstance(attack, Cascade):
+        return dc.replace(attack, attacks=[_going_on(one) for one in attack.attacks])
+    return dc.replace(attack, stop_when_met=False) if isinstance(attack, Iterate) else attack
