@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -227,3 +229,14 @@ def test_random_models_are_attacked_through_the_mean_and_every_draw_counts(netwo
     plain = audit(network(), x, y, threat=sp.Linf(0.1), attacks=attacks, curve=None)
     assert abs(found.robust_accuracy - plain.robust_accuracy) < 0.25
     assert found.verify().ok
+
+
+def test_the_page_about_doubts_lists_them_all_with_their_weight() -> None:
+    root = Path(__file__).parents[2]
+    source = (root / "src/saddlepoint/auditing/doubts.py").read_text()
+    raised = set(re.findall(r'Doubt\(\s*"([a-z-]+)",\s*"(\w+)"', source))
+    page = (root / "docs/verdict.md").read_text()
+    listed = set(re.findall(r"^\| `([a-z-]+)` \| (\w+) \|", page, flags=re.MULTILINE))
+    words = {"fatal": "invalid", "flag": "flagged", "note": "none"}
+    assert {(name, words[weight]) for name, weight in raised} == listed
+    assert len(listed) == 22

@@ -1,0 +1,82 @@
+"""What the probes see of healthy and of sick networks, and what doubts cost in an audit.
+
+python benchmarks/doubts.py probes
+python benchmarks/doubts.py cost --n 1000
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from measure import provenance
+from torch import nn
+
+import saddlepoint as sp
+from saddlepoint.auditing import read_spec
+from saddlepoint.auditing.diagnosis import Diagnosis, diagnose
+from saddlepoint.auditing.subject import prepare
+from saddlepoint.testing.menagerie import DISEASES
+
+HEALTHY = ("fashion-standard", "fashion-fgsm", "fashion-pgd-linf", "fashion-pgd-l2", "fashion-smooth")
+THREATS = (sp.Linf(0.02), sp.Linf(0.1), sp.L2(1.5), sp.L1(10.0))
+
+
+def seen(network: nn.Module, threat: sp.Linf | sp.L2 | sp.L1) -> Diagnosis:
+    data = sp.zoo.data.load("fashion-mnist-1k")
+    subject = prepare(network, None, None, data, batch_size=None, seed=0, name=None, source="")
+    return diagnose(subject, threat, 0)
+
+
+def probes() -> Iterator[str]:
+    yield "| network | threat | random: gap | no slope | left after repair | slopes tell | softmax exactly 1 | optimizes |"
+    yield "|---|---|---|---|---|---|---|---|"
+    cases = [(name, sp.zoo.load(name), threat) for name in (*HEALTHY, "fashion-masked") for threat in THREATS]
+    cases += [
+        (f"{name} on {base}", make(sp.zoo.load(base)).eval(), sp.Linf(0.1))
+        for name, make in DISEASES.items()
+        for base in ("fashion-pgd-linf", "fashion-standard")
+    ]
+    for name, network, threat in cases:
+        one = seen(network, threat)
+        assert one.slopes is not None
+        assert one.repaired is not None
+        cells = (
+            f"{one.answers.gap:.1e}",
+            f"{one.slopes.useless} of {one.slopes.samples}",
+            str(one.repaired.useless),
+            f"{one.slopes.told:.3f}",
+            f"{one.answers.certain} of {one.answers.samples}",
+            "yes" if one.answers.optimizes else "no",
+        )
+        yield f"| {name} | {threat} | {' | '.join(cells)} |"
+
+
+def cost(n: int) -> Iterator[str]:
+    yield "| network, threat | verdict | passes an image, all | of these for doubts | share | seconds, all | for doubts |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, threat in (
+        ("fashion-pgd-linf", sp.Linf(0.1)),
+        ("fashion-fgsm", sp.Linf(0.1)),
+        ("fashion-pgd-l2", sp.L2(1.5)),
+    ):
+        done = sp.audit(sp.zoo.load(name), data=sp.zoo.data.load(f"fashion-mnist-1k[:{n}]"), threat=threat)
+        summary, probed = done.summary(), Diagnosis.from_dict(read_spec(done.run_dir)["diagnosis"])
+        stages = [stage for one in summary.threats for stage in one.stages]
+        doubting = [stage for stage in stages if stage.name.endswith(("-sentinels", "-doubted"))]
+        passes, extra = (sum(s.forwards + s.backwards for s in some) for some in (stages, doubting))
+        seconds, more = summary.seconds, sum(s.seconds for s in doubting) + probed.seconds
+        extra += probed.forwards
+        total = passes + probed.forwards
+        cells = f"{total / n:.0f} | {extra / n:.1f} | {extra / total:.1%} | {seconds + probed.seconds:.0f} | {more:.0f}"
+        yield f"| {name}, {threat} | {done.verdict} | {cells} |"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("probes", "cost"))
+    parser.add_argument("--n", type=int, default=1000)
+    asked = parser.parse_args()
+    for line in probes() if asked.what == "probes" else cost(asked.n):
+        print(line, flush=True)
+    print(f"\n{provenance(asked.n if asked.what == 'cost' else 32)}")
