@@ -18,6 +18,9 @@ from saddlepoint.auditing.diagnosis import Diagnosis, diagnose
 from saddlepoint.auditing.subject import prepare
 from saddlepoint.testing.menagerie import DISEASES
 
+PROBES = "| network | threat | random: gap | no slope | left after repair | slopes tell | softmax 1 | optimizes |"
+COST = "| network, threat | verdict | passes an image, all | for doubts | share | seconds, all | for doubts |"
+AUDITED = (("fashion-pgd-linf", sp.Linf(0.1)), ("fashion-fgsm", sp.Linf(0.1)), ("fashion-pgd-l2", sp.L2(1.5)))
 HEALTHY = ("fashion-standard", "fashion-fgsm", "fashion-pgd-linf", "fashion-pgd-l2", "fashion-smooth")
 THREATS = (sp.Linf(0.02), sp.Linf(0.1), sp.L2(1.5), sp.L1(10.0))
 
@@ -29,7 +32,7 @@ def seen(network: nn.Module, threat: sp.Linf | sp.L2 | sp.L1) -> Diagnosis:
 
 
 def probes() -> Iterator[str]:
-    yield "| network | threat | random: gap | no slope | left after repair | slopes tell | softmax exactly 1 | optimizes |"
+    yield PROBES
     yield "|---|---|---|---|---|---|---|---|"
     cases = [(name, sp.zoo.load(name), threat) for name in (*HEALTHY, "fashion-masked") for threat in THREATS]
     cases += [
@@ -53,13 +56,9 @@ def probes() -> Iterator[str]:
 
 
 def cost(n: int) -> Iterator[str]:
-    yield "| network, threat | verdict | passes an image, all | of these for doubts | share | seconds, all | for doubts |"
+    yield COST
     yield "|---|---|---|---|---|---|---|"
-    for name, threat in (
-        ("fashion-pgd-linf", sp.Linf(0.1)),
-        ("fashion-fgsm", sp.Linf(0.1)),
-        ("fashion-pgd-l2", sp.L2(1.5)),
-    ):
+    for name, threat in AUDITED:
         done = sp.audit(sp.zoo.load(name), data=sp.zoo.data.load(f"fashion-mnist-1k[:{n}]"), threat=threat)
         summary, probed = done.summary(), Diagnosis.from_dict(read_spec(done.run_dir)["diagnosis"])
         stages = [stage for one in summary.threats for stage in one.stages]

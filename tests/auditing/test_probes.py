@@ -145,3 +145,67 @@ class Backward(nn.Module):
 
 def test_slopes_of_the_wrong_sign_tell_less_than_nothing() -> None:
     assert measured(nn.Sequential(Backward(), MLP(seed=0)), sp.Linf(0.1)).told < -1
+
+
+class Residual(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = x + self.inner(x)
+        return answer
+
+
+class Tokens(nn.Module):
+    """[N, C, H, W] -> [N, H * W / 4, 4 C]: patches of 2 by 2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.unfold(x, 2, stride=2).transpose(1, 2)
+
+
+class First(nn.Module):
+    def forward(self, x: tuple[Tensor, Tensor]) -> Tensor:
+        return x[0][:, -1]
+
+
+def kinds() -> dict[str, nn.Module]:
+    """Networks of many kinds for inputs [N, 1, 16, 16]."""
+    torch.manual_seed(0)
+    c, tail = 8, nn.Sequential(nn.Flatten(), nn.LazyLinear(10))
+    block = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True, norm_first=True)
+    made: dict[str, nn.Module] = {
+        name: nn.Sequential(
+            nn.Conv2d(1, c, 3), kind(), nn.Conv2d(c, c, 3), kind(), nn.Flatten(), nn.Linear(c * 144, 10)
+        )
+        for name, kind in {
+            "relu": nn.ReLU,
+            "gelu": nn.GELU,
+            "tanh": nn.Tanh,
+            "elu": nn.ELU,
+            "hardswish": nn.Hardswish,
+        }.items()
+    }
+    convolve = nn.Sequential(nn.BatchNorm2d(c), nn.ReLU(), nn.Conv2d(c, c, 3, padding=1))
+    made["residual"] = nn.Sequential(nn.Conv2d(1, c, 3, padding=1), *(Residual(convolve) for _ in range(3)), tail)
+    made["pooled"] = nn.Sequential(nn.Conv2d(1, c, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(c * 49, 10))
+    made["transformer"] = nn.Sequential(Tokens(), nn.Linear(4, 16), block, nn.Flatten(), nn.Linear(16 * 64, 10))
+    made["recurrent"] = nn.Sequential(nn.Flatten(1, 2), nn.GRU(16, 12, batch_first=True), First(), nn.Linear(12, 10))
+    return made
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("kind", kinds())
+def test_networks_of_any_kind_and_type_raise_no_doubt(kind: str, dtype: torch.dtype) -> None:
+    network = kinds()[kind].eval()
+    x = torch.rand(16, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    network(x)
+    network = network.to(dtype)
+    model = sp.wrap(network)
+    with model.quiet(0):
+        y = model(x).argmax(1)
+        answered = answers(model, x)
+        found = slopes(model, x, y, sp.Linf(0.03), Noise.seeded(0, torch.arange(16)))
+    assert answered.gap == answered.flips == answered.company == answered.certain == 0
+    assert found.useless == 0
+    assert found.told > (0.7 if dtype == torch.bfloat16 else 0.95)

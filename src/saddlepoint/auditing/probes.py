@@ -24,7 +24,7 @@ FORWARDS = 5
 DIRECTIONS = 6
 """So many random directions, besides the steepest one, the slope must foretell."""
 FINE = 500
-"""A step changes each entry by this part of the range of valid inputs, up or down."""
+"""A step changes each entry by this part of the range of valid inputs, up or down; by more where digits are few."""
 ROUNDING = 1e-4
 """Answers scaled to length 1 that are farther apart than this differ by more than rounding (AutoAttack's threshold)."""
 
@@ -117,7 +117,8 @@ def slopes(model: Model, x: Tensor, y: Tensor, threat: Ball, noise: Noise) -> Sl
 def _told(model: Model, x: Tensor, y: Tensor, slope: Tensor, noise: Noise) -> Tensor:
     """How much of the change of the margin around x [n, *D] the slope tells, [n]; see ``Slopes``."""
     missed, moved = torch.zeros(len(x)), torch.zeros(len(x))
-    here, fine = _margin(model, x, y), (model.box.high - model.box.low) / FINE
+    finest = 8 * torch.finfo(model.dtype or x.dtype).eps
+    here, fine = _margin(model, x, y), (model.box.high - model.box.low) * max(1 / FINE, finest)
     random = (noise.at("way", k).normal(tuple(x.shape[1:]), dtype=x.dtype) for k in range(DIRECTIONS))
     for way in (slope, *random):
         step = fine * way.sign()
