@@ -425,6 +425,22 @@ def test_proofs_are_printed_as_a_lower_limit(folder, capsys):
     assert f"{threat['certified']} of" in capsys.readouterr().out
 
 
+def test_certify_proves_for_the_model_or_for_its_vote(capsys):
+    words = ["certify", "cli_tiny:build", "--data", "tiny.npz"]
+    assert main([*words, "--threat", "linf:0.01"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    right, proved = (
+        int(next(line for line in lines if name in line).split(" of ")[0].split()[-1]) for name in ("right", "linf")
+    )
+    assert right == N - WRONG
+    assert 0 < proved <= right
+    assert main([*words, "--sigma", "0.1", "--votes", "200"]) == 0
+    counts = [int(line.split(" of ")[0].split()[-1]) for line in capsys.readouterr().out.splitlines() if "l2:" in line]
+    assert len(counts) == 6
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[-1]
+
+
 def test_stand_ins_and_draws_reach_the_model(folder, capsys):
     words = ["--data", "tiny.npz", "--threat", "linf:0.1", "--curve", "none", "--attacks", "triage,square(steps=5)"]
     assert main(["audit", "cli_tiny:rounded", *words, "--bpda", "0", "--no-report", "--out", "runs/bpda"]) == 0
@@ -482,6 +498,9 @@ def test_a_bar_that_is_not_cleared_is_exit_code_1_after_all_is_written(finished,
         ([*AUDIT[:4], "--threat", "linf:8"], "did you mean 8/255?"),
         ([*AUDIT[:4], "--threat", "linf:0.1", "--threat", "linf:0.1"], "given twice"),
         ([*AUDIT, "--fail-under", "40"], "between 0 and 1; got 40"),
+        (["certify", *AUDIT[1:4]], "say what to prove"),
+        (["certify", *AUDIT[1:4], "--threat", "l0:3"], "no certificate is known for L0"),
+        (["certify", "cli_tiny:rounded", *AUDIT[2:4], "--threat", "linf:0.1"], "--sigma certifies the vote"),
         ([*AUDIT, "--plan", "fast"], 'Choose from: "quick", "standard", "thorough"'),
         ([*AUDIT, "--plan", "quick", "--attacks", "pgd"], "the plan 'quick' too: leave one out"),
         ([*AUDIT, "--attacks", "pdg", "--curve", "none"], "did you mean pgd?"),

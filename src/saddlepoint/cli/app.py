@@ -53,6 +53,12 @@ saddlepoint report runs/net --format md --out appendix.md
 saddlepoint report runs/net --json
 saddlepoint report runs/
 """
+CERTIFY_EXAMPLES = """
+Examples:
+
+saddlepoint certify zoo:fashion-pgd-linf --data 'fashion-mnist-1k[:100]' --threat linf:0.05
+saddlepoint certify zoo:fashion-masked --data 'fashion-mnist-1k[:20]' --sigma 0.25
+"""
 COMPARE_EXAMPLES = """
 Examples:
 
@@ -190,6 +196,36 @@ def report(
     from saddlepoint.cli.reporting import report as rebuild
 
     rebuild(run, out, "json" if json else format)
+
+
+@app.command(help_epilogue=CERTIFY_EXAMPLES)
+def certify(
+    model: str,
+    /,
+    *,
+    data: str,
+    threat: str | None = None,
+    sigma: float | None = None,
+    votes: int = 1000,
+    alpha: float = 0.001,
+    of: ModelOptions = AS_IS,
+    work: WorkOptions = AS_USUAL,
+) -> None:
+    """Prove that a model withstands, where that can be proved.
+
+    Args:
+        model: as for an audit.
+        data: samples, as for an audit.
+        threat: set and radius, such as linf:0.05: bounds by intervals and CROWN, for the model itself.
+        sigma: in place of a threat: standard deviation of Gaussian noise. What is certified, in L2, is the vote of the
+            model under this noise (randomized smoothing), whatever the model is; not the model itself.
+        votes: draws that are counted for each sample.
+        alpha: probability, for each sample by itself, that what is said about a vote is wrong.
+    """
+    from saddlepoint.cli.certifying import Wanted
+    from saddlepoint.cli.certifying import certify as run
+
+    run(model, Wanted(data, threat, sigma, votes, alpha), of, work)
 
 
 @app.command(help_epilogue=COMPARE_EXAMPLES)
