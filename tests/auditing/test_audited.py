@@ -70,3 +70,9 @@ def test_inputs_that_are_gone(quick: Make, run: Any) -> None:
     with pytest.raises(RunError, match="issue the same audit again"):
         _ = audited.x_adv
     assert torch.equal(quick(run).x_adv, quick().x_adv)
+
+
+def test_risks_are_what_is_missing_to_accuracies(whole: Audit) -> None:
+    assert whole.natural_risk == 1 - whole.clean_accuracy
+    assert whole.adversarial_risk == 1 - whole.robust_accuracy
+    assert whole.natural_risk <= whole.adversarial_risk

@@ -207,7 +207,7 @@ def wrap(
     kind = _KINDS[access] if access else richest
     if not issubclass(richest, kind):
         raise OptionError(f'output="{output}" cannot give access="{access}": labels carry no {access}')
-    normalize = None if mean is None and std is None else _Normalize(mean, std)
+    normalize = None if mean is None and std is None else Normalize(mean, std)
     name = name or getattr(network, "__name__", type(network).__name__)
     stand_ins = check_stand_ins(network, bpda)
     return Model(network, Box(*bounds), normalize, output, kind, batch_size, classes, mode, name, draws, stand_ins)
@@ -227,11 +227,14 @@ def ordinary_gain(clean: Logits) -> PerSample | None:
 
 
 @dc.dataclass(frozen=True)
-class _Normalize:
+class Normalize:
+    """(x - mean) / std, each a number or one for each channel (axis 1)."""
+
     mean: Sequence[float] | Tensor | None
     std: Sequence[float] | Tensor | None
 
     def __call__(self, x: Tensor) -> Tensor:
+        """The normalized inputs."""
         return (x - self._like(self.mean, x, 0.0)) / self._like(self.std, x, 1.0)
 
     def _like(self, value: Sequence[float] | Tensor | None, x: Tensor, default: float) -> Tensor:

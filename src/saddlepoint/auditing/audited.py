@@ -56,6 +56,16 @@ class Audit:
         return self._summary.union.value
 
     @property
+    def natural_risk(self) -> float:
+        """The expected 0-1 loss on unperturbed samples: 1 - clean accuracy."""
+        return 1 - self.clean_accuracy
+
+    @property
+    def adversarial_risk(self) -> float:
+        """The expected worst 0-1 loss within the threats, at least: 1 - robust accuracy (Madry et al., ICLR 2018)."""
+        return 1 - self.robust_accuracy
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of Clopper and Pearson for the robust accuracy."""
         return self._summary.union.interval

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from saddlepoint.access.model import Model, _Normalize
+from saddlepoint.access.model import Model, Normalize
 from saddlepoint.certificates import known
 from saddlepoint.certificates.affine import Conv
 from saddlepoint.certificates.error import CertificateError
@@ -147,7 +147,7 @@ class _Reader:
         """The normalization of the wrapper as the first two nodes."""
         if normalize is None:
             return
-        if not isinstance(normalize, _Normalize):
+        if not isinstance(normalize, Normalize):
             raise CertificateError("the normalization of the model is no mean and std: no bound is known for it")
         one = self.probe[:1]
         mean, std = (normalize._like(v, one, d) for v, d in ((normalize.mean, 0.0), (normalize.std, 1.0)))
