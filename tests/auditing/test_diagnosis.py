@@ -35,6 +35,15 @@ def test_a_healthy_network_is_left_alone() -> None:
     assert seen.answers.samples == SAMPLES
 
 
+def test_what_is_done_is_said() -> None:
+    assert told(MLP(seed=0)).notices() == []
+    assert told(stochastic(MLP(seed=0))).notices() == ["the model is random: every answer is the mean of 20 forwards"]
+    rounded, cut = (told(nn.Sequential(kind, MLP(seed=0))).notices() for kind in (Quantize(4), Cut()))
+    assert "past rounding" in rounded[0]
+    assert "past module 0" in cut[0]
+    assert "slopes mislead" in rounded[1]
+
+
 def test_it_survives_json() -> None:
     for network in (MLP(seed=0), nn.Sequential(Quantize(4), MLP(seed=0))):
         seen = told(network)

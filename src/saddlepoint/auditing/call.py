@@ -106,7 +106,10 @@ def audit(
     try:
         with opened(folder, spec) as begun:
             run = begun.knowing("diagnosis", lambda: diagnose(subject, made.threats[0].set, seed).to_dict())
-            Diagnosis.from_dict(run.spec["diagnosis"]).adapt(subject.model)
+            diagnosis = Diagnosis.from_dict(run.spec["diagnosis"])
+            diagnosis.adapt(subject.model)
+            for notice in diagnosis.notices():
+                told.notice(notice)
             records, notices = conduct(subject, made, run, piece_size, told)
             standing = after(run.spec, records)
             run = run.knowing(

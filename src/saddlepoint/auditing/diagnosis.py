@@ -65,6 +65,16 @@ class Diagnosis:
         model.draws, model.smooth_rounding = self.draws, self.smooth_rounding
         model.stand_ins |= dict.fromkeys(self.stand_ins, identity)
 
+    def notices(self) -> list[str]:
+        """What whoever waits must know before the attacks begin."""
+        said = [f"the model is random: every answer is the mean of {self.draws} forwards"] if self.random else []
+        past = ["rounding"] * self.smooth_rounding + [f"module {name}" for name in self.stand_ins]
+        said += [f"slopes lead nowhere: they are led past {', '.join(past)}"] if past else []
+        return [
+            *said,
+            *(["slopes mislead: all that stand will be attacked without them too"] if self.misleading else []),
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """The diagnosis as JSON can hold it."""
         return dc.asdict(self)
