@@ -92,6 +92,15 @@ def test_company_matters_where_the_batch_is_looked_at() -> None:
     assert asked(Centered(MLP(seed=0))).company > 0
 
 
+def test_a_model_that_takes_no_single_sample_depends_on_company() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(X[0].numel()), nn.Linear(X[0].numel(), 4)).double().train()
+    model = sp.wrap(network, mode="as is")
+    with model.quiet(0):
+        seen = answers(model, X)
+    assert seen.company == len(X)
+    assert seen.remembers
+
+
 def test_what_changes_while_it_answers_is_seen_and_put_back() -> None:
     network = Counting(MLP(seed=0))
     assert asked(network).remembers

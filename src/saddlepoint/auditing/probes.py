@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from saddlepoint.access.asking import predict
 from saddlepoint.access.model import Model
-from saddlepoint.attacks.batches import that_fit
+from saddlepoint.attacks.batches import out_of_memory, that_fit
 from saddlepoint.attacks.run import ask_clean
 from saddlepoint.core.goal import untargeted
 from saddlepoint.noise import Noise
@@ -78,11 +78,11 @@ def answers(model: Model, x: Tensor) -> Answers:
     with torch.no_grad(), _watched() as called:
         seen = torch.stack([ask_clean(model, x) for _ in range(FORWARDS)])
         changed = any(not torch.equal(was, now) for was, now in zip(before, buffers, strict=True))
-        alone = torch.cat([model(x[k : k + 1]).detach() for k in reversed(range(len(x)))]).flip(0)
+        alone = _one_by_one(model, x, seen[0])
     unit = torch.nn.functional.normalize(seen.double(), dim=-1)
     labels = predict(seen)
     gap = float((unit - unit[0]).norm(dim=-1).max().nan_to_num(0.0))
-    apart = (unit[0] - torch.nn.functional.normalize(alone.double(), dim=-1)).norm(dim=-1) > ROUNDING
+    apart = ~((unit[0] - torch.nn.functional.normalize(alone.double(), dim=-1)).norm(dim=-1) <= ROUNDING)
     return Answers(
         samples=len(x),
         gap=gap,
@@ -93,6 +93,16 @@ def answers(model: Model, x: Tensor) -> Answers:
         optimizes=bool(called),
         remembers=changed,
     )
+
+
+def _one_by_one(model: Model, x: Tensor, together: Tensor) -> Tensor:
+    """The answers to each of x [n, *D] by itself, last first; NaN where the model takes no single sample."""
+    try:
+        return torch.cat([model(x[k : k + 1]).detach() for k in reversed(range(len(x)))]).flip(0)
+    except (RuntimeError, ValueError) as error:
+        if out_of_memory(error):
+            raise
+        return torch.full_like(together, torch.nan)
 
 
 def _doubt(logits: Tensor) -> Tensor:
