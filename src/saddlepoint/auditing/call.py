@@ -111,9 +111,10 @@ def audit(
             for notice in diagnosis.notices():
                 told.notice(notice)
             records, notices = conduct(subject, made, run, piece_size, told)
-            standing = after(run.spec, records)
+            known = run.spec
             run = run.knowing(
-                "landscapes", lambda: [dc.asdict(one) for one in landscapes(subject, made, standing, seed)]
+                "landscapes",
+                lambda: [dc.asdict(one) for one in landscapes(subject, made, after(known, records), seed)],
             )
             summary = summarize(run.spec, records, notices)
             run.finish(records, summary)

@@ -58,7 +58,12 @@ class Diagnosis:
     def misleading(self) -> bool:
         """Whether what follows slopes alone may miss what can be found."""
         seen = self.slopes
-        return seen is not None and not self.random and (seen.useless * 10 > seen.samples or seen.told < TOLD)
+        return seen is not None and not self.random and (seen.blind or seen.told < TOLD)
+
+    @property
+    def past(self) -> str:
+        """What slopes are led past as if it were not there, in words; empty if there is nothing."""
+        return ", ".join(["rounding"] * self.smooth_rounding + [f"module {name}" for name in self.stand_ins])
 
     def adapt(self, model: Model) -> None:
         """Let the model be asked as the diagnosis says."""
@@ -68,12 +73,9 @@ class Diagnosis:
     def notices(self) -> list[str]:
         """What whoever waits must know before the attacks begin."""
         said = [f"the model is random: every answer is the mean of {self.draws} forwards"] if self.random else []
-        past = ["rounding"] * self.smooth_rounding + [f"module {name}" for name in self.stand_ins]
-        said += [f"slopes lead nowhere: they are led past {', '.join(past)}"] if past else []
-        return [
-            *said,
-            *(["slopes mislead: all that stand will be attacked without them too"] if self.misleading else []),
-        ]
+        said += [f"slopes lead nowhere: they are led past {self.past}"] if self.past else []
+        said += ["slopes mislead: all that stand will be attacked without them too"] if self.misleading else []
+        return said
 
     def to_dict(self) -> dict[str, Any]:
         """The diagnosis as JSON can hold it."""

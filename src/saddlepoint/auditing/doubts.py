@@ -18,7 +18,7 @@ from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.recipe import catalog
 from saddlepoint.auditing.diagnosis import TOLD, Diagnosis
 from saddlepoint.auditing.probes import FORWARDS
-from saddlepoint.auditing.records import column, stage_rows
+from saddlepoint.auditing.records import CLEAN, column, stage_rows
 from saddlepoint.auditing.stages import CERTIFIED, PROOF
 from saddlepoint.auditing.standing import SENTINELS, Standing
 from saddlepoint.auditing.summary import Doubt, Estimate, StageSummary, Weight
@@ -181,7 +181,7 @@ def _slopes(case: Case) -> Iterator[Doubt]:
     if case.diagnosis is None or case.diagnosis.slopes is None or case.diagnosis.random:
         return
     seen = case.diagnosis.slopes
-    if seen.useless * 10 > seen.samples:
+    if seen.blind:
         parts = {"absent": seen.absent, "exactly zero": seen.zero, "not finite": seen.wild}
         what = ", ".join(f"{n} {word}" for word, n in parts.items() if n)
         found = f"of {seen.samples} slopes {what}{_remedy(case.diagnosis)}"
@@ -200,15 +200,11 @@ def _slopes(case: Case) -> Iterator[Doubt]:
 
 
 def _remedy(diagnosis: Diagnosis) -> str:
-    done = ["rounding"] if diagnosis.smooth_rounding else []
-    done += [f"module {name}" for name in diagnosis.stand_ins]
     left = diagnosis.repaired.useless if diagnosis.repaired else 0
-    if not done:
+    if not diagnosis.past:
         return "; no remedy was found, so attacks without gradients were added"
     rest = f"; {left} still lead nowhere" if left else ""
-    return (
-        f"; slopes were led past {', '.join(done)} as if it were not there{rest}, and attacks without gradients added"
-    )
+    return f"; slopes were led past {diagnosis.past} as if it were not there{rest}, and attacks without gradients added"
 
 
 def _black_box(case: Case) -> Iterator[Doubt]:
@@ -328,7 +324,7 @@ def _unconfirmed(case: Case) -> Iterator[Doubt]:
 
 def _budget(case: Case) -> Iterator[Doubt]:
     status = column(case.records, "status")
-    cut, tried = int((status == "out_of_budget").sum()), int((column(case.records, "stage") != "00-clean").sum())
+    cut, tried = int((status == "out_of_budget").sum()), int((column(case.records, "stage") != CLEAN).sum())
     if cut > CUT_SHORT * max(tried, 1):
         yield Doubt(
             "budget",

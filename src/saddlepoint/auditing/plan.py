@@ -70,6 +70,7 @@ class Item:
     entry: Entry
     tag: str
     over: Over
+    surrogate: Model | None = None
 
 
 def make_plan(
@@ -111,7 +112,6 @@ def make_plan(
     _check_coverage(threats, kept, curves)
     crafted = _transfers(threats, surrogate, notices)
     stages = [_stage(number, item, seed, budget) for number, item in enumerate([*kept, *curves, *crafted], 1)]
-    stages[len(stages) - len(crafted) :] = [dc.replace(s, surrogate=surrogate) for s in stages if s.tag == TRANSFER]
     for stage in stages:
         stage.attack()  # a wrong option is found here, before anything is asked or written
     wanted_too = _provable(threats, model, x, notices) if (name == THOROUGH if proofs is None else proofs) else []
@@ -124,7 +124,7 @@ def _transfers(threats: Sequence[Threat], surrogate: Model | None, notices: list
     """Under each threat an attack that is to be crafted on the surrogate."""
     if surrogate is None:
         return []
-    items = [Item(threat, Entry("pgd", {"objective": "margin"}), TRANSFER, "standing") for threat in threats]
+    items = [Item(threat, Entry("pgd", {"objective": "margin"}), TRANSFER, "standing", surrogate) for threat in threats]
     return [item for item in items if _fits(item, surrogate, True, notices)]
 
 
@@ -245,4 +245,6 @@ def _stage(number: int, item: Item, seed: int, budget: int | None) -> AttackStag
     recipe, threat = get(item.entry.name), item.threat
     options = {**recipe.options, **item.entry.options}
     name = f"{number:02d}-{item.tag}"
-    return AttackStage(name, item.tag, threat.label, item.over, threat.set, recipe, options, seed, budget)
+    return AttackStage(
+        name, item.tag, threat.label, item.over, threat.set, recipe, options, seed, budget, item.surrogate
+    )

@@ -49,6 +49,11 @@ class Slopes:
         """Samples whose slope leads nowhere."""
         return self.absent + self.zero + self.wild
 
+    @property
+    def blind(self) -> bool:
+        """Whether that is so for more than a tenth of the samples."""
+        return self.useless * 10 > self.samples
+
 
 @dc.dataclass(frozen=True)
 class Answers:

@@ -74,25 +74,15 @@ class CleanStage:
         x, y, ids = subject.rows(rows)
         with subject.model.quiet(self.seed):
             logits = subject.logits(x)
-        predicted, zero = predict(logits), torch.zeros(len(x))
-        wrong = predicted != y
+        wrong = predict(logits) != y
         status = torch.where(wrong, int(Status.CLEAN), int(Status.HELD))
         return Piece(
             {
-                "sample": ids.tolist(),
-                "label": y.tolist(),
-                "clean_predicted": predicted.tolist(),
-                "clean_confidence": confidence(logits).tolist(),
-                "predicted": predicted.tolist(),
-                "confidence": confidence(logits).tolist(),
-                "radius": zero.tolist(),
+                **_as_given(subject, y, ids, logits),
+                "radius": [0.0] * len(x),
                 "met": wrong.tolist(),
                 "status": _words(status),
-                "size": zero.tolist(),
                 "value": untargeted(y).margin(logits).double().tolist(),
-                "forwards": [subject.model.draws] * len(x),
-                "backwards": [0] * len(x),
-                "steps": [0] * len(x),
                 **_alike(len(x), "clean", started, self.seed),
             }
         )
@@ -116,24 +106,14 @@ class ProofStage:
         proof = certify(subject.model, x, y, self.threat.rows(picked))
         with subject.model.quiet(self.seed):
             logits = subject.logits(x)
-        n, predicted = len(x), predict(logits)
         return Piece(
             {
-                "sample": ids.tolist(),
-                "label": y.tolist(),
-                "clean_predicted": predicted.tolist(),
-                "clean_confidence": confidence(logits).tolist(),
-                "predicted": predicted.tolist(),
-                "confidence": confidence(logits).tolist(),
+                **_as_given(subject, y, ids, logits),
                 "radius": self.threat.rows(picked).radii(x).double().tolist(),
-                "met": [False] * n,
+                "met": [False] * len(x),
                 "status": [CERTIFIED if proved else "held" for proved in proof.certified.tolist()],
-                "size": [0.0] * n,
                 "value": (-proof.margin).double().tolist(),
-                "forwards": [subject.model.draws] * n,
-                "backwards": [0] * n,
-                "steps": [0] * n,
-                **_alike(n, PROOF, started, self.seed),
+                **_alike(len(x), PROOF, started, self.seed),
             }
         )
 
@@ -240,6 +220,23 @@ def _honest(result: Result, goal: Goal, predicted: Tensor) -> Result:
     met = result.met & goal.met(predicted)
     status = torch.where(result.met & ~met, int(Status.UNCONFIRMED), result.status)
     return dc.replace(result, met=met, status=status.to(result.status.dtype))
+
+
+def _as_given(subject: Subject, y: Tensor, ids: Tensor, logits: Tensor) -> dict[str, list[Any]]:
+    """The columns of samples that were asked about once, as they are."""
+    predicted, sure, none = predict(logits).tolist(), confidence(logits).tolist(), [0] * len(y)
+    return {
+        "sample": ids.tolist(),
+        "label": y.tolist(),
+        "clean_predicted": predicted,
+        "clean_confidence": sure,
+        "predicted": predicted,
+        "confidence": sure,
+        "size": [0.0] * len(y),
+        "forwards": [subject.model.draws] * len(y),
+        "backwards": none,
+        "steps": none,
+    }
 
 
 def _evidence(result: Result, x: Tensor, ids: Tensor) -> Evidence | None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from saddlepoint.auditing.diagnosis import Diagnosis
 from saddlepoint.auditing.doubts import Case, doubts
-from saddlepoint.auditing.records import CLEAN, StageRows, after, column, replay, stage_rows, worst_case
+from saddlepoint.auditing.records import CLEAN, StageRows, column, replay, stage_rows, worst_case
 from saddlepoint.auditing.stages import CERTIFIED, PROOF
 from saddlepoint.auditing.standing import Flags, Rows, Standing
 from saddlepoint.auditing.summary import (
@@ -45,8 +45,8 @@ def summarize(spec: Spec, records: pa.Table, notices: Sequence[str] = ()) -> Sum
     n = spec["data"]["n"]
     if len(clean.positions) < n:
         raise RunError("the clean pass has not ended, so there is nothing to say yet: issue the same command again")
-    standing = after(spec, records)
-    stages = _stages(spec, records)
+    standing = Standing(spec)
+    stages = _stages(spec, records, standing)
     threats = tuple(_threat(spec, one, records, standing, stages) for one in spec["threats"])
     clean_share = Estimate.of(int((~standing.wrong).sum()), n)
     broken = np.logical_or.reduce([standing.broken(one["label"]) for one in spec["threats"]])
@@ -80,9 +80,9 @@ def _share(broken: Flags) -> Estimate:
     return Estimate.of(int((~broken).sum()), len(broken))
 
 
-def _stages(spec: Spec, records: pa.Table) -> list[tuple[StageSummary, dict[str, int]]]:
-    """Each attack with how many samples it broke, for every threat of its set."""
-    standing, done = Standing(spec), []
+def _stages(spec: Spec, records: pa.Table, standing: Standing) -> list[tuple[StageSummary, dict[str, int]]]:
+    """Each attack with how many samples it broke, for every threat of its set; ``standing`` learns all on the way."""
+    done = []
     for stage, rows in replay(spec, records, standing):
         if stage["name"] == CLEAN:
             continue
