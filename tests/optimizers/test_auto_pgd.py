@@ -111,6 +111,25 @@ def test_takes_up_the_best_point_where_it_halves_and_only_there() -> None:
             assert torch.equal(left_from, best if t in restarts else looked_at), f"story {i}, look {t}"
 
 
+def test_without_a_slope_goes_on_from_new_random_points() -> None:
+    problem, optimizer = scripted(torch.zeros(20, 3))
+
+    def blind_to_all_but_the_last(problem: Problem[GradientAccess], delta: Tensor) -> tuple[Trial, Tensor]:
+        value = torch.tensor([0.0, 0.0, len(points)])
+        return Trial(delta, value, value < 0, value), torch.tensor([[0.0], [0.0], [1.0]]).expand_as(delta)
+
+    optimizer = dc.replace(optimizer, gradient=blind_to_all_but_the_last)
+    state = optimizer.init(problem, problem.set.sample(problem.x, problem.radius, problem.noise))
+    points = [state.delta]
+    for t in range(20):
+        state, _ = optimizer.step(problem.at(t), state)
+        points.append(state.delta)
+    walk = torch.stack(points)
+    assert len(walk[:, 0].unique(dim=0)) > 8 < len(walk[:, 1].unique(dim=0))
+    assert bool((walk.abs() <= 0.3).all())
+    assert len(walk[4:, 2].unique(dim=0)) == 1, "with a slope it stays where the slope leads"
+
+
 def test_moves_with_inertia_and_projects_twice() -> None:
     values = stories(10)
     problem, optimizer = scripted(values)

@@ -53,7 +53,8 @@ class AutoPGD(Generic[A]):
     """z = P(δ + η steepest(g)); δ <- P(δ + α (z - δ) + (1 - α) (δ - δ_before)), with η = 2 radii at first.
 
     At checks, ever closer together, η is halved and the best point taken up again where the value rose in fewer than
-    ``rho`` of the steps, or where neither η nor the best value changed. ``steps`` sets the times of the checks.
+    ``rho`` of the steps, or where neither η nor the best value changed. ``steps`` sets the times of the checks. Where
+    the slope is zero there is nothing to climb: at a check such a sample goes on from a new random point.
 
     Source: Croce and Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
     attacks", ICML 2020.
@@ -86,6 +87,7 @@ class AutoPGD(Generic[A]):
         state = dc.replace(state, best=best, last=trial.value, rose=rose, checked=checked)
         if state.t == state.due:
             state, here = self._check(state, here)
+            here = _afresh(problem, here)
         return self._move(problem, state, here), trial
 
     def _check(self, state: AutoPGDState, here: Point) -> tuple[AutoPGDState, Point]:
@@ -115,3 +117,10 @@ class AutoPGD(Generic[A]):
     def finish(self, problem: Problem[A], state: AutoPGDState) -> Trial:
         """Look at the last point."""
         return look(problem, state.delta)
+
+
+def _afresh(problem: Problem[A], here: Point) -> Point:
+    """The same points; where the slope is zero, random ones."""
+    blind = (here.gradient == 0).flatten(1).all(1)
+    elsewhere = problem.set.sample(problem.x, problem.radius, problem.noise.at("afresh"))
+    return where(blind, dc.replace(here, delta=elsewhere), here)
