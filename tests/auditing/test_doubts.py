@@ -31,7 +31,7 @@ def stage(attack: str, broke: int, over: str = "standing", threat: str = LABEL, 
     """A stage as specified, what it did, and how many it broke."""
     name = f"{attack}-{over}"
     specified = {"name": name, "threat": threat, "attack": attack, "over": over, "options": options}
-    done = StageSummary(name, threat, attack, options, 10, broke, 1, 1, 1.0, None, True)
+    done = StageSummary(name, threat, attack, options, 10, broke, 1, 1, 1.0, None, None, True)
     return specified, (done, {LABEL: broke})
 
 

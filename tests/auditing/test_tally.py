@@ -58,6 +58,17 @@ def test_without_a_search_only_the_ends_of_the_curve_are_known(whole: Audit) -> 
         assert threat.curve[1][1:] == (threat.robust.value, threat.robust.low, threat.robust.high)
 
 
+def test_a_success_costs_what_its_samples_took(whole: Audit) -> None:
+    records = whole.records.to_pandas()
+    stages = {stage.name: stage for threat in whole.summary().threats for stage in threat.stages}
+    met = records[records.met & records.stage.isin(list(stages))]
+    for name, rows in met.groupby("stage"):
+        assert stages[name].median_passes == (rows.forwards + rows.backwards).median()
+    assert len(met)
+    for name in stages.keys() - set(met.stage):
+        assert stages[name].median_passes is None
+
+
 def test_with_a_search_the_curve_is_exact_at_its_points_and_reaches_the_last(quick: Make) -> None:
     audited = quick(threat=sp.L2(0.3), curve="fmn(steps=30)")
     (threat,) = audited.summary().threats

@@ -68,6 +68,7 @@ def stage(name: str, threat: str, ran_on: int, broke: int, **changes: object) ->
         "backwards": ran_on * 19,
         "seconds": 61.0 + broke,
         "median_size": 0.0712 if broke else None,
+        "median_passes": 31.0 if broke else None,
         "complete": True,
     }
     return StageSummary(**{**fields, **changes})  # type: ignore[arg-type]

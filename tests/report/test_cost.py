@@ -26,8 +26,9 @@ def test_an_attack_that_counts_for_two_threats_is_paid_once(summary):
 
 
 def test_an_attack_that_no_sample_was_left_for_has_no_bar_but_a_row(summary):
-    idle = dc.replace(summary.threats[0].stages[0], ran_on=0, broke=0, forwards=0, backwards=0, median_size=None)
+    nothing = dict.fromkeys(("ran_on", "broke", "forwards", "backwards"), 0)
+    idle = dc.replace(summary.threats[0].stages[0], **nothing, median_size=None, median_passes=None)
     linf = dc.replace(summary.threats[0], stages=(idle,))
     assert cost(dc.replace(summary, threats=(linf,))).stages == ()
-    assert stage_cells(idle)[:5] == ("0", "0", "0", "0", "none")
+    assert stage_cells(idle)[:6] == ("0", "0", "0", "0", "none", "none")
     assert len(stage_cells(idle)) == len(STAGE_COLUMNS)

@@ -19,10 +19,10 @@ def dom(summary, read_pixels, parse):
     return parse(render(build_page(summary, read_pixels)))
 
 
-def tile(estimate, more=""):
+def tile(estimate, risk, more=""):
     low, high = 100 * estimate.low, 100 * estimate.high
     share = f"{100 * estimate.value:.1f} %{estimate.correct} of {estimate.n}"
-    return f"{share}95 % interval {low:.1f} to {high:.1f} %{more}"
+    return f"{share}95 % interval {low:.1f} to {high:.1f} %{risk}{more}"
 
 
 def test_every_element_is_closed(dom):
@@ -33,7 +33,12 @@ def test_tiles_say_what_the_summary_says(dom, summary):
     linf, l2 = summary.threats
     assert dom.texts["dt"][:4] == ["Clean accuracy", "Robust, Linf 0.1", "Robust, L2 1.5", "Robust, all threats"]
     proven = " 41 proven (10.2 %), 96 undecided"
-    tiles = [tile(summary.clean), tile(linf.robust, proven), tile(l2.robust), tile(summary.union)]
+    tiles = [
+        tile(summary.clean, "natural risk 7.3 %"),
+        tile(linf.robust, "adversarial risk, at least 65.8 %", proven),
+        tile(l2.robust, "adversarial risk, at least 62.0 %"),
+        tile(summary.union, "adversarial risk, at least 67.8 %"),
+    ]
     assert dom.texts["dd"][:4] == tiles
 
 
@@ -93,10 +98,10 @@ def test_the_cost_adds_up(dom, summary):
 def test_attacks_have_their_numbers(dom, summary):
     rows = [row for row in dom.texts["tr"] if "steps=17, restarts=None" in row]
     expected = [
-        "apgd_cesteps=17, restarts=None37120323190.07124 min 24 s",
-        "squaresteps=17, restarts=None1682223190.07121 min 23 s",
-        "fmn, any radiussteps=17, restarts=None370923190.06551 min 10 s",
-        "apgd_cesteps=17, restarts=None37121923190.07124 min 40 s",
+        "apgd_cesteps=17, restarts=None3712032319310.07124 min 24 s",
+        "squaresteps=17, restarts=None168222319310.07121 min 23 s",
+        "fmn, any radiussteps=17, restarts=None37092319310.06551 min 10 s",
+        "apgd_cesteps=17, restarts=None3712192319310.07124 min 40 s",
     ]
     assert rows == expected
     assert sum(stage.broke for t in summary.threats for stage in t.stages) == 203 + 22 + 9 + 219

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from saddlepoint.errors import RunError
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the JSON form; a reader refuses the versions it does not know."""
 
 CONFIDENCE = 0.95
@@ -146,8 +146,9 @@ class StageSummary:
     Attributes: ``name`` of the stage in the run; the ``threat`` it ran under (for the curve that of unlimited radius;
     at times another radius of the same set); ``attack`` and its ``options``, all of them; ``ran_on`` so many samples
     and ``broke`` so many of those that stood until then, within the radius; ``forwards``, ``backwards`` and ``seconds``
-    in total; ``median_size`` of the perturbations that met the goal, None where there is none; ``complete``, whether it
-    ran to its end.
+    in total; ``median_size`` of the perturbations that met the goal, and ``median_passes``, the forwards and backwards
+    that such a sample took (up to its first success, unless the attack goes on for a smaller one), both None where
+    there is none; ``complete``, whether it ran to its end.
     """
 
     name: str
@@ -160,6 +161,7 @@ class StageSummary:
     backwards: int
     seconds: float
     median_size: float | None
+    median_passes: float | None
     complete: bool
 
 

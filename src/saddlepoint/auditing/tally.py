@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from saddlepoint.auditing.diagnosis import Diagnosis
@@ -98,7 +99,7 @@ def _newly_broken(standing: Standing, rows: StageRows, label: str) -> int:
 
 
 def _stage(stage: dict[str, Any], rows: StageRows, expected: Rows) -> StageSummary:
-    sizes = rows.size[rows.met]
+    forwards, backwards = column(rows.table, "forwards"), column(rows.table, "backwards")
     return StageSummary(
         name=stage["name"],
         threat=stage["threat"],
@@ -106,12 +107,17 @@ def _stage(stage: dict[str, Any], rows: StageRows, expected: Rows) -> StageSumma
         options=stage["options"],
         ran_on=len(rows.positions),
         broke=0,
-        forwards=int(column(rows.table, "forwards").sum()),
-        backwards=int(column(rows.table, "backwards").sum()),
+        forwards=int(forwards.sum()),
+        backwards=int(backwards.sum()),
         seconds=float(column(rows.table, "seconds").sum()),
-        median_size=float(np.median(sizes)) if len(sizes) else None,
+        median_size=_median(rows.size[rows.met]),
+        median_passes=_median((forwards + backwards)[rows.met]),
         complete=bool(np.array_equal(np.sort(rows.positions), expected)),
     )
+
+
+def _median(values: npt.NDArray[Any]) -> float | None:
+    return float(np.median(values)) if len(values) else None
 
 
 def _threat(

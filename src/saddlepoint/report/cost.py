@@ -49,17 +49,27 @@ def stage_cells(stage: StageSummary) -> tuple[str, ...]:
     """What one attack did and cost, as the cells of a table: see ``STAGE_COLUMNS``."""
     each = _per_sample(stage, "")
     size = "none" if stage.median_size is None else short(stage.median_size)
+    passes = "none" if stage.median_passes is None else f"{stage.median_passes:.0f}"
     return (
         str(stage.ran_on),
         str(stage.broke),
         f"{each.forwards:.0f}",
         f"{each.backwards:.0f}",
+        passes,
         size,
         duration(stage.seconds),
     )
 
 
-STAGE_COLUMNS = ("ran on", "broke", "forwards a sample", "backwards a sample", "median size", "time")
+STAGE_COLUMNS = (
+    "ran on",
+    "broke",
+    "forwards a sample",
+    "backwards a sample",
+    "passes of a success",
+    "median size",
+    "time",
+)
 
 
 def _per_sample(stage: StageSummary, name: str) -> StageCost:

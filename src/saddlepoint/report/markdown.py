@@ -66,15 +66,22 @@ def _verdict(summary: Summary) -> str:
 
 
 def _accuracies(summary: Summary) -> str:
-    rows: list[tuple[str, Estimate, int | None]] = [("clean", summary.clean, None)]
+    rows: list[tuple[str, Estimate, int | None]] = [("clean (natural)", summary.clean, None)]
     rows += [(threat_words(t), t.robust, t.certified) for t in summary.threats]
     if len(summary.threats) > 1:
         rows.append(("all threats", summary.union, None))
     cells = [
-        (name, percent(e.value), f"{e.correct} of {e.n}", interval(e), "" if proven is None else str(proven))
+        (
+            name,
+            percent(e.value),
+            f"{e.correct} of {e.n}",
+            interval(e),
+            percent(1 - e.value),
+            "" if proven is None else str(proven),
+        )
         for name, e, proven in rows
     ]
-    return _table(("threat", "accuracy", "right", "95 % interval", "proven"), cells, left=1)
+    return _table(("threat", "accuracy", "right", "95 % interval", "risk", "proven"), cells, left=1)
 
 
 def _doubts(summary: Summary) -> list[str]:
