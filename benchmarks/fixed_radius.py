@@ -1,7 +1,10 @@
-"""Robust accuracy left by the same attack here and elsewhere, on every network of the zoo.
+"""Robust accuracy left by the same attack here and elsewhere, on every network of the zoo and on two LeNets.
 
     python benchmarks/fixed_radius.py run --models fashion-pgd-linf --attacks apgd_ce square --threat linf:0.1 --n 1000
     python benchmarks/fixed_radius.py table
+
+The LeNets, mnist-standard and mnist-robust, have to be fetched: see `lenets` in kinds.py, and --lenets. A plan is a
+whole audit with its probes, its doubts and its curve.
 
 Every number is recomputed from the returned inputs: a fresh forward, the ball, the box. `run` adds to fixed_radius.json
 and skips what stands there; `table` prints it.
@@ -17,6 +20,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import kinds
+import numpy as np
 import torch
 from measure import provenance
 from peers import peer
@@ -27,6 +32,8 @@ from saddlepoint.sets import parse
 
 STORE = Path(__file__).with_name("fixed_radius.json")
 BATCH = 250
+PGD_STEPS = 40
+QUICK = ("pgd", "apgd_ce", "apgd_dlr", "square", "triage", "plan quick", "plan standard")
 Attack = Callable[[nn.Module, Tensor, Tensor, sp.Linf | sp.L2 | sp.L1], Tensor]
 TORCHATTACKS_NORM = {"linf": "Linf", "l2": "L2"}
 
@@ -63,6 +70,53 @@ def adversarial_library(loss: str) -> Attack | None:
     return run
 
 
+def plan(name: str) -> Attack:
+    return lambda model, x, y, threat: sp.audit(model, x, y, threat=threat, plan=name).x_adv
+
+
+def foolbox_pgd() -> Attack | None:
+    library = peer("foolbox")
+    if library is None:
+        return None
+
+    def run(model: nn.Module, x: Tensor, y: Tensor, threat: sp.Linf | sp.L2 | sp.L1) -> Tensor:
+        eps = float(threat.radius)
+        attack = library.attacks.LinfPGD(abs_stepsize=2.5 * eps / PGD_STEPS, steps=PGD_STEPS)
+        wrapped = library.PyTorchModel(model, bounds=(0, 1), device="cpu")
+        torch.manual_seed(0)
+        parts = zip(x.split(BATCH), y.split(BATCH), strict=True)
+        return torch.cat([attack(wrapped, a, b, epsilons=eps)[1] for a, b in parts])
+
+    return run
+
+
+def art_pgd() -> Attack | None:
+    attacks, estimators = peer("art.attacks.evasion"), peer("art.estimators.classification")
+    if attacks is None or estimators is None:
+        return None
+
+    def run(model: nn.Module, x: Tensor, y: Tensor, threat: sp.Linf | sp.L2 | sp.L1) -> Tensor:
+        eps, shape = float(threat.radius), tuple(x.shape[1:])
+        net = estimators.PyTorchClassifier(
+            model, nn.CrossEntropyLoss(), shape, 10, clip_values=(0, 1), device_type="cpu"
+        )
+        attack = attacks.ProjectedGradientDescentPyTorch(
+            net, eps=eps, eps_step=2.5 * eps / PGD_STEPS, max_iter=PGD_STEPS, num_random_init=1, batch_size=BATCH,
+            verbose=False,
+        )  # fmt: skip
+        np.random.seed(0)
+        return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
+
+    return run
+
+
+def torchattacks_pgd() -> Attack | None:
+    def make(library: object, model: nn.Module, norm: str, eps: float) -> object:
+        return library.PGD(model, eps=eps, alpha=2.5 * eps / PGD_STEPS, steps=PGD_STEPS)
+
+    return theirs(make)
+
+
 def pairs(queries: int) -> dict[str, dict[str, Attack | None]]:
     """For each attack, the ways to run it."""
     return {
@@ -80,7 +134,16 @@ def pairs(queries: int) -> dict[str, dict[str, Attack | None]]:
             "saddlepoint": ours("square", steps=queries),
             "torchattacks": theirs(lambda t, m, norm, eps: t.Square(m, norm=norm, eps=eps, n_queries=queries)),
         },
+        "pgd": {
+            "saddlepoint": ours("pgd", steps=PGD_STEPS),
+            "torchattacks": torchattacks_pgd(),
+            "foolbox": foolbox_pgd(),
+            "ART": art_pgd(),
+        },
         "triage": {"saddlepoint": ours("triage")},
+        "plan quick": {"saddlepoint": plan("quick")},
+        "plan standard": {"saddlepoint": plan("standard")},
+        "plan thorough": {"saddlepoint": plan("thorough")},
         "autoattack": {
             "saddlepoint": ours("autoattack"),
             "torchattacks": theirs(lambda t, m, norm, eps: t.AutoAttack(m, norm=norm, eps=eps)),
@@ -119,19 +182,29 @@ class Counted(nn.Module):
         return out
 
 
-def measure(name: str, model_name: str, spec: str, library: str, attack: Attack, n: int) -> Row:
-    model = Counted(sp.zoo.load(model_name)).eval().requires_grad_(False)
-    data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+def subject(name: str, n: int, lenets: Path | None) -> tuple[nn.Module, Tensor, Tensor]:
+    """The network of that name with n images and labels."""
+    if not name.startswith("mnist-"):
+        data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+        return sp.zoo.load(name), data.x, data.y
+    if lenets is None:
+        raise SystemExit(f"{name} comes with advertorch: say where its archive lies with --lenets (see kinds.py)")
+    return kinds.lenets(lenets)[name], *kinds.digits(n)
+
+
+def measure(name: str, model_name: str, spec: str, library: str, attack: Attack, n: int, lenets: Path | None) -> Row:
+    network, x, y = subject(model_name, n, lenets)
+    model = Counted(network).eval().requires_grad_(False)
     threat = parse(spec)
     began = time.process_time()
-    x_adv = attack(model, data.x, data.y, threat).detach()
+    x_adv = attack(model, x, y, threat).detach()
     seconds = time.process_time() - began
     forwards, backwards = model.forwards / n, model.backwards / n
-    size = threat.size(data.x, x_adv - data.x)
+    size = threat.size(x, x_adv - x)
     outside = (size > float(threat.radius) * (1 + 1e-4)) | (x_adv < 0).flatten(1).any(1) | (x_adv > 1).flatten(1).any(1)
     with torch.no_grad():
-        right = torch.cat([model(part).argmax(1) for part in data.x.split(BATCH)]) == data.y
-        held = torch.cat([model(part).argmax(1) for part in x_adv.split(BATCH)]) == data.y
+        right = torch.cat([model(part).argmax(1) for part in x.split(BATCH)]) == y
+        held = torch.cat([model(part).argmax(1) for part in x_adv.split(BATCH)]) == y
     robust = int((right & (held | outside)).sum())  # what left the ball or the box broke nothing
     return Row(
         model_name, spec, name, library, n, int(right.sum()), robust, int(outside.sum()), forwards, backwards, seconds,
@@ -152,7 +225,7 @@ def run(args: argparse.Namespace) -> None:
                 known = any(all(row[k] == v for k, v in key.items()) for row in load())
                 if known or attack is None or (args.only and library not in args.only):
                     continue
-                row = dc.asdict(measure(label, model, args.threat, library, attack, args.n))
+                row = dc.asdict(measure(label, model, args.threat, library, attack, args.n, args.lenets))
                 STORE.write_text(json.dumps([*load(), row], indent=1))
                 print(f"{model} {args.threat} {label} {library}: {row['robust'] / args.n:.1%}", flush=True)
 
@@ -173,8 +246,20 @@ def table() -> None:
                 f" {r['forwards']:.0f} | {r['backwards']:.0f} | {r['seconds']:.0f} |"
             )
     print()
-    for line in sorted({r["provenance"] for r in rows}):
-        print(line)
+    for machine, stamps in sorted(measured_on(rows).items()):
+        print(f"{machine}; {', '.join(stamps)}")
+
+
+def measured_on(rows: list[dict[str, object]]) -> dict[str, list[str]]:
+    """For each machine and n, the days and the commits: "2026-11-22 (a, b)"."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for row in rows:
+        *machine, date, commit = str(row["provenance"]).split("; ")
+        found.setdefault("; ".join(machine), {}).setdefault(date, set()).add(commit.removeprefix("commit "))
+    return {
+        machine: [f"{date} (commits {' '.join(sorted(commits))})" for date, commits in sorted(days.items())]
+        for machine, days in found.items()
+    }
 
 
 def main() -> None:
@@ -182,7 +267,8 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     runner = commands.add_parser("run")
     runner.add_argument("--models", nargs="+", default=list(sp.zoo.names()))
-    runner.add_argument("--attacks", nargs="+", default=["apgd_ce", "apgd_dlr", "square", "triage"])
+    runner.add_argument("--attacks", nargs="+", default=[*QUICK])
+    runner.add_argument("--lenets", type=Path, help="advertorch-0.2.3.tar.gz")
     runner.add_argument("--threat", default="linf:0.1")
     runner.add_argument("--queries", type=int, default=1000)
     runner.add_argument("--n", type=int, default=1000)
