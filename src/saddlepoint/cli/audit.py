@@ -107,7 +107,7 @@ def _trust(summary: Summary) -> list[str]:
 def _attacks(summary: Summary) -> Table:
     rows = [
         (
-            t.threat,
+            threat_words(t),
             stage_words(stage, t),
             str(stage.ran_on),
             str(stage.broke),

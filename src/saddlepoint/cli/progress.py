@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from saddlepoint.auditing.listener import Listener, Silent
 from saddlepoint.auditing.summary import Summary
-from saddlepoint.report.words import duration, percent
+from saddlepoint.report.words import duration, percent, short
 
 PAUSE = 30.0
 """Seconds between two plain lines of the same stage, at least."""
 WORTH_SAYING = 10.0
 """Seconds from which on an estimate is told."""
+RADIUS = re.compile(r"(?<=:)[\d.]+(e-\d+)?")
+"""The radius in the label of a threat, unless infinite."""
 
 
 class Tally:
@@ -170,13 +173,15 @@ class Reporter:
 def shown(name: str) -> str:
     """The name of a stage as it is shown.
 
-    >>> shown("linf:0.1 01-apgd_ce"), shown("none 00-clean")
-    ('linf:0.1 apgd_ce', 'clean')
+    >>> shown("linf:0.1 01-apgd_ce"), shown("none 00-clean"), shown("linf:0.03137254901960784 02-square")
+    ('linf:0.1 apgd_ce', 'clean', 'linf:8/255 square')
     """
     threat, _, stage = name.rpartition(" ")
     number, _, attack = stage.partition("-")
     tag = attack if number.isdigit() else stage
-    return tag if threat in {"", "none"} else f"{threat} {tag}"
+    if threat in {"", "none"}:
+        return tag
+    return f"{RADIUS.sub(lambda found: short(float(found[0])), threat)} {tag}"
 
 
 @contextmanager
