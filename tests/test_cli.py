@@ -478,6 +478,14 @@ def test_a_bar_that_is_not_cleared_is_exit_code_1_after_all_is_written(finished,
     assert re.fullmatch(r"saddlepoint: robust accuracy .* % is below --fail-under .* %\n", err)
 
 
+def test_a_lower_number_from_elsewhere_is_told(folder, capsys):
+    known = [*AUDIT, *PLAN, "--out", "runs/known", "--quiet"]
+    assert main([*known, "--known", "l2:0.3=0.0", "--known", "linf:0.1=1"]) == 0
+    out, _ = capsys.readouterr()
+    assert "flag: A lower number is known from elsewhere (L2 0.3). 0.0% were found by others" in out
+    assert "from elsewhere (Linf" not in out
+
+
 # Errors
 
 
@@ -498,6 +506,9 @@ def test_a_bar_that_is_not_cleared_is_exit_code_1_after_all_is_written(finished,
         ([*AUDIT[:4], "--threat", "linf:8"], "did you mean 8/255?"),
         ([*AUDIT[:4], "--threat", "linf:0.1", "--threat", "linf:0.1"], "given twice"),
         ([*AUDIT, "--fail-under", "40"], "between 0 and 1; got 40"),
+        ([*AUDIT, "--known", "0.4"], "unknown perturbation set"),
+        ([*AUDIT, "--known", "linf:0.1=a"], "linf:8/255=0.42: 'a' is no number"),
+        ([*AUDIT, "--known", "linf:0.2=0.4"], "known is about linf:0.2, which is not audited here"),
         (["certify", *AUDIT[1:4]], "say what to prove"),
         (["certify", *AUDIT[1:4], "--threat", "l0:3"], "no certificate is known for L0"),
         (["certify", "cli_tiny:rounded", *AUDIT[2:4], "--threat", "linf:0.1"], "--sigma certifies the vote"),

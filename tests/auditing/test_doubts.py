@@ -71,6 +71,13 @@ def sloped(**changes: Any) -> Diagnosis:
     return dc.replace(WELL, slopes=dc.replace(WELL.slopes, **changes))
 
 
+@pytest.mark.parametrize(("share", "found"), [(0.79, {"known-lower": "flag"}), (0.8, {}), (0.95, {})])
+def test_a_lower_number_from_elsewhere_flags(share: float, found: dict[str, str]) -> None:
+    told = case(found=100, right=900)
+    told.standing.learn(LABEL, np.arange(100), np.ones(100, dtype=np.bool_), np.full(100, 0.05))
+    assert names(dc.replace(told, spec={**told.spec, "known": {LABEL: share}})) == {**names(told), **found}
+
+
 def test_a_healthy_audit_raises_none() -> None:
     assert doubts(case()) == ()
 
@@ -239,4 +246,4 @@ def test_the_page_about_doubts_lists_them_all_with_their_weight() -> None:
     listed = set(re.findall(r"^\| `([a-z-]+)` \| (\w+) \|", page, flags=re.MULTILINE))
     words = {"fatal": "invalid", "flag": "flagged", "note": "none"}
     assert {(name, words[weight]) for name, weight in raised} == listed
-    assert len(listed) == 22
+    assert len(listed) == 23

@@ -6,7 +6,7 @@ import dataclasses as dc
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.auditing.audited import Audit
 from saddlepoint.auditing.conduct import conduct
 from saddlepoint.auditing.diagnosis import Diagnosis, diagnose
+from saddlepoint.auditing.elsewhere import checked
 from saddlepoint.auditing.landscape import landscapes
 from saddlepoint.auditing.listener import Listener, Silent
 from saddlepoint.auditing.plan import AUTO, Options, make_plan
@@ -43,6 +44,7 @@ def audit(
     curve: str | None = AUTO,
     proofs: bool | None = None,
     surrogate: Callable[[Tensor], Any] | None = None,
+    known: Mapping[str, float] | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     batch_size: int | None = None,
@@ -76,6 +78,7 @@ def audit(
             the plan is thorough.
         surrogate: another model for the same inputs and classes, undefended for instance: attacks are crafted on it as
             well, and tried on the samples that stand. Where it breaks more than gradients did, these mislead.
+        known: robust accuracies that others found for this model, {"linf:8/255": 0.42}: a lower one is a doubt.
         seed: all randomness comes from (seed, sample, threat, attack, step).
         out: the folder of the run; {model}, {data} and {key} are filled in. The same call again goes on where the last
             one ended. Default: a temporary folder, gone with the returned object.
@@ -101,6 +104,7 @@ def audit(
     subject = prepare(model, x, y, data, batch_size=batch_size, seed=seed, name=name, source=source)
     other = None if surrogate is None else prepare_surrogate(surrogate, subject)
     made = make_plan(subject.model, subject.x, threat, attacks, options, curve, seed, budget, plan, proofs, other)
+    elsewhere = checked(known or {}, made.threats)
     spec = make_spec(subject, made, seed=seed, piece_size=piece_size, budget=budget, command=command)
     folder = Path(tempfile.mkdtemp(prefix="saddlepoint-")) if out is None else folder_of(out, spec)
     try:
@@ -110,11 +114,12 @@ def audit(
             diagnosis.adapt(subject.model)
             for notice in diagnosis.notices():
                 told.notice(notice)
+            run = run.noting("known", elsewhere) if elsewhere else run
             records, notices = conduct(subject, made, run, piece_size, told)
-            known = run.spec
+            begun_with = run.spec
             run = run.knowing(
                 "landscapes",
-                lambda: [dc.asdict(one) for one in landscapes(subject, made, after(known, records), seed)],
+                lambda: [dc.asdict(one) for one in landscapes(subject, made, after(begun_with, records), seed)],
             )
             summary = summarize(run.spec, records, notices)
             run.finish(records, summary)

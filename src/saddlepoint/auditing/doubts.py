@@ -353,6 +353,21 @@ def _contradiction(case: Case) -> Iterator[Doubt]:
                 )
 
 
+def _elsewhere(case: Case) -> Iterator[Doubt]:
+    """What others found for the same model."""
+    for label, share in (case.spec.get("known") or {}).items():
+        left = 1 - float(case.standing.broken(label).mean())
+        if share < left:
+            yield Doubt(
+                "known-lower",
+                "flag",
+                "A lower number is known from elsewhere",
+                f"{share:.1%} were found by others, {left:.1%} are left here",
+                "take the lower number, and adapt an attack to this model: attacks=[...], sp.wrap(..., bpda=...)",
+                label,
+            )
+
+
 def _few(case: Case) -> Iterator[Doubt]:
     if case.clean.n < FEW:
         yield Doubt(
@@ -382,6 +397,7 @@ RULES: Final[tuple[Callable[[Case], Iterator[Doubt]], ...]] = (
     _coverage,
     _unconfirmed,
     _budget,
+    _elsewhere,
     _probabilities,
     _few,
 )

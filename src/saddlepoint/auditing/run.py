@@ -1,6 +1,6 @@
 """A run on disk: one folder, held by one process, that is begun once and gone on with until it is complete.
 
-``spec.json`` first, then ``diagnosis.json`` and pieces (see ``piece``), at the end ``landscapes.json``,
+``spec.json`` first, then ``diagnosis.json``, ``known.json`` and pieces (see ``piece``), at the end ``landscapes.json``,
 ``records.parquet`` and ``summary.json``. All files appear complete or not at all.
 """
 
@@ -27,8 +27,8 @@ from saddlepoint.auditing.summary import Example, Landscape, Summary
 from saddlepoint.errors import RunError
 
 SPEC, RECORDS, SUMMARY = "spec.json", "records.parquet", "summary.json"
-ASIDES = ("diagnosis", "landscapes")
-"""What is found out once, besides the pieces, each in a file of its own: ``diagnosis.json``, ..."""
+ASIDES = ("diagnosis", "landscapes", "known")
+"""What is known besides the pieces, each in a file of its own: ``diagnosis.json``, ..."""
 DEFAULT = "runs/{model}-{data}-{key}"
 """A folder of its own for every audit: the same arguments lead to the same folder."""
 
@@ -58,9 +58,14 @@ class Run:
         Raises:
             RunError: the disk does not take it.
         """
-        if self.spec.get(name) is not None:
-            return self
-        found = find_out()
+        return self if self.spec.get(name) is not None else self.noting(name, find_out())
+
+    def noting(self, name: str, found: Any) -> Run:
+        """The run with the aside ``name``, in place of what it was before.
+
+        Raises:
+            RunError: the disk does not take it.
+        """
         note = {"key": self.spec["key"], name: found}
         atomic.write(self.path / f"{name}.json", (json.dumps(note, allow_nan=False) + "\n").encode())
         return dc.replace(self, spec={**self.spec, name: found})
@@ -130,6 +135,7 @@ def _aside(path: Path, name: str, key: str) -> Any:
 READ: Final[Mapping[str, Callable[[Any], object]]] = {
     "diagnosis": Diagnosis.from_dict,
     "landscapes": lambda found: [Landscape.from_dict(one) for one in found],
+    "known": lambda found: {label: float(share) for label, share in found.items()},
 }
 """How an aside is understood; what cannot be is not taken."""
 

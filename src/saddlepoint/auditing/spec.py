@@ -32,6 +32,7 @@ COSMETIC = frozenset(
         "notices",
         "diagnosis",
         "landscapes",
+        "known",
         "settings",
         "versions.torch",
         "versions.python",

@@ -94,6 +94,7 @@ def audit(
     curve: str = "auto",
     proofs: Annotated[bool | None, Parameter(negative="--no-proofs")] = None,
     surrogate: str | None = None,
+    known: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path | None = None,
     piece_size: int = 256,
     report: Annotated[bool, Parameter(negative="--no-report")] = True,
@@ -116,6 +117,8 @@ def audit(
         proofs: prove, where bounds are known, that what stands withstands, for a lower limit beside the upper one; some
             tenths of a second a sample on small networks. If nothing is said, where the plan is thorough.
         surrogate: another model for the same inputs, named as MODEL is: attacks are crafted on it as well.
+        known: robust accuracy that others found for this model, such as linf:8/255=0.42; a lower one flags. May be
+            given several times.
         out: folder of the run; runs/MODEL-DATA-KEY if not given.
         piece_size: samples that are attacked, and stored, at a time.
         report: whether to write the page.
@@ -127,7 +130,7 @@ def audit(
 
     run(
         model,
-        Order(data, threat, plan, attacks, curve, proofs, surrogate, out, piece_size, report, fail_under),
+        Order(data, threat, plan, attacks, curve, proofs, surrogate, known or (), out, piece_size, report, fail_under),
         of,
         work,
         typed,

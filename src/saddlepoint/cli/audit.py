@@ -16,7 +16,7 @@ from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import prepare, resolve_surrogate
 from saddlepoint.cli.tables import show, table
-from saddlepoint.cli.values import split_attacks
+from saddlepoint.cli.values import claim, split_attacks
 from saddlepoint.errors import OptionError
 from saddlepoint.report import stage_words, threat_words, write_report
 from saddlepoint.report.ruling import bracket, doubt_title, ruling
@@ -34,6 +34,7 @@ class Order:
     curve: str
     proofs: bool | None
     surrogate: str | None
+    known: Sequence[str]
     out: Path | None
     piece_size: int
     report: bool
@@ -62,6 +63,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
             curve=None if order.curve == "none" else order.curve,
             proofs=order.proofs,
             surrogate=None if order.surrogate is None else resolve_surrogate(order.surrogate, work),
+            known=dict(map(claim, order.known)),
             seed=work.seed,
             out=order.out or DEFAULT,
             piece_size=order.piece_size,

@@ -54,6 +54,19 @@ def numbers(words: str, option: str, count: int | None = None) -> tuple[float, .
     return found
 
 
+def claim(word: str) -> tuple[str, float]:
+    """Threat and share.
+
+    >>> claim("linf:8/255=0.42")
+    ('linf:8/255', 0.42)
+    """
+    threat, _, share = word.rpartition("=")
+    try:
+        return threat, number(share)
+    except ValueError as error:
+        raise OptionError(f"--known takes a threat and a share of all samples, linf:8/255=0.42: {error}") from error
+
+
 def split_attacks(words: Sequence[str]) -> list[str]:
     """Attacks with commas between them, the commas inside of parentheses left alone.
 
