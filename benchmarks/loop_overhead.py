@@ -16,7 +16,8 @@ from peers import peer
 from torch import Tensor, nn
 
 import saddlepoint as sp
-from saddlepoint.attacks.run import ask_once, check_inputs
+from saddlepoint.access.checks import check_inputs
+from saddlepoint.attacks.run import ask_once
 
 EPS, STEPS = 0.1, 40
 STEP = 2.5 / STEPS * EPS

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access import LabelAccess, ScoreAccess, wrap
-from saddlepoint.access.model import Box, Model
-from saddlepoint.attacks.run import ask_clean, ask_once, check_goal, check_inputs
+from saddlepoint.access.model import Model
+from saddlepoint.attacks.run import ask_clean, ask_once, check_goal
 from saddlepoint.core import Goal, Result, Status, untargeted
 from saddlepoint.errors import AccessError, DataError, OptionError, SaddlepointError
 from saddlepoint.noise import Noise
@@ -135,28 +135,6 @@ def test_too_poor_a_model_is_refused_by_name() -> None:
 def test_budgets_below_three_are_refused() -> None:
     with pytest.raises(OptionError, match=r"budget is 2; at least 3 forwards are needed \(clean, one try, confirm\)"):
         ask(Says(torch.zeros_like), budget=2)
-
-
-def test_inputs_come_back_detached_cloned_and_inside_the_box() -> None:
-    x = torch.tensor([[1.0 + 2e-7, -1e-8, 0.5]], requires_grad=True)
-    checked = check_inputs(x, Box())
-    assert checked.tolist() == [[1.0, 0.0, 0.5]]
-    assert not checked.requires_grad
-    assert checked.data_ptr() != x.data_ptr()
-
-
-@pytest.mark.parametrize("value", [1.0 + 1e-5, -1e-5])
-def test_inputs_may_leave_the_box_by_rounding_only(value: float) -> None:
-    with pytest.raises(DataError, match="outside the bounds"):
-        check_inputs(torch.tensor([[0.5, value]]), Box())
-
-
-def test_normalized_inputs_are_refused_with_the_likely_cause() -> None:
-    """Peers take them in silence, and move them by 2 where the radius is 0.03."""
-    with pytest.raises(DataError) as error:
-        check_inputs(torch.tensor([[-1.9, 2.1]]), Box())
-    for said in ("[-1.9, 2.1]", "[0, 1]", "mean=", "bounds="):
-        assert said in str(error.value)
 
 
 def test_labels_become_goals_on_the_right_device_in_the_right_dtype() -> None:

@@ -285,10 +285,10 @@ def test_questions_that_make_no_sense() -> None:
         certify(net, X, y, Linf(0.1), method="milp")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="batch_size"):
         certify(net, X, y, Linf(0.1), batch_size=0)
-    for wrong, words in ((y[:3], "one for each"), (y.double(), "integers"), (y - 1, "0 or more"), (y + 3, "3 classes")):
+    for wrong, words in ((y[:3], "3 labels"), (y.double(), "integers"), (y - 1, "over .-1, -1"), (y + 3, "3 classes")):
         with pytest.raises(DataError, match=words):
             certify(net, X, wrong, Linf(0.1))
-    for x, words in ((X + 1, "bounds are"), (X[0], "at least one sample"), (X.long(), "float32 or float64")):
+    for x, words in ((X + 1, "outside the bounds"), (X[0], "at least one sample"), (X.long(), "float32 or float64")):
         with pytest.raises(DataError, match=words):
             certify(net, x, y, Linf(0.1))
     assert issubclass(CertificateError, SaddlepointError)

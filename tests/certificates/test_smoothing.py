@@ -109,5 +109,5 @@ def test_options_out_of_range_are_refused(options: dict[str, float], error: str)
 
 
 def test_inputs_out_of_bounds_are_refused() -> None:
-    with pytest.raises(DataError, match="bounds are"):
+    with pytest.raises(DataError, match="outside the bounds"):
         smoothed(plane(), torch.full((1, 2), 3.0, dtype=torch.float64), sigma=0.1)

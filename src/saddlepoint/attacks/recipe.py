@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess
+from saddlepoint.access.checks import check_inputs
 from saddlepoint.access.model import Model, wrap
-from saddlepoint.attacks.run import ask_once, check_inputs
+from saddlepoint.attacks.run import ask_once
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result

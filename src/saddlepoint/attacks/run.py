@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess, require
-from saddlepoint.access.model import Box, Model
+from saddlepoint.access.checks import check_labels
+from saddlepoint.access.model import Model
 from saddlepoint.attacks.batches import in_batches, that_fit
 from saddlepoint.attacks.narrow import narrowed
 from saddlepoint.core.goal import Goal
@@ -111,54 +112,13 @@ def ask_clean(model: Model, x: Tensor) -> Tensor:
         return torch.cat(list(that_fit(lambda rows: model(x[rows]).detach(), model, len(x), x.device)))
 
 
-def check_inputs(x: Tensor, box: Box) -> Tensor:
-    """x as an attack can use it: a detached floating tensor inside the box. Raises DataError with what is wrong."""
-    if not isinstance(x, Tensor):
-        raise DataError(f"inputs must be a tensor [N, *D], got {type(x).__name__}: torch.as_tensor(x) makes one")
-    if x.dtype not in (torch.float32, torch.float64):
-        raise DataError(
-            f"inputs are {x.dtype}; float32 or float64 were expected (bytes: x.float() / 255; the model itself may"
-            " have any precision)"
-        )
-    x = x.detach()
-    if x.ndim < 2 or not x.numel():
-        raise DataError(f"inputs have shape {list(x.shape)}; at least one sample, [N, *D], was expected")
-    low, high = float(x.amin()), float(x.amax())
-    if not torch.isfinite(x).all():
-        bad = int((~x.flatten(1).isfinite()).any(1).sum())
-        raise DataError(f"{bad} of {len(x)} inputs hold NaN or infinity")
-    slack = 4 * torch.finfo(x.dtype).eps * max(abs(box.low), abs(box.high), 1.0)
-    if low < box.low - slack or high > box.high + slack:
-        raise DataError(
-            f"inputs range over [{low:g}, {high:g}], outside the bounds [{box.low:g}, {box.high:g}]: if they are"
-            " normalized, pass them unnormalized and say sp.wrap(model, mean=..., std=...); else state the bounds:"
-            " sp.wrap(model, bounds=(low, high))"
-        )
-    return x.clone().clamp(box.low, box.high)
-
-
 def check_goal(y: Tensor | Goal, x: Tensor, classes: int) -> Goal:
     """``y`` as a goal: labels mean "anything but these". Raises DataError with what is wrong."""
     if classes < 2:
         raise DataError("the model has one class only: nothing can be fooled")
     goal = y if isinstance(y, Goal) else Goal(torch.as_tensor(y, device=x.device))
-    truth = None if goal.truth is None else _check_labels(goal.truth, "true labels", x, classes)
-    return dc.replace(goal, label=_check_labels(goal.label, "labels", x, classes), truth=truth)
-
-
-def _check_labels(label: Tensor, what: str, x: Tensor, classes: int) -> Tensor:
-    """``label`` as long [N] on the device of x."""
-    if label.is_floating_point() or label.dtype == torch.bool or label.ndim != 1:
-        hint = " (one-hot rows: use y.argmax(1))" if label.ndim == 2 else ""
-        raise DataError(f"{what} must be integers [N], got {label.dtype} {list(label.shape)}{hint}")
-    if len(label) != len(x):
-        raise DataError(f"{len(x)} inputs but {len(label)} {what}")
-    if int(label.min()) < 0 or int(label.max()) >= classes:
-        raise DataError(
-            f"{what} range over [{int(label.min())}, {int(label.max())}]; the model has {classes} classes, 0 to"
-            f" {classes - 1}"
-        )
-    return label.to(device=x.device, dtype=torch.long)
+    truth = None if goal.truth is None else check_labels(goal.truth, x, classes, "true labels")
+    return dc.replace(goal, label=check_labels(goal.label, x, classes), truth=truth)
 
 
 def ask_once(

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from saddlepoint.access.checks import check_inputs
 from saddlepoint.access.model import Model, wrap
-from saddlepoint.attacks.run import ask_clean, check_goal, check_inputs
+from saddlepoint.attacks.run import ask_clean, check_goal
 from saddlepoint.core.goal import Goal
 from saddlepoint.errors import DataError, ModelError, OptionError
 from saddlepoint.zoo.data import Data

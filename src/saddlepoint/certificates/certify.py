@@ -9,6 +9,7 @@ from typing import Final, Literal
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.access.checks import check_inputs, check_labels
 from saddlepoint.access.model import Model, wrap
 from saddlepoint.certificates import tiers
 from saddlepoint.certificates.error import CertificateError
@@ -16,8 +17,6 @@ from saddlepoint.certificates.examine import (
     Task,
     against_all,
     check_agreement,
-    check_inputs,
-    check_labels,
     examined,
 )
 from saddlepoint.certificates.graph import Graph
@@ -106,11 +105,11 @@ def certify(
     subject = model if isinstance(model, Model) else wrap(model)
     x = check_inputs(x, subject.box)
     threat = _within(threat, x, subject)
-    y = check_labels(y, x)
     size = 16 if batch_size is None else batch_size
     if size < 1:
         raise OptionError(f"batch_size must be at least 1, got {size}")
     with examined(subject, x) as (graph, clean):
+        y = check_labels(y, x, clean.shape[1])
         parts = [
             _certified(graph, x[rows], threat.rows(rows), against_all(graph, clean[rows], y[rows]), method)
             for rows in batches(len(x), size, x.device)

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from saddlepoint.access.model import Box, Model
+from saddlepoint.access.model import Model
 from saddlepoint.certificates.error import CertificateError
 from saddlepoint.certificates.graph import Graph, trace
 from saddlepoint.certificates.interval import Interval
 from saddlepoint.certificates.passes import intervals
-from saddlepoint.errors import DataError
 from saddlepoint.rows import batches
 
 
@@ -60,8 +59,6 @@ def _refuse_randomness(model: Model, x: Tensor) -> None:
 
 def against_all(graph: Graph, clean: Tensor, y: Tensor) -> Task:
     """The task of telling y (long [B]) from all other classes, at logits ``clean`` [B, K]."""
-    if bool((y >= clean.shape[1]).any()):
-        raise DataError(f"labels range up to {int(y.max())}; the model has {clean.shape[1]} classes")
     B, K = clean.shape
     y = y.to(clean.device)
     unit = torch.eye(K, dtype=graph.dtype, device=clean.device)
@@ -91,29 +88,3 @@ def check_agreement(graph: Graph, x: Tensor, task: Task) -> None:
             "the network does not answer what its layers say: something in its forward is hidden from tracing"
             " (a context manager, a change of precision, state); make it a plain composition of layers"
         )
-
-
-def check_inputs(x: Tensor, box: Box) -> Tensor:
-    """x, detached and inside the box. Raises DataError with what is wrong."""
-    if not isinstance(x, Tensor) or x.dtype not in (torch.float32, torch.float64):
-        raise DataError("inputs must be a float32 or float64 tensor [N, *D] (bytes: x.float() / 255)")
-    if x.ndim < 2 or not x.numel():
-        raise DataError(f"inputs have shape {list(x.shape)}; at least one sample, [N, *D], was expected")
-    slack = 4 * torch.finfo(x.dtype).eps * max(abs(box.low), abs(box.high), 1.0)
-    low, high = float(x.amin()), float(x.amax())
-    if not (box.low - slack <= low and high <= box.high + slack):
-        raise DataError(
-            f"inputs range over [{low:g}, {high:g}], the bounds are [{box.low:g}, {box.high:g}]: state those of the"
-            " model, saddlepoint.wrap(model, bounds=(low, high))"
-        )
-    return x.detach().clamp(box.low, box.high)
-
-
-def check_labels(y: Tensor, x: Tensor) -> Tensor:
-    """y as long [N]. Raises DataError with what is wrong."""
-    if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype == torch.bool or y.shape != x.shape[:1]:
-        given = f"{y.dtype} {list(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
-        raise DataError(f"labels must be integers [{len(x)}], one for each input; got {given}")
-    if bool((y < 0).any()):
-        raise DataError(f"labels must be 0 or more, got {int(y.min())}")
-    return y.to(device=x.device, dtype=torch.long)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.access.asking import predict
+from saddlepoint.access.checks import check_inputs
 from saddlepoint.access.model import Model, wrap
-from saddlepoint.certificates.examine import check_inputs
 from saddlepoint.errors import OptionError
 from saddlepoint.noise import Noise
 from saddlepoint.rows import batches

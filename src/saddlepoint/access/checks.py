@@ -1,0 +1,52 @@
+"""What a question must be before a model is asked: inputs in its range, labels among its classes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.model import Box
+from saddlepoint.errors import DataError
+
+
+def check_inputs(x: Tensor, box: Box) -> Tensor:
+    """x as it can be asked about: a detached floating tensor inside the box. Raises DataError with what is wrong."""
+    if not isinstance(x, Tensor):
+        raise DataError(f"inputs must be a tensor [N, *D], got {type(x).__name__}: torch.as_tensor(x) makes one")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise DataError(
+            f"inputs are {x.dtype}; float32 or float64 were expected (bytes: x.float() / 255; the model itself may"
+            " have any precision)"
+        )
+    x = x.detach()
+    if x.ndim < 2 or not x.numel():
+        raise DataError(f"inputs have shape {list(x.shape)}; at least one sample, [N, *D], was expected")
+    low, high = float(x.amin()), float(x.amax())
+    if not torch.isfinite(x).all():
+        bad = int((~x.flatten(1).isfinite()).any(1).sum())
+        raise DataError(f"{bad} of {len(x)} inputs hold NaN or infinity")
+    slack = 4 * torch.finfo(x.dtype).eps * max(abs(box.low), abs(box.high), 1.0)
+    if low < box.low - slack or high > box.high + slack:
+        raise DataError(
+            f"inputs range over [{low:g}, {high:g}], outside the bounds [{box.low:g}, {box.high:g}]: if they are"
+            " normalized, pass them unnormalized and say sp.wrap(model, mean=..., std=...); else state the bounds:"
+            " sp.wrap(model, bounds=(low, high))"
+        )
+    return x.clone().clamp(box.low, box.high)
+
+
+def check_labels(label: Tensor, x: Tensor, classes: int, what: str = "labels") -> Tensor:
+    """``label`` as long [N] on the device of x. Raises DataError with what is wrong; ``what`` it is called there."""
+    if not isinstance(label, Tensor):
+        raise DataError(f"{what} must be a tensor of integers [N], got {type(label).__name__}")
+    if label.is_floating_point() or label.dtype == torch.bool or label.ndim != 1:
+        hint = " (one-hot rows: use y.argmax(1))" if label.ndim == 2 else ""
+        raise DataError(f"{what} must be integers [N], got {label.dtype} {list(label.shape)}{hint}")
+    if len(label) != len(x):
+        raise DataError(f"{len(x)} inputs but {len(label)} {what}")
+    if int(label.min()) < 0 or int(label.max()) >= classes:
+        raise DataError(
+            f"{what} range over [{int(label.min())}, {int(label.max())}]; the model has {classes} classes, 0 to"
+            f" {classes - 1}"
+        )
+    return label.to(device=x.device, dtype=torch.long)
