@@ -23,7 +23,7 @@ from pathlib import Path
 import kinds
 import numpy as np
 import torch
-from measure import provenance
+from measure import Counted, outside, provenance, right
 from peers import peer
 from torch import Tensor, nn
 
@@ -167,21 +167,6 @@ class Row:
     provenance: str
 
 
-class Counted(nn.Module):
-    """Counts how many inputs went forward and how many gradients came back."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network, self.forwards, self.backwards = network, 0, 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.network(x)
-        self.forwards += len(x)
-        if out.requires_grad:
-            out.register_hook(lambda g: setattr(self, "backwards", self.backwards + len(g)))
-        return out
-
-
 def subject(name: str, n: int, lenets: Path | None) -> tuple[nn.Module, Tensor, Tensor]:
     """The network of that name with n images and labels."""
     if not name.startswith("mnist-"):
@@ -200,14 +185,10 @@ def measure(name: str, model_name: str, spec: str, library: str, attack: Attack,
     x_adv = attack(model, x, y, threat).detach()
     seconds = time.process_time() - began
     forwards, backwards = model.forwards / n, model.backwards / n
-    size = threat.size(x, x_adv - x)
-    outside = (size > float(threat.radius) * (1 + 1e-4)) | (x_adv < 0).flatten(1).any(1) | (x_adv > 1).flatten(1).any(1)
-    with torch.no_grad():
-        right = torch.cat([model(part).argmax(1) for part in x.split(BATCH)]) == y
-        held = torch.cat([model(part).argmax(1) for part in x_adv.split(BATCH)]) == y
-    robust = int((right & (held | outside)).sum())  # what left the ball or the box broke nothing
+    left, clean = outside(x, x_adv, threat), right(model, x, y)
+    robust = int((clean & (right(model, x_adv, y) | left)).sum())
     return Row(
-        model_name, spec, name, library, n, int(right.sum()), robust, int(outside.sum()), forwards, backwards, seconds,
+        model_name, spec, name, library, n, int(clean.sum()), robust, int(left.sum()), forwards, backwards, seconds,
         provenance(n),
     )  # fmt: skip
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 import time
 
-import torch
-from measure import provenance
+from measure import outside, provenance, right
 from peers import peer
 from torch import Tensor, nn
 
@@ -21,11 +20,7 @@ RADIUS = 1.5
 
 def stands(network: nn.Module, x: Tensor, y: Tensor, x_adv: Tensor) -> int:
     """How many are right at the returned inputs, or got inputs that are no answer."""
-    with torch.no_grad():
-        right = network(x_adv).argmax(1) == y
-    inside = (x_adv - x).flatten(1).norm(dim=1) <= RADIUS * (1 + 1e-6)
-    valid = ((x_adv >= 0) & (x_adv <= 1)).flatten(1).all(1)
-    return int((right | ~inside | ~valid).sum())
+    return int((right(network, x_adv, y) | outside(x, x_adv, sp.L2(RADIUS))).sum())
 
 
 def main(n: int) -> None:

@@ -1,4 +1,4 @@
-"""Timing side by side, and where and when it was done."""
+"""Timing side by side, counting passes, telling what stands, and where and when it was done."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 
 import torch
+from torch import Tensor, nn
+
+import saddlepoint as sp
 
 
 def side_by_side(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -28,6 +31,39 @@ def side_by_side(contenders: Mapping[str, Callable[[], object]], rounds: int) ->
 def ratio(seconds: Mapping[str, list[float]], name: str, to: str) -> float:
     """The median over the rounds of the ratio within a round: what a machine that drifts cannot change."""
     return statistics.median(a / b for a, b in zip(seconds[name], seconds[to], strict=True))
+
+
+class Counted(nn.Module):
+    """Counts how many inputs went forward and how many gradients came back."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.forwards, self.backwards = network, 0, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the network answers."""
+        out: Tensor = self.network(x)
+        self.forwards += len(x)
+        if out.requires_grad:
+            out.register_hook(lambda g: setattr(self, "backwards", self.backwards + len(g)))
+        return out
+
+    @property
+    def passes(self) -> int:
+        """Forwards and backwards together."""
+        return self.forwards + self.backwards
+
+
+def outside(x: Tensor, x_adv: Tensor, threat: sp.Linf | sp.L2 | sp.L1) -> Tensor:
+    """Whether an input left the ball or the range [0, 1], bool [N]: it breaks nothing then."""
+    beyond = threat.size(x, x_adv - x) > float(threat.radius) * (1 + 1e-4)
+    return beyond | ((x_adv < 0) | (x_adv > 1)).flatten(1).any(1)
+
+
+@torch.no_grad()
+def right(network: nn.Module, x: Tensor, y: Tensor, batch: int = 250) -> Tensor:
+    """Whether the network says y, bool [N]."""
+    return torch.cat([network(part).argmax(1) for part in x.split(batch)]) == y
 
 
 def provenance(n: int) -> str:

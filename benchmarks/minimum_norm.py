@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from measure import provenance
+from measure import Counted, provenance
 from peers import peer
 from torch import Tensor, nn
 
@@ -40,24 +40,6 @@ class Contest:
     ours: Run
     most: int = 1000
     """Images at most, for what is slow."""
-
-
-class Counted(nn.Module):
-    """A network that counts the images that pass through it, forward and backward."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network, self.passes = network, 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.passes += len(x)
-        out: Tensor = self.network(x)
-        if out.requires_grad:
-            out.register_hook(lambda g: self._count(len(g)))
-        return out
-
-    def _count(self, n: int) -> None:
-        self.passes += n
 
 
 def ours(name: str, ball: str, **options: object) -> Run:

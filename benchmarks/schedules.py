@@ -21,7 +21,7 @@ from typing import Any
 
 import kinds
 import torch
-from measure import provenance
+from measure import Counted, outside, provenance, right
 from peers import peer
 from torch import Tensor, nn
 
@@ -125,21 +125,6 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, threat: Threat) -> Tensor
     return library.AutoAttack(model, norm=norm, eps=float(threat.radius), n_classes=10, seed=0)(x, y)
 
 
-class Counted(nn.Module):
-    """Counts passes, forward and backward."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network, self.passes = network, 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.network(x)
-        self.passes += len(x)
-        if out.requires_grad:
-            out.register_hook(lambda g: setattr(self, "passes", self.passes + len(g)))
-        return out
-
-
 def measured(network: str, spec: str, variant: str, n: int) -> dict[str, Any]:
     model, threat = Counted(kinds.load(network)).eval().requires_grad_(False), parse(spec)
     data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
@@ -148,12 +133,9 @@ def measured(network: str, spec: str, variant: str, n: int) -> dict[str, Any]:
     x_adv = run(model, data.x, data.y, threat).detach()
     seconds = time.process_time() - began
     passes = model.passes / n
-    with torch.no_grad():
-        right = model(x_adv).argmax(1) == data.y
-        clean = model(data.x).argmax(1) == data.y
-    size = threat.size(data.x, x_adv - data.x)
-    invalid = (size > float(threat.radius) * (1 + 1e-4)) | (x_adv < 0).flatten(1).any(1) | (x_adv > 1).flatten(1).any(1)
-    stands = (clean & (right | invalid)).nonzero().flatten().tolist()
+    clean = right(model, data.x, data.y)
+    held = right(model, x_adv, data.y) | outside(data.x, x_adv, threat)
+    stands = (clean & held).nonzero().flatten().tolist()
     return {
         "network": network, "threat": spec, "variant": variant, "n": n, "clean": int(clean.sum()), "stands": stands,
         "passes": passes, "seconds": seconds, "provenance": provenance(n),
