@@ -163,6 +163,14 @@ def test_more_steps_find_smaller_perturbations(name: str) -> None:
     assert bool(many.met.all())
 
 
+@pytest.mark.parametrize("name, ball", [("fashion-pgd-linf", Linf()), ("fashion-pgd-l2", L2())])
+def test_a_short_run_comes_as_near_as_a_long_one_where_the_first_guess_is_far_off(name: str, ball: Ball) -> None:
+    model, data = sp.zoo.load(name), sp.zoo.data.load("fashion-mnist-1k[:64]")
+    clean = model(data.x).argmax(1) == data.y
+    short, long = (sp.attacks.fmn(model, data.x, data.y, ball, steps=steps).size[clean] for steps in (40, 200))
+    assert float(short.median()) < 1.12 * float(long.median())
+
+
 class TwoSided(nn.Module):
     """From 0.5, a gentle slope leads up to a boundary at 0.9; the one at 0.35 is nearer, behind a steep wall."""
 

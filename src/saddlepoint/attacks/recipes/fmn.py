@@ -27,6 +27,8 @@ Climb = Callable[[Initializer[GradientAccess], Objective, int], Attack[GradientA
 """(where to begin, what to climb, number of steps) -> a run."""
 RATES: dict[type, float] = {L2: 2.0, Linf: 2.0, L1: 1.0, L0: 5.0}
 """First steps in units of the ball's reach: the projection of a long step onto a sparse ball is sparse."""
+SHARE, HASTIEST_SHARE, HASTIEST_RATE = 0.05, 0.3, 2.5
+"""By which part the radius changes at first, that in the shortest of runs, and how much longer their first step is."""
 
 
 @recipe(
@@ -36,25 +38,29 @@ RATES: dict[type, float] = {L2: 2.0, Linf: 2.0, L1: 1.0, L0: 5.0}
     minimal=True,
 )
 def fmn(
-    threat: LpSet, steps: int = 100, share: float = 0.05, rate: float | None = None, k: int = 9
+    threat: LpSet, steps: int = 100, share: float | None = None, rate: float | None = None, k: int = 9
 ) -> Attack[GradientAccess]:
     """The smallest perturbation, by ascent of the margin in a ball that closes in on the boundary.
 
     Nine tenths of the ``steps`` begin at the input; the last tenth at the nearest of the boundaries of the ``k``
     likeliest wrong classes, as one step of DeepFool sees them, for the class that the margin leads to need not be the
-    nearest. ``share``, by how much the ball's radius changes at each step, falls to a fiftieth along half a cosine;
-    ``rate``, the length of a step in units of the ball's reach, falls from 2 (L1: 1, L0: 5) to a hundredth of it.
+    nearest. ``share``, by how much the ball's radius changes at each step, falls from 0.05 to a fiftieth of it along
+    half a cosine; ``rate``, the length of a step in units of the ball's reach, from 2 (L1: 1, L0: 5) to a hundredth.
+    Where there are fewer than 100 steps both begin larger, so that the ball can still shrink as far: the share in
+    inverse proportion to the steps up to 0.3, the rate up to two and a half times.
     """
     at_least_one(steps=steps, k=k)
-    if not 0 < share < 1:
-        raise OptionError(f"share is the part by which the radius changes, between 0 and 1; got {share:g}")
-    first = RATES[type(threat)] if rate is None else rate
+    hurry = max(1.0, 100 / steps)
+    widest = min(SHARE * hurry, HASTIEST_SHARE) if share is None else share
+    if not 0 < widest < 1:
+        raise OptionError(f"share is the part by which the radius changes, between 0 and 1; got {widest:g}")
+    first = RATES[type(threat)] * min(hurry, HASTIEST_RATE) if rate is None else rate
     if not first > 0:
         raise OptionError(f"rate is the length of the first step in units of the ball's reach, above 0; got {first:g}")
     resize = by_count if isinstance(threat, L0) else by_share
 
     def climb(start: Initializer[GradientAccess], objective: Objective, steps: int) -> Attack[GradientAccess]:
-        optimizer = FMN(backprop, cosine(first, first / 100, steps), cosine(share, share / 50, steps), resize)
+        optimizer = FMN(backprop, cosine(first, first / 100, steps), cosine(widest, widest / 50, steps), resize)
         return Iterate(threat, objective, optimizer, start, steps, order=smallest, stop_when_met=False)
 
     return then_from_nearest(climb, margin, threat, steps, k)
