@@ -65,13 +65,18 @@ def test_an_attack_that_does_not_know_the_set_is_left_out_and_said_so(plan: Make
 
 def test_the_default_plan_has_white_and_black_boxes(plan: Make) -> None:
     made = plan(attacks=None, curve="fmn")
-    assert [stage.recipe.name for stage in made.stages[1:]] == ["triage", "pgd", "square", "triage", "square", "fmn"]
+    assert [stage.recipe.name for stage in made.stages[1:]] == [
+        *("triage", "pgd", "square", "triage", "square"),
+        *("square", "square", "fmn"),
+    ]
     assert [stage.over for stage in made.stages[1:]] == [
         "standing",
         "sentinels",
         "sentinels",
         "doubted",
         "doubted",
+        "closest",
+        "pressed",
         "right",
     ]
 

@@ -94,6 +94,30 @@ def test_sentinels_are_spread_over_those_who_stand_and_one_that_falls_puts_all_i
     assert standing.doubted == {"linf:0.1": 1}
 
 
+def test_the_closest_are_those_of_the_best_margin_and_one_that_falls_presses_on() -> None:
+    standing = Standing({**spec(("linf:0.1", "linf", 0.1)), "data": {"n": 960, "dtype": "float32"}})
+    everyone, label = np.arange(960), "linf:0.1"
+    standing.learn("none", everyone, np.zeros(960, dtype=np.bool_), np.zeros(960))
+    held, margins = np.zeros(960, dtype=np.bool_), -np.roll(np.arange(960.0), 100)
+    standing.learn(label, everyone, held, np.zeros(960), "standing", margins)
+    standing.learn(label, everyone[:9], held[:9], np.zeros(9), "sentinels", np.full(9, 5.0))
+    closest = standing.rows("closest", label)
+    assert closest.tolist() == list(range(100, 140)), "other stages may look at other objectives"
+    assert not len(standing.rows("pressed", label))
+    fell = np.arange(40) == 7
+    standing.learn(label, closest, fell, np.full(40, 0.2), "closest")
+    assert not len(standing.rows("pressed", label)), "what is outside of the radius says nothing"
+    standing.learn(label, closest, fell, np.full(40, 0.1), "closest")
+    assert standing.rows("pressed", label).tolist() == [i for i in range(100, 160) if i != 107]
+    standing.learn(label, everyone[:1], fell[7:8], np.full(1, 0.1), "sentinels")
+    assert not len(standing.rows("closest", label)), "all are in doubt"
+    assert not len(standing.rows("pressed", label)), "all are in doubt"
+
+
+def test_where_few_stand_all_are_close(two: Standing) -> None:
+    assert two.rows("closest", "linf:0.1").tolist() == two.rows("standing", "linf:0.1").tolist()
+
+
 def test_where_few_stand_all_are_sentinels(two: Standing) -> None:
     assert two.rows("sentinels", "linf:0.1").tolist() == two.rows("standing", "linf:0.1").tolist()
 

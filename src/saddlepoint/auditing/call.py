@@ -67,8 +67,8 @@ def audit(
         data: the samples, as ``sp.zoo.data.load`` gives them.
         threat: a perturbation set with its radius, ``sp.Linf(8/255)``, or several.
         plan: quick, standard (the default) or thorough. Standard: triage, and square on a few sentinels, then on all if
-            one falls; square where the model gives scores only, none where it gives labels only. Quick is shorter;
-            thorough goes on with AutoAttack, and takes as long.
+            one falls, else on the closest calls; square where the model gives scores only, none where it gives labels
+            only. Quick is shorter; thorough goes on with AutoAttack, and takes as long.
         attacks: in place of a plan, names of recipes, with options if need be: ["apgd_ce", "square(steps=1000)"].
         options: for recipes by name, {"apgd_ce": {"steps": 50}}.
         curve: the attack for the smallest perturbations, which count at every radius; None leaves the accuracy at other

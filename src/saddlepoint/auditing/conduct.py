@@ -15,7 +15,7 @@ from saddlepoint.auditing.plan import Plan
 from saddlepoint.auditing.records import column, joined, placed
 from saddlepoint.auditing.run import Run
 from saddlepoint.auditing.stages import AttackStage, CleanStage, Over, Stage
-from saddlepoint.auditing.standing import SENTINELS, Rows, Standing
+from saddlepoint.auditing.standing import CLOSEST, NEAREST, SENTINELS, Rows, Standing
 from saddlepoint.auditing.subject import Subject
 
 
@@ -48,22 +48,22 @@ class _Conduct:
         rows = self.standing.rows(stage.over, stage.label)
         still = rows if isinstance(stage, CleanStage) else self.standing.rows("standing", stage.label)
         self.listener.stage(stage.name, len(rows), len(still))
-        before = self.standing.doubted[stage.label]
+        before, close = self.standing.doubted[stage.label], self.standing.pressed[stage.label]
         for part, first in enumerate(range(0, len(rows), self.piece_size)):
             some = rows[first : first + self.piece_size]
             address = Address(stage.label, stage.name, part)
             table, fresh = self._piece(stage, address, some)
             self.tables.append(placed(table, address))
             met = column(table, "met").astype(np.bool_)
-            self.standing.learn(stage.label, some, met, column(table, "size"), stage.over)
+            self.standing.learn(stage.label, some, met, column(table, "size"), stage.over, column(table, "value"))
             seconds = float(column(table, "seconds").sum()) if fresh else 0.0
             self.listener.piece(first + len(some), len(rows), int(met.sum()), seconds)
             self.listener.asked(int(column(table, "forwards").sum()))
-        fell = self.standing.doubted[stage.label] - before
-        if fell:
-            self.listener.notice(
-                f"{fell} of {len(rows)} sentinels fell to {stage.name.partition('-')[2]}: all samples are in doubt now"
-            )
+        attack = stage.name.partition("-")[2]
+        if fell := self.standing.doubted[stage.label] - before:
+            self.listener.notice(f"{fell} of {len(rows)} sentinels fell to {attack}: all samples are in doubt now")
+        if fell := self.standing.pressed[stage.label] - close:
+            self.listener.notice(f"{fell} of the {len(rows)} closest fell to {attack}: more of them are attacked now")
 
     def _piece(self, stage: Stage, address: Address, rows: Rows) -> tuple[pa.Table, bool]:
         """The records of a piece, and whether they are new."""
@@ -107,4 +107,5 @@ def _estimate(plan: Plan, clean: pa.Table, classes: int) -> float | None:
 
 def _expected(over: Over, right: int) -> int:
     """How many samples a stage runs on at most; where nothing is in doubt."""
-    return {"sentinels": min(SENTINELS, right), "doubted": 0}.get(over, right)
+    nearest = min(max(right // CLOSEST, NEAREST), right)
+    return {"sentinels": min(SENTINELS, right), "doubted": 0, "closest": nearest, "pressed": 0}.get(over, right)

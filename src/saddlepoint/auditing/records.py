@@ -37,6 +37,11 @@ class StageRows:
         """The size of the perturbations, [n]."""
         return column(self.table, "size").astype(np.float64)
 
+    @property
+    def value(self) -> Floats:
+        """The best value of the objective, [n]."""
+        return column(self.table, "value").astype(np.float64)
+
 
 def placed(table: pa.Table, address: Address) -> pa.Table:
     """The records of a piece with the columns that say where it is stored."""
@@ -75,7 +80,7 @@ def replay(spec: dict[str, Any], records: pa.Table, standing: Standing) -> Itera
     for stage in spec["stages"]:
         rows = stage_rows(records, stage["name"])
         yield stage, rows
-        standing.learn(stage["threat"], rows.positions, rows.met, rows.size, stage["over"])
+        standing.learn(stage["threat"], rows.positions, rows.met, rows.size, stage["over"], rows.value)
 
 
 def after(spec: dict[str, Any], records: pa.Table) -> Standing:

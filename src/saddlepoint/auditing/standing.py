@@ -20,6 +20,8 @@ SENTINELS = 64
 """At most so many samples are asked whether another attack breaks what the usual ones did not, ..."""
 EVERY, FEWEST = 8, 16
 """... every eighth of those who stand, but no fewer than this."""
+CLOSEST, PRESSED, NEAREST = 24, 16, 16
+"""Every how manieth of those who stand is among the closest, every how manieth once one of them fell; no fewer than."""
 
 
 class Standing:
@@ -39,9 +41,12 @@ class Standing:
         self.doubted: Counter[str] = Counter()
         """Threats under which sentinels fell, and how many: the usual effort was not enough there."""
         diagnosis = spec.get("diagnosis")
+        self.pressed: Counter[str] = Counter()
+        """Threats under which some of the closest fell, and how many."""
         self.misled = diagnosis is not None and Diagnosis.from_dict(diagnosis).misleading
         """Whether the slopes themselves are known to mislead: then everyone is in doubt, under every threat."""
         self._smallest = {family: np.full(self.n, np.inf) for family in self._family.values()}
+        self._margin = {label: np.full(self.n, -np.inf) for label in self._family}
 
     def rows(self, over: Over, label: str) -> Rows:
         """The positions a stage runs on."""
@@ -52,15 +57,34 @@ class Standing:
         asked = min(max(len(rows) // EVERY, FEWEST), SENTINELS, len(rows))
         if over == "sentinels" and asked:
             return rows[np.linspace(0, len(rows) - 1, asked).astype(np.int64)]
-        return rows[:0] if over == "doubted" and not (self.misled or self.doubted[label]) else rows
+        doubted = self.misled or self.doubted[label] > 0
+        if over in ("closest", "pressed"):
+            return (
+                rows[:0]
+                if doubted or (over == "pressed" and not self.pressed[label])
+                else self._near(rows, over, label)
+            )
+        return rows[:0] if over == "doubted" and not doubted else rows
 
-    def learn(self, label: str, rows: Rows, met: Flags, size: Floats, over: Over = "standing") -> None:
-        """Take in what a stage over ``over`` found at the positions ``rows``."""
+    def _near(self, rows: Rows, over: Over, label: str) -> Rows:
+        """Those of ``rows`` that came closest, in the order of the data."""
+        asked = max(len(rows) // (CLOSEST if over == "closest" else PRESSED), NEAREST)
+        order = np.argsort(-self._margin[label][rows], kind="stable")
+        return np.sort(rows[order[:asked]])
+
+    def learn(
+        self, label: str, rows: Rows, met: Flags, size: Floats, over: Over = "standing", value: Floats | None = None
+    ) -> None:
+        """Take in what a stage over ``over`` found at the positions ``rows``; ``value``: the best of its objective."""
         if label == NO_THREAT:
             self.wrong[rows] = met
             return
         if over == "sentinels":
             self.doubted[label] += int((met & (size <= self._limit[label][rows])).sum())
+        if over == "closest":
+            self.pressed[label] += int((met & (size <= self._limit[label][rows])).sum())
+        if over == "standing" and value is not None:
+            self._margin[label][rows] = np.fmax(self._margin[label][rows], value)
         known = self._smallest[self._family[label]]
         known[rows] = np.minimum(known[rows], np.where(met, size, np.inf))
 

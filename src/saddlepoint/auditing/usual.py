@@ -40,6 +40,8 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("square(steps=200)", "sentinels"),
                 ("triage(steps=100, rounds=6)", "doubted"),
                 ("square", "doubted"),
+                ("square(steps=500)", "closest"),
+                ("square(steps=3000)", "pressed"),
             ),
             "fmn(steps=40)",
         ),

@@ -163,7 +163,7 @@ def test_more_steps_find_smaller_perturbations(name: str) -> None:
     assert bool(many.met.all())
 
 
-@pytest.mark.parametrize("name, ball", [("fashion-pgd-linf", Linf()), ("fashion-pgd-l2", L2())])
+@pytest.mark.parametrize(("name", "ball"), [("fashion-pgd-linf", Linf()), ("fashion-pgd-l2", L2())])
 def test_a_short_run_comes_as_near_as_a_long_one_where_the_first_guess_is_far_off(name: str, ball: Ball) -> None:
     model, data = sp.zoo.load(name), sp.zoo.data.load("fashion-mnist-1k[:64]")
     clean = model(data.x).argmax(1) == data.y
