@@ -14,7 +14,13 @@ from typing import Any
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "docs" / "images" / "passes.svg"
-NETWORKS = ("fashion-pgd-linf", "fashion-fgsm", "fashion-pgd-l2", "fashion-smooth")
+NETWORKS = {
+    "fashion-pgd-linf": "linf:0.1",
+    "fashion-fgsm": "linf:0.1",
+    "fashion-pgd-l2": "linf:0.1",
+    "fashion-smooth": "linf:0.1",
+    "mnist-robust": "linf:0.3",
+}
 COLUMNS = 2
 WIDTH, HEIGHT, LEFT, TOP, GAP = 380, 240, 52, 40, 26
 LOW, HIGH = 1.5, 4.0
@@ -34,14 +40,15 @@ NAMED = {
 """Points with a name beside them: how it is anchored, and how far to the right and below."""
 
 
-def rows() -> list[dict[str, Any]]:
+def rows(network: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads((HERE / "fixed_radius.json").read_text())
-    return [row for row in found if row["threat"] == "linf:0.1" and row["n"] == 1000]
+    wanted = {"model": network, "threat": NETWORKS[network], "n": 1000}
+    return [row for row in found if all(row[name] == value for name, value in wanted.items())]
 
 
 def panel(network: str, left: float, top: float) -> Iterator[str]:
     """One network: its points at (passes, share), with axes."""
-    own = [row for row in rows() if row["model"] == network]
+    own = rows(network)
     shares = [row["robust"] / row["n"] for row in own]
     low, high = math.floor(50 * min(shares)) / 50 - 0.005, math.ceil(50 * max(shares)) / 50
 
@@ -51,7 +58,8 @@ def panel(network: str, left: float, top: float) -> Iterator[str]:
     def y(share: float) -> float:
         return round(top + (high - share) / (high - low) * HEIGHT, 1)
 
-    yield f'<text x="{left}" y="{top - 16}" font-weight="600">{escape(network)}, Linf 0.1</text>'
+    title = escape(f"{network}, {NETWORKS[network].replace('linf:', 'Linf ')}")
+    yield f'<text x="{left}" y="{top - 16}" font-weight="600">{title}</text>'
     for power in range(2, 5):
         yield f'<line x1="{x(10**power)}" x2="{x(10**power)}" y1="{top}" y2="{top + HEIGHT}" stroke="#e2e3df"/>'
         yield f'<text x="{x(10**power)}" y="{top + HEIGHT + 17}" text-anchor="middle">{10**power}</text>'
