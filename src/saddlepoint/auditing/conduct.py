@@ -15,7 +15,7 @@ from saddlepoint.auditing.plan import Plan
 from saddlepoint.auditing.records import column, joined, placed
 from saddlepoint.auditing.run import Run
 from saddlepoint.auditing.stages import AttackStage, CleanStage, Over, Stage
-from saddlepoint.auditing.standing import CLOSEST, NEAREST, SENTINELS, Rows, Standing
+from saddlepoint.auditing.standing import Rows, Standing, asked
 from saddlepoint.auditing.subject import Subject
 
 
@@ -107,5 +107,4 @@ def _estimate(plan: Plan, clean: pa.Table, classes: int) -> float | None:
 
 def _expected(over: Over, right: int) -> int:
     """How many samples a stage runs on at most; where nothing is in doubt."""
-    nearest = min(max(right // CLOSEST, NEAREST), right)
-    return {"sentinels": min(SENTINELS, right), "doubted": 0, "closest": nearest, "pressed": 0}.get(over, right)
+    return 0 if over in ("doubted", "pressed") else asked(over, right)

@@ -20,8 +20,17 @@ SENTINELS = 64
 """At most so many samples are asked whether another attack breaks what the usual ones did not, ..."""
 EVERY, FEWEST = 8, 16
 """... every eighth of those who stand, but no fewer than this."""
-CLOSEST, PRESSED, NEAREST = 24, 16, 16
-"""Every how manieth of those who stand is among the closest, every how manieth once one of them fell; no fewer than."""
+CLOSEST, PRESSED = 24, 16
+"""Every how manieth of those who stand is among the closest, and every how manieth once one of them fell."""
+
+
+def asked(over: Over, standing: int) -> int:
+    """How many of those who stand a stage over ``over`` asks, if it asks anyone."""
+    if over == "sentinels":
+        return min(max(standing // EVERY, FEWEST), SENTINELS, standing)
+    if over in ("closest", "pressed"):
+        return min(max(standing // (CLOSEST if over == "closest" else PRESSED), FEWEST), standing)
+    return standing
 
 
 class Standing:
@@ -54,23 +63,19 @@ class Standing:
             return np.arange(self.n, dtype=np.int64)
         chosen = ~self.wrong if over == "right" else ~self.broken(label)
         rows = np.flatnonzero(chosen).astype(np.int64)
-        asked = min(max(len(rows) // EVERY, FEWEST), SENTINELS, len(rows))
-        if over == "sentinels" and asked:
-            return rows[np.linspace(0, len(rows) - 1, asked).astype(np.int64)]
+        some = asked(over, len(rows))
+        if over == "sentinels" and some:
+            return rows[np.linspace(0, len(rows) - 1, some).astype(np.int64)]
         doubted = self.misled or self.doubted[label] > 0
         if over in ("closest", "pressed"):
-            return (
-                rows[:0]
-                if doubted or (over == "pressed" and not self.pressed[label])
-                else self._near(rows, over, label)
-            )
+            left_out = doubted or (over == "pressed" and not self.pressed[label])
+            return rows[:0] if left_out else self._near(rows, some, label)
         return rows[:0] if over == "doubted" and not doubted else rows
 
-    def _near(self, rows: Rows, over: Over, label: str) -> Rows:
-        """Those of ``rows`` that came closest, in the order of the data."""
-        asked = max(len(rows) // (CLOSEST if over == "closest" else PRESSED), NEAREST)
+    def _near(self, rows: Rows, some: int, label: str) -> Rows:
+        """So many of ``rows`` as came closest, in the order of the data."""
         order = np.argsort(-self._margin[label][rows], kind="stable")
-        return np.sort(rows[order[:asked]])
+        return np.sort(rows[order[:some]])
 
     def learn(
         self, label: str, rows: Rows, met: Flags, size: Floats, over: Over = "standing", value: Floats | None = None
