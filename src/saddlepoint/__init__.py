@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from saddlepoint.auditing import Audit, audit
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
     from saddlepoint.sets import L0, L1, L2, Linf
+    from saddlepoint.zoo.opening import open_model
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ _HOME = {
     "Result": "core",
     "Status": "core",
     "audit": "auditing",
+    "open_model": "zoo.opening",
     "targeted": "core",
     "untargeted": "core",
     "wrap": "access",
@@ -49,6 +51,7 @@ __all__ = [  # noqa: RUF022
     "attacks",
     "audit",
     "auditing",
+    "open_model",
     "targeted",
     "untargeted",
     "wrap",

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Group, Parameter
 
 Output = Literal["auto", "logits", "probabilities"]
+AccessName = Literal["labels", "scores", "gradients"]
 DtypeName = Literal["float32", "float64", "bfloat16", "float16"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 
@@ -28,6 +29,7 @@ class ModelOptions:
         mean: mean of each channel that the model's inputs are normalized by, such as 0.485,0.456,0.406.
         std: standard deviation of each channel, likewise.
         output: what the model answers; auto tells it from the first answer.
+        access: use less of the model than it could give: its scores or its labels alone.
         dtype: number type the model is converted to.
         draws: for a random model: an answer is the mean over so many forwards. An audit finds out by itself.
         bpda: modules without a useful slope, names with commas between them: slopes pass them as if they were not
@@ -39,6 +41,7 @@ class ModelOptions:
     mean: NumberList | None = None
     std: NumberList | None = None
     output: Output = "auto"
+    access: AccessName | None = None
     dtype: DtypeName = "float32"
     draws: int = 1
     bpda: str | None = None

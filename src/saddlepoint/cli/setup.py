@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from saddlepoint.access import Model, wrap
-from saddlepoint.cli.models import check_shape, resolve_model
+from saddlepoint.access.adapters.trying import check_shape
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.values import numbers
 from saddlepoint.errors import DataError, OptionError
 from saddlepoint.zoo.data import Data, load
+from saddlepoint.zoo.opening import open_model
 
 
 class Ready(NamedTuple):
@@ -31,7 +32,7 @@ def prepare(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Rea
     """
     if work.batch_size < 1:
         raise OptionError(f"--batch-size must be at least 1, got {work.batch_size}")
-    made = resolve_model(spec, of.weights)
+    made = open_model(spec, of.weights, of.access)
     model = _as_wrapped(made, of, work) if isinstance(made, Model) else _wrapped(made, spec, of, work)
     data = load(samples)
     if of.dtype == "float64":
@@ -52,7 +53,7 @@ def resolve_surrogate(spec: str, work: WorkOptions) -> Model:
     Raises:
         ModelError, OptionError: what is wrong, and what to do.
     """
-    made = resolve_model(spec, None)
+    made = open_model(spec)
     plain = ModelOptions()
     return _as_wrapped(made, plain, work) if isinstance(made, Model) else _wrapped(made, spec, plain, work)
 
@@ -66,6 +67,7 @@ def _wrapped(network: nn.Module, spec: str, of: ModelOptions, work: WorkOptions)
         mean=None if of.mean is None else numbers(of.mean, "--mean"),
         std=None if of.std is None else _positive(numbers(of.std, "--std")),
         output=of.output,
+        access=of.access,
         batch_size=work.batch_size,
         name=spec.removeprefix("zoo:"),
         draws=of.draws,

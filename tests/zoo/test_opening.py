@@ -8,8 +8,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from saddlepoint.access import Model, wrap
-from saddlepoint.cli.models import check_shape, fit, read_weights, resolve_model
+from saddlepoint.access.adapters.trying import check_shape
+from saddlepoint.access.adapters.weights import fit, read_weights
 from saddlepoint.errors import DataError, ModelError, OptionError
+from saddlepoint.zoo.opening import open_model
 
 CODE = """
     import torch, saddlepoint
@@ -48,13 +50,13 @@ def here(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("name", "wide"), [("Net", 3), ("build", 3), ("net", 4), ("inner.build", 3)])
 def test_classes_functions_and_instances_of_the_users_own_code(name, wide):
-    made = resolve_model(f"cli_models_nets:{name}")
+    made = open_model(f"cli_models_nets:{name}")
     assert isinstance(made, nn.Module)
     assert made(torch.zeros(2, 1, 4, 4)).shape == (2, wide)
 
 
 def test_a_model_that_is_wrapped_already_stays_so():
-    made = resolve_model("cli_models_nets:wrapped")
+    made = open_model("cli_models_nets:wrapped")
     assert isinstance(made, Model)
     assert (made.box.low, made.box.high) == (-1, 1)
 
@@ -84,29 +86,29 @@ def test_a_model_that_is_wrapped_already_stays_so():
 )
 def test_what_is_no_model_says_why(spec, message):
     with pytest.raises(ModelError, match=message):
-        resolve_model(spec)
+        open_model(spec)
 
 
 def test_unknown_shipped_network_names_the_nearest():
     with pytest.raises(OptionError, match=r"did you mean fashion-standard\?"):
-        resolve_model("zoo:fashion-standrd")
+        open_model("zoo:fashion-standrd")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth"])
 def test_weights_are_loaded_and_used(here, suffix):
-    state = {k: torch.full_like(v, 0.25) for k, v in resolve_model("cli_models_nets:build").state_dict().items()}
+    state = {k: torch.full_like(v, 0.25) for k, v in open_model("cli_models_nets:build").state_dict().items()}
     path = here / f"net{suffix}"
     save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
-    made = resolve_model("cli_models_nets:build", path)
+    made = open_model("cli_models_nets:build", path)
     assert all(bool((v == 0.25).all()) for v in made.state_dict().values())
-    wrapped = resolve_model("cli_models_nets:wrapped", None)
+    wrapped = open_model("cli_models_nets:wrapped", None)
     assert not bool((wrapped.network.head.weight == 0.25).all())
 
 
 def test_weights_go_into_a_wrapped_network_too(here):
-    network = resolve_model("cli_models_nets:wrapped").network
+    network = open_model("cli_models_nets:wrapped").network
     save_file({k: torch.full_like(v, 0.5) for k, v in network.state_dict().items()}, here / "w.safetensors")
-    made = resolve_model("cli_models_nets:wrapped", here / "w.safetensors")
+    made = open_model("cli_models_nets:wrapped", here / "w.safetensors")
     assert bool((made.network.head.weight == 0.5).all())
 
 

@@ -1,0 +1,68 @@
+"""A model that the user's own code builds: ``package.module:callable``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from typing import Any
+
+from torch import nn
+
+from saddlepoint.access.adapters.wording import first_line
+from saddlepoint.access.model import Model
+from saddlepoint.errors import ModelError
+
+GRAMMAR = "package.module:callable with a callable that builds an nn.Module"
+
+
+def built(place: str, name: str) -> nn.Module | Model:
+    """What ``place:name`` is, or gives when it is called without arguments.
+
+    Raises:
+        ModelError: no such module or name, the code raised, or it gave something else.
+    """
+    made = _found(_imported(place), place, name)
+    if isinstance(made, (nn.Module, Model)):
+        return made
+    if not callable(made):
+        raise ModelError(f"{place}:{name} is a {type(made).__name__}; expected {GRAMMAR}")
+    try:
+        made = made()
+    except Exception as error:  # the user's own code: whatever it raises is told in one line
+        raise ModelError(
+            f"{place}:{name}() raised {type(error).__name__}: {first_line(error)} (it is called without arguments;"
+            " --debug shows where)"
+        ) from error
+    if not isinstance(made, (nn.Module, Model)):
+        raise ModelError(f"{place}:{name}() gave a {type(made).__name__}; expected an nn.Module")
+    return made
+
+
+def _imported(place: str) -> object:
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(place)
+    except Exception as error:  # the user's own code
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{place}.".startswith(f"{error.name}."):
+            raise ModelError(
+                f"no module {error.name!r}; looked in {here} and in the installed packages (expected {GRAMMAR})"
+            ) from error
+        raise ModelError(
+            f"importing {place} raised {type(error).__name__}: {first_line(error)} (--debug shows where)"
+        ) from error
+
+
+def _found(module: object, place: str, name: str) -> Any:
+    found = module
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError as error:
+            near = difflib.get_close_matches(part, [n for n in dir(found) if not n.startswith("_")], 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ModelError(f"{place} has no {name!r}{hint}") from error
+    return found

@@ -1,0 +1,45 @@
+"""A model and samples tried on each other, before anything is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.access.adapters.wording import first_line
+from saddlepoint.access.model import Model
+from saddlepoint.errors import ModelError, SaddlepointError
+
+
+def check_shape(model: Model, x: Tensor, data: str) -> None:
+    """Ask the model for one sample x [1, *D], so that a misfit of model and data is told before anything is run.
+
+    Raises:
+        ModelError: the shape of the samples, and the layer that could not take it.
+    """
+    layers: list[str] = []
+    modules = model.network.named_modules() if isinstance(model.network, nn.Module) else ()
+    hooks = [
+        module.register_forward_pre_hook(lambda m, given, name=name: layers.append(_described(name, m, given)))
+        for name, module in modules
+        if not list(module.children())
+    ]
+    try:
+        with model.quiet(), torch.no_grad():
+            model(x)
+    except SaddlepointError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        at = f"; it stopped at {layers[-1]}" if layers else ""
+        raise ModelError(
+            f"the model cannot take the samples of {data}, which are {list(x.shape[1:])}{at}: {first_line(error)}"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _described(name: str, module: nn.Module, given: tuple[Any, ...]) -> str:
+    shape = f" given {list(given[0].shape)}" if given and isinstance(given[0], Tensor) else ""
+    return f"its layer {name or '(the model itself)'}, {module}{shape}"

@@ -1,0 +1,79 @@
+"""From what is typed for a model to the model: shipped, built by the user's own code, or read from where it lies.
+
+Nothing is ever unpickled. What needs a library beyond this package's own imports it when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from saddlepoint.access.adapters import code
+from saddlepoint.access.adapters.weights import fit, read_weights
+from saddlepoint.access.model import Model
+from saddlepoint.errors import ModelError
+from saddlepoint.zoo import models
+
+Access = Literal["labels", "scores", "gradients"]
+Opener = Callable[[str, Access | None], nn.Module | Model]
+"""What was typed, and the access that was asked for, if any -> the model."""
+
+PLACES: dict[str, str] = {}
+"""Words before a colon, and the module:function that opens what comes after it."""
+SUFFIXES: dict[str, str] = {}
+"""Kinds of files, and the module:function that opens one."""
+GRAMMAR = f"zoo:NAME, or {code.GRAMMAR}"
+
+
+def open_model(spec: str, weights: Path | None = None, access: Access | None = None) -> nn.Module | Model:
+    """The model that ``spec`` names, with the weights of a file if one is given.
+
+    Args:
+        spec: ``zoo:NAME``, or ``package.module:callable``, looked up in the working folder first. The callable is an
+            ``nn.Module`` (or the answer of ``sp.wrap``), or gives one when called without arguments.
+        weights: ``.safetensors``, or ``.pt``/``.pth`` with nothing but tensors in it; must fit exactly.
+        access: what will be asked of it; a model that can be run in several ways is opened in the fitting one.
+
+    Raises:
+        ModelError, OptionError: no such module, name or network, weights that do not fit; the message says what to do.
+
+    >>> type(open_model("zoo:fashion-standard")).__name__
+    'ConvNet'
+    """
+    made = _opened(spec, access)
+    if weights is not None:
+        network = made.network if isinstance(made, Model) else made
+        if not isinstance(network, nn.Module):
+            raise ModelError(f"{spec} is no nn.Module, so it cannot take the weights of {weights}")
+        fit(network, read_weights(weights), str(weights))
+    return made
+
+
+def _opened(spec: str, access: Access | None) -> nn.Module | Model:
+    place, colon, name = spec.partition(":")
+    suffix = Path(spec).suffix.lower()
+    if place in PLACES and colon and name:
+        return _opener(PLACES[place])(spec, access)
+    if suffix in SUFFIXES:
+        return _opener(SUFFIXES[suffix])(spec, access)
+    if not colon or not place or not name:
+        raise ModelError(f"{spec!r} is no model: expected {GRAMMAR}{_hint(spec)}")
+    return models.load(name) if place == "zoo" else code.built(place, name)
+
+
+def _opener(where: str) -> Opener:
+    module, _, name = where.partition(":")
+    opener: Opener = getattr(importlib.import_module(module), name)
+    return opener
+
+
+def _hint(spec: str) -> str:
+    if Path(spec).suffix in {".pt", ".pth", ".safetensors", ".ckpt"}:
+        return f" (a file of weights has no architecture: name the code that builds it, and --weights {spec})"
+    if spec in models.NAMES:
+        return f" (did you mean zoo:{spec}?)"
+    return " (see: saddlepoint list models)"
