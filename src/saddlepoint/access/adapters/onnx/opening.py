@@ -1,0 +1,210 @@
+"""From what is typed for an ONNX file to a classifier: which input, which output, batches, and a check of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qsl
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.access.adapters.onnx.graph import Graph, Port, read_graph
+from saddlepoint.access.adapters.onnx.network import OnnxNetwork, bare_scores
+from saddlepoint.access.adapters.onnx.runtime import Session
+from saddlepoint.errors import ModelError, OptionError
+
+Access = Literal["labels", "scores", "gradients"]
+Asked = Callable[[dict[str, Tensor]], Tensor]
+TOLERANCE = 1e-3
+"""How far torch and onnxruntime may be apart, as a share of the largest score."""
+QUANTIZED_TOLERANCE = 0.05
+"""The same where the graph rounds: a step of rounding may fall either way."""
+
+
+def open_onnx(spec: str, access: Access | None = None) -> nn.Module:
+    """The classifier in ``FILE.onnx``, or ``FILE.onnx?output=NAME&input=NAME&OTHER_INPUT=NUMBER``."""
+    path, _, query = spec.partition("?")
+    said = dict(parse_qsl(query, keep_blank_values=True))
+    source, output = said.pop("input", None), said.pop("output", None)
+    try:
+        constants = {name: float(value) for name, value in said.items()}
+    except ValueError as error:
+        raise OptionError(f"{spec}: {error}; after ? stand input=NAME, output=NAME, and numbers for other inputs") from None
+    return from_onnx(Path(path), input=source, output=output, constants=constants, access=access)
+
+
+def from_onnx(
+    path: Path | str,
+    *,
+    input: str | None = None,  # noqa: A002
+    output: str | None = None,
+    constants: Mapping[str, Tensor | float] | None = None,
+    access: Access | None = None,
+) -> nn.Module:
+    """A classifier from an ONNX file: a module that takes inputs [N, *D] and gives scores [N, K].
+
+    Args:
+        path: the file.
+        input: the input that is attacked; by default the only one, or the first that holds floating-point numbers.
+        output: the output with the scores; by default the first with two axes, else the first. A softmax or sigmoid
+            at its end is left out: the logits before it do not saturate.
+        constants: values of the other inputs; a number fills the shape that the file declares (free axes: 1). Inputs
+            that are not named are an error.
+        access: "scores" or "labels" lets onnxruntime run the file as a black box; else torch does, with slopes.
+
+    A batch axis that the file fixes is no limit: inputs are mapped over it. Images [N, C, H, W] are turned to channels
+    last where the file declares that. At the first batch the answers are compared with onnxruntime's.
+
+    Raises:
+        ModelError: damaged file, unknown operator or name, answers that differ.
+    """
+    path = Path(path)
+    graph = read_graph(path)
+    port = _input(graph, input, path)
+    named = _output(graph, output, path)
+    given = _given(graph, port, constants or {}, path)
+    if access in {"labels", "scores"}:
+        session = Session(path, named.name)
+        return Batched(lambda inputs: session({**inputs, **given}), port, None)
+    network = OnnxNetwork(graph, path.name, bare_scores(graph, named.name).name, given)
+    return Batched(network, port, _Check(graph, path, port, named, given))
+
+
+def _input(graph: Graph, name: str | None, path: Path) -> Port:
+    names = ", ".join(repr(port.name) for port in graph.inputs)
+    if name is not None:
+        found = [port for port in graph.inputs if port.name == name]
+        if not found:
+            raise ModelError(f"{path} has no input {name!r}; it has {names}")
+        return found[0]
+    floating = [port for port in graph.inputs if port.type is not None and port.type.is_floating_point]
+    if not floating:
+        raise ModelError(
+            f"{path} takes no floating-point numbers ({names or 'no inputs'}), so there is nothing to change by a"
+            " little: cut the graph behind the layer that embeds what goes in"
+        )
+    return floating[0]
+
+
+def _output(graph: Graph, name: str | None, path: Path) -> Port:
+    if name is not None:
+        inside = {n for node in graph.nodes for n in node.outputs}
+        found = [port for port in graph.outputs if port.name == name]
+        if not found and name not in inside:
+            raise ModelError(f"{path} has no output {name!r}; it has {', '.join(repr(p.name) for p in graph.outputs)}")
+        return found[0] if found else Port(name, None, None)
+    scores = [port for port in graph.outputs if port.shape is not None and len(port.shape) == 2]
+    return (scores or list(graph.outputs))[0]
+
+
+def _given(graph: Graph, port: Port, constants: Mapping[str, Tensor | float], path: Path) -> dict[str, Tensor]:
+    others = {other.name: other for other in graph.inputs if other.name != port.name}
+    if missing := others.keys() - constants.keys():
+        raise ModelError(
+            f"{path} takes {', '.join(map(repr, sorted(missing)))} beside {port.name!r}: give each a value, such as"
+            f" {path.name}?{sorted(missing)[0]}=0"
+        )
+    if unknown := constants.keys() - others.keys():
+        raise ModelError(f"{path} has no other input {sorted(unknown)[0]!r}; it has {', '.join(others) or 'none'}")
+    return {name: _filled(others[name], value) for name, value in constants.items()}
+
+
+def _filled(port: Port, value: Tensor | float) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    return torch.full([n or 1 for n in port.shape or ()], value, dtype=port.type or torch.float32)
+
+
+class Batched(nn.Module):
+    """What takes whole batches, from what takes the batches that a file fixes.
+
+    The first batch tells: all at once if that gives each sample the answer it has alone, else mapped over samples
+    (``torch.vmap``), else one after the other.
+    """
+
+    def __init__(self, network: Asked, port: Port, check: _Check | None) -> None:
+        super().__init__()
+        self.network, self.port, self.check = network, port, check
+        self.fixed = (port.shape or (None,))[0]
+        self.last = _channels_last(port)
+        self.way: str | None = None if self.fixed or check is None else "at once"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores [N, K] of x [N, *D]."""
+        x = x.movedim(1, -1) if self.last and x.ndim == 4 and x.shape[1] == self.last != x.shape[-1] else x
+        if self.check is not None:
+            self.check(self._one, x[: self.fixed or 1])
+            self.check = None
+        if self.way is None:
+            self.way = self._found(x)
+        return self._by(self.way, x)
+
+    def _one(self, x: Tensor) -> Tensor:
+        return self.network({self.port.name: x})
+
+    def _by(self, way: str, x: Tensor) -> Tensor:
+        if way == "at once":
+            return self._one(x)
+        size = self.fixed or 1
+        short = -len(x) % size
+        groups = torch.cat([x, x[-1:].expand(short, *x.shape[1:])]) if short else x
+        groups = groups.unflatten(0, (-1, size))
+        if way == "mapped":
+            out = torch.vmap(self._one, randomness="different")(groups)
+        else:
+            out = torch.stack([self._one(group) for group in groups])
+        return out.flatten(0, 1)[: len(x)]
+
+    def _found(self, x: Tensor) -> str:
+        """The fastest way that answers two batches of the fixed size as one after the other does."""
+        size = self.fixed or 1
+        with torch.no_grad():
+            two = torch.cat([x, x.flip(-1)] * size)[: 2 * size].detach()
+            right = self._by("in turn", two)
+            for way in ("at once", "mapped"):
+                try:
+                    if self._agree(self._by(way, two), right):
+                        return way
+                except (ModelError, RuntimeError, NotImplementedError):
+                    continue
+        return "in turn"
+
+    @staticmethod
+    def _agree(a: Tensor, b: Tensor) -> bool:
+        return a.shape == b.shape and bool((a - b).abs().max() <= 1e-4 * b.abs().max().clamp(min=1e-6))
+
+
+def _channels_last(port: Port) -> int | None:
+    """How many channels stand last, where a file declares images [N, H, W, C]."""
+    shape = port.shape or ()
+    if len(shape) == 4 and shape[3] in {1, 3, 4} and shape[1] not in {1, 3, 4}:
+        return shape[3]
+    return None
+
+
+class _Check:
+    """Compares the answers to a first batch with onnxruntime's, where that is installed."""
+
+    def __init__(self, graph: Graph, path: Path, port: Port, named: Port, given: Mapping[str, Tensor]) -> None:
+        self.graph, self.path, self.port, self.named, self.given = graph, path, port, named, given
+
+    def __call__(self, one: Callable[[Tensor], Tensor], x: Tensor) -> None:
+        if len(x) != (self.port.shape or (None,))[0] and self.port.shape and self.port.shape[0]:
+            x = x.expand(self.port.shape[0], *x.shape[1:])
+        try:
+            session = Session(self.path, self.named.name)
+            right = session({self.port.name: x, **self.given})
+        except ModelError:  # not installed, or it cannot run these: torch stands alone
+            return
+        whole = OnnxNetwork(self.graph, self.path.name, self.named.name, self.given).to(x.device)
+        with torch.no_grad():
+            own = whole.to(torch.float32)({self.port.name: x.float() if x.is_floating_point() else x})
+        bound = QUANTIZED_TOLERANCE if any("Quantize" in n.op or "QLinear" in n.op for n in self.graph.nodes) else TOLERANCE
+        gap = float((own.to(right.dtype) - right).abs().max())
+        if own.shape != right.shape or not gap <= bound * max(float(right.abs().max()), 0.01):
+            raise ModelError(
+                f"{self.path}: torch and onnxruntime answer differently to the first sample (by {gap:.2g}; scores go up"
+                f" to {float(right.abs().max()):.2g}): attack it as a black box, with --access scores, and report this"
+            )

@@ -1,0 +1,112 @@
+"""Quantized operators. Integers are carried in floating point, so that slopes pass rounding as if nothing were rounded.
+
+The straight-through estimator: forward as the file says, backward through x / scale where it is not cut off
+(Bengio, Léonard, Courville 2013).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.adapters.onnx.node import Node, operator
+from saddlepoint.access.adapters.onnx.operators.convolution import conv
+
+RANGES = {torch.uint8: (0, 255), torch.int8: (-128, 127), torch.int16: (-32768, 32767), torch.int32: (0, 65535)}
+"""By the type of the zero point; int32 stands for uint16."""
+BY_CODE = {2: torch.uint8, 3: torch.int8, 4: torch.int32, 5: torch.int16}
+
+
+def rounded(x: Tensor) -> Tensor:
+    """To the nearest integer, half to even; with slope 1."""
+    return x + (x.round() - x).detach()
+
+
+def _along(v: Tensor, x: Tensor, node: Node) -> Tensor:
+    """A scale or zero point laid out along the axis it belongs to, or by blocks."""
+    block = node.get("block_size", 0)
+    axis = node.get("axis", 1)
+    if block:
+        return v.repeat_interleave(block, axis).narrow(axis, 0, x.shape[axis])
+    if v.ndim == 1 and v.numel() > 1:
+        return v.view(-1, *[1] * (x.ndim - 1 - axis % x.ndim))
+    return v.reshape(()) if v.numel() == 1 else v
+
+
+@operator("QuantizeLinear")
+def quantize(node: Node, x: Tensor, scale: Tensor, zero: Tensor | None = None) -> Tensor:
+    """round(x / scale) + zero, cut to the range of the type of zero; a floating tensor of integers."""
+    kind = BY_CODE.get(node.get("output_dtype", 0), torch.uint8) if zero is None else zero.dtype
+    low, high = RANGES.get(kind, RANGES[torch.uint8])
+    scale = _along(scale, x, node).to(x.dtype)
+    shift = 0.0 if zero is None else _along(zero, x, node).to(x.dtype)
+    return (rounded(x / scale) + shift).clamp(low, high)
+
+
+@operator("DequantizeLinear")
+def dequantize(node: Node, x: Tensor, scale: Tensor, zero: Tensor | None = None) -> Tensor:
+    """(x - zero) scale."""
+    scale = _along(scale, x, node)
+    x = x.to(scale.dtype)
+    return (x if zero is None else x - _along(zero, x, node).to(scale.dtype)) * scale
+
+
+@operator("DynamicQuantizeLinear")
+def dynamic(node: Node, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Quantized to 0..255 by the range of the tensor itself; the scale and zero point are taken as constants."""
+    high, low = x.detach().amax().clamp(min=0), x.detach().amin().clamp(max=0)
+    scale = (high - low) / 255
+    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+    zero = (-low / scale).round().clamp(0, 255)
+    return (rounded(x / scale) + zero).clamp(0, 255), scale, zero
+
+
+def _shifted(x: Tensor, zero: Tensor | None, axis: int | None = None) -> Tensor:
+    """x - zero in double precision, where integers of 8 bits are multiplied and summed exactly."""
+    x = x.double()
+    if zero is None:
+        return x
+    zero = zero.double()
+    if zero.numel() > 1 and axis is not None and zero.ndim == 1:
+        zero = zero.view(-1, *[1] * (x.ndim - 1 - axis))
+    return x - (zero.reshape(()) if zero.numel() == 1 else zero)
+
+
+@operator("MatMulInteger")
+def matmul_integer(node: Node, a: Tensor, b: Tensor, za: Tensor | None = None, zb: Tensor | None = None) -> Tensor:
+    """The product of integer matrices."""
+    return _shifted(a, za, a.ndim - 2) @ _shifted(b, zb)
+
+
+@operator("ConvInteger")
+def conv_integer(node: Node, x: Tensor, w: Tensor, zx: Tensor | None = None, zw: Tensor | None = None) -> Tensor:
+    """The convolution of integers."""
+    return conv(node, _shifted(x, zx), _shifted(w, zw, 0))
+
+
+def _requantized(out: Tensor, scale: Tensor, zero: Tensor, kind: torch.dtype) -> Tensor:
+    low, high = RANGES[kind]
+    return (rounded(out * scale) + zero.double()).clamp(low, high).float()
+
+
+@operator("QLinearMatMul")
+def qlinear_matmul(
+    node: Node, a: Tensor, sa: Tensor, za: Tensor, b: Tensor, sb: Tensor, zb: Tensor, sy: Tensor, zy: Tensor
+) -> Tensor:
+    """The product of quantized matrices, quantized again."""
+    out = _shifted(a, za, a.ndim - 2) @ _shifted(b, zb)
+    rows = sa.double().view(-1, 1) if sa.numel() > 1 else sa.double().reshape(())
+    columns = sb.double() if sb.numel() > 1 else sb.double().reshape(())
+    return _requantized(out, rows * columns / sy.double(), zy, zy.dtype)
+
+
+@operator("QLinearConv")
+def qlinear_conv(
+    node: Node, x: Tensor, sx: Tensor, zx: Tensor, w: Tensor, sw: Tensor, zw: Tensor, sy: Tensor, zy: Tensor,
+    bias: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """The convolution of quantized tensors, quantized again; scales of the weights may differ by channel."""
+    out = conv(node, _shifted(x, zx), _shifted(w, zw, 0), None if bias is None else bias.double())
+    scale = sx.double().reshape(()) * sw.double().flatten() / sy.double().reshape(())
+    scale = scale.view(-1, *[1] * (out.ndim - 2)) if scale.numel() > 1 else scale.reshape(())
+    return _requantized(out, scale, zy.reshape(()), zy.dtype)
