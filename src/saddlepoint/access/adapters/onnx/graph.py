@@ -62,7 +62,7 @@ def read_graph(path: Path) -> Graph:
 
 def parse(model: Any) -> Graph:
     """The graph of an ``onnx.ModelProto``."""
-    import onnx
+    import onnx.inliner
 
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)

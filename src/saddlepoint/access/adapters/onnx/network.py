@@ -41,6 +41,7 @@ class OnnxNetwork(nn.Module):
 
     def __init__(self, graph: Graph, source: str, output: str, given: Mapping[str, Tensor]) -> None:
         super().__init__()
+        self._unit: Tensor
         self.source, self.output = source, output
         known, nodes = _folded(graph, output, given)
         _all_known(nodes, known)
@@ -63,14 +64,13 @@ class OnnxNetwork(nn.Module):
         else:
             self.register_buffer(own, value)
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, inputs: Mapping[str, Tensor]) -> Value:
         """The output for tensors by the names of the graph's free inputs."""
         env: dict[str, Value] = dict(inputs)
         env.update((name, getattr(self, own)) for name, own in self._names.items())
         env.update(self._host)
-        device = next(iter(inputs.values())).device
-        out: Tensor = _through(self._steps, env, device, self._unit.dtype)[self.output]  # type: ignore[has-type]
-        return out
+        device = next((v.device for v in inputs.values() if isinstance(v, Tensor)), self._unit.device)
+        return _through(self._steps, env, device, self._unit.dtype)[self.output]
 
     def extra_repr(self) -> str:
         """The file, and how many nodes run."""
@@ -83,12 +83,13 @@ def _through(
     """``env`` with what the steps put out; what no later step uses is let go."""
     run = Run(device, floating, lambda graph, given: _subgraph(graph, {**env, **given}, device, floating))
     for step in steps:
-        values = [env[name] if name else None for name in step.inputs]
+        values: list[Value] = [env[name] if name else None for name in step.inputs]
         for at, number in step.numbers.items():
             values[at] = number
         for at in step.run.host:
-            if at < len(values) and isinstance(values[at], Tensor):
-                values[at] = values[at].tolist()
+            value = values[at] if at < len(values) else None
+            if isinstance(value, Tensor):
+                values[at] = value.tolist()
         if device.type != "cpu":
             values = _together(values, device)
         out = _answer(step, run, values)
@@ -234,9 +235,9 @@ def bare_scores(graph: Graph, output: str) -> Ending:
         node = makers.get(node.inputs[0])
     port = next((p for p in graph.outputs if p.name == output), None)
     rank = None if port is None or port.shape is None else len(port.shape)
-    if node is not None and node.op in {"Softmax", "LogSoftmax"} and rank == 2:
-        if node.get("axis", 1 if node.opset < 13 else -1) in {1, -1}:
-            return Ending(node.inputs[0], True)
+    last = node is not None and node.get("axis", 1 if node.opset < 13 else -1) in {1, -1}
+    if node is not None and node.op in {"Softmax", "LogSoftmax"} and rank == 2 and last:
+        return Ending(node.inputs[0], True)
     if node is not None and node.op == "Sigmoid" and port is not None and port.shape and port.shape[1:] == (1,):
         return Ending(node.inputs[0], True)
     return Ending(output, False)

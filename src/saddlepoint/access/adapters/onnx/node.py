@@ -40,7 +40,11 @@ class Node:
         "Conv 'stem'"
         """
         domain = f"{self.domain}." if self.domain else ""
-        return f"{domain}{self.op} {self.name or self.outputs[0]!r}" if not self.name else f"{domain}{self.op} {self.name!r}"
+        return (
+            f"{domain}{self.op} {self.name or self.outputs[0]!r}"
+            if not self.name
+            else f"{domain}{self.op} {self.name!r}"
+        )
 
 
 @dc.dataclass(frozen=True)

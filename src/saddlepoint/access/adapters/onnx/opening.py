@@ -1,4 +1,4 @@
-"""From what is typed for an ONNX file to a classifier: which input, which output, batches, and a check of the answers."""
+"""From an ONNX file to a classifier: which input, which output, batches, and a check of the answers."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ def open_onnx(spec: str, access: Access | None = None) -> nn.Module:
     try:
         constants = {name: float(value) for name, value in said.items()}
     except ValueError as error:
-        raise OptionError(f"{spec}: {error}; after ? stand input=NAME, output=NAME, and numbers for other inputs") from None
+        raise OptionError(
+            f"{spec}: {error}; after ? stand input=NAME, output=NAME, and numbers for other inputs"
+        ) from None
     return from_onnx(Path(path), input=source, output=output, constants=constants, access=access)
 
 
 def from_onnx(
     path: Path | str,
     *,
-    input: str | None = None,  # noqa: A002
+    input: str | None = None,
     output: str | None = None,
     constants: Mapping[str, Tensor | float] | None = None,
     access: Access | None = None,
@@ -201,7 +203,9 @@ class _Check:
         whole = OnnxNetwork(self.graph, self.path.name, self.named.name, self.given).to(x.device)
         with torch.no_grad():
             own = whole.to(torch.float32)({self.port.name: x.float() if x.is_floating_point() else x})
-        bound = QUANTIZED_TOLERANCE if any("Quantize" in n.op or "QLinear" in n.op for n in self.graph.nodes) else TOLERANCE
+        bound = (
+            QUANTIZED_TOLERANCE if any("Quantize" in n.op or "QLinear" in n.op for n in self.graph.nodes) else TOLERANCE
+        )
         gap = float((own.to(right.dtype) - right).abs().max())
         if own.shape != right.shape or not gap <= bound * max(float(right.abs().max()), 0.01):
             raise ModelError(

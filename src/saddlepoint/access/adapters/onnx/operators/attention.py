@@ -6,8 +6,10 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from saddlepoint.access.adapters.onnx.node import Node, Value, operator
+from saddlepoint.errors import ModelError
 
 
 @operator("Attention")
@@ -22,6 +24,8 @@ def attention(
     lengths: Tensor | None = None,
 ) -> Value:
     """softmax(q k / sqrt(d) + mask) v, by heads; inputs [N, heads, T, d] or [N, T, heads d]."""
+    if node.get("left_window_size", -1) >= 0 or node.get("right_window_size", -1) >= 0:
+        raise ModelError(f"{node.title} looks through a window, which is not known here")
     flat = q.ndim == 3
     if flat:
         q = _heads(q, node.get("q_num_heads"))
@@ -32,15 +36,16 @@ def attention(
     kk, vv = (t.repeat_interleave(groups, 1) if groups > 1 else t for t in (k, v))
     scale = node.get("scale") or 1 / math.sqrt(q.shape[-1])
     scores = (q * math.sqrt(scale)) @ (kk * math.sqrt(scale)).transpose(-1, -2)
-    bias = _bias(node, scores, mask, 0 if past_k is None else past_k.shape[2], lengths)
     cap, seen = node.get("softcap", 0.0), node.get("qk_matmul_output_mode", 0)
-    biased = scores if bias is None else scores + bias
-    capped = cap * torch.tanh(biased / cap) if cap else biased
-    weights = torch.softmax(capped, -1)
+    capped = cap * torch.tanh(scores / cap) if cap else scores
+    bias = _bias(node, scores, mask, 0 if past_k is None else past_k.shape[2], lengths)
+    biased = capped if bias is None else capped + bias
+    nothing = (biased == -math.inf).all(-1, keepdim=True)
+    weights = torch.softmax(biased.masked_fill(nothing, 0.0), -1).masked_fill(nothing, 0.0)
     out = weights @ vv
     if flat:
         out = out.transpose(1, 2).flatten(2)
-    return (out, *present, (scores, biased, capped, weights)[seen])[: len(node.outputs)] if len(node.outputs) > 1 else out
+    return (out, *present, (scores, capped, biased, weights)[seen])[: len(node.outputs)]
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:
@@ -51,13 +56,19 @@ def _bias(node: Node, scores: Tensor, mask: Tensor | None, past: int, lengths: T
     """What is added before the softmax: the mask, -inf for what lies in the future or beyond a length."""
     bias = None
     if mask is not None:
-        bias = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else mask
+        bias = (
+            torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, -math.inf)
+            if mask.dtype == torch.bool
+            else mask
+        )
         short = scores.shape[-1] - bias.shape[-1]
-        bias = torch.nn.functional.pad(bias, [0, short], value=-math.inf) if short > 0 else bias
+        bias = functional.pad(bias, [0, short], value=-math.inf) if short > 0 else bias
     t, s = scores.shape[-2:]
     if node.get("is_causal", 0):
-        later = torch.ones(t, s, dtype=torch.bool, device=scores.device).triu(past + 1)
-        causal = torch.zeros(t, s, dtype=scores.dtype, device=scores.device).masked_fill(later, -math.inf)
+        offset = torch.full((1,), past, device=scores.device) if past or lengths is None else lengths - t
+        rows, columns = torch.arange(t, device=scores.device)[:, None], torch.arange(s, device=scores.device)
+        later = columns > rows + offset.view(-1, 1, 1, 1)
+        causal = torch.zeros(later.shape, dtype=scores.dtype, device=scores.device).masked_fill(later, -math.inf)
         bias = causal if bias is None else bias + causal
     if lengths is not None:
         beyond = torch.arange(s, device=scores.device) >= lengths[:, None]

@@ -25,7 +25,9 @@ def loop(node: Node, run: Run, most: Any = None, go: Any = None, *carried: Value
     body, state, scans, turn = node.get("body"), list(carried), [], 0
     names = [port.name for port in body.inputs]
     while (most is None or turn < most) and (go is None or go):
-        given = dict(zip(names, [torch.tensor(turn), torch.tensor(True if go is None else bool(go)), *state], strict=True))
+        given = dict(
+            zip(names, [torch.tensor(turn), torch.tensor(True if go is None else bool(go)), *state], strict=True)
+        )
         go, *out = run.subgraph(body, given)
         go = bool(go)
         state = out[: len(state)]

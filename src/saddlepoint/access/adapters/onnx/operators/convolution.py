@@ -7,14 +7,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from saddlepoint.access.adapters.onnx.node import Node, Value, operator
 
-CONV: dict[int, Any] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-TRANSPOSED: dict[int, Any] = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
-MAX_POOL: dict[int, Any] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
-AVG_POOL: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+CONV: dict[int, Any] = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+TRANSPOSED: dict[int, Any] = {
+    1: functional.conv_transpose1d,
+    2: functional.conv_transpose2d,
+    3: functional.conv_transpose3d,
+}
+MAX_POOL: dict[int, Any] = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
+AVG_POOL: dict[int, Any] = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
 Ints = list[int]
 
 
@@ -25,16 +29,14 @@ def _around(node: Node, lengths: Ints, kernel: Ints, stride: Ints, dilation: Int
         pads = [0] * 2 * d if auto == "VALID" else node.get("pads", [0] * 2 * d)
         return pads[:d], pads[d:]
     reach = [(k - 1) * e + 1 for k, e in zip(kernel, dilation, strict=True)]
-    total = [
-        max((math.ceil(n / s) - 1) * s + r - n, 0) for n, s, r in zip(lengths, stride, reach, strict=True)
-    ]
+    total = [max((math.ceil(n / s) - 1) * s + r - n, 0) for n, s, r in zip(lengths, stride, reach, strict=True)]
     small, large = [t // 2 for t in total], [t - t // 2 for t in total]
     return (small, large) if auto == "SAME_UPPER" else (large, small)
 
 
 def _padded(x: Tensor, begins: Ints, ends: Ints, value: float = 0.0) -> Tensor:
     both = [n for begin, end in zip(reversed(begins), reversed(ends), strict=True) for n in (begin, end)]
-    return F.pad(x, both, value=value) if any(both) else x
+    return functional.pad(x, both, value=value) if any(both) else x
 
 
 @operator("Conv")
@@ -59,7 +61,11 @@ def conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = 
     reach = [(k - 1) * e + 1 for k, e in zip(weight.shape[2:], dilation, strict=True)]
     full = [(n - 1) * s + r + e for n, s, r, e in zip(x.shape[2:], stride, reach, extra, strict=True)]
     begins, ends = _cut(node, list(x.shape[2:]), full, stride)
-    if begins == ends and all(e < max(s, i) for e, s, i in zip(extra, stride, dilation, strict=True)) and min(begins) >= 0:
+    if (
+        begins == ends
+        and all(e < max(s, i) for e, s, i in zip(extra, stride, dilation, strict=True))
+        and min(begins) >= 0
+    ):
         return TRANSPOSED[d](x, weight, bias, stride, begins, extra, group, dilation)
     out = TRANSPOSED[d](x, weight, None, stride, 0, 0, group, dilation)
     out = _padded(out, [-b for b in begins], [e - c for e, c in zip(extra, ends, strict=True)])
@@ -132,7 +138,12 @@ def average_pool(node: Node, x: Tensor) -> Tensor:
     """The mean of each window, with or without the pads, never with what lies beyond them."""
     kernel, stride, dilation, begins, ends, missing = _pooling(node, x)
     whole = bool(node.get("count_include_pad", 0))
-    if begins == ends and not any(missing) and set(dilation) == {1} and all(2 * b <= k for b, k in zip(begins, kernel, strict=True)):
+    if (
+        begins == ends
+        and not any(missing)
+        and set(dilation) == {1}
+        and all(2 * b <= k for b, k in zip(begins, kernel, strict=True))
+    ):
         return AVG_POOL[len(kernel)](x, kernel, stride, begins, count_include_pad=whole)
     ones = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype, device=x.device)
     counted = _padded(ones, begins, ends, float(whole))
@@ -144,7 +155,7 @@ def average_pool(node: Node, x: Tensor) -> Tensor:
 def _summed(x: Tensor, kernel: Ints, stride: Ints, dilation: Ints) -> Tensor:
     """The sum of each window."""
     weight = torch.ones((x.shape[1], 1, *kernel), dtype=x.dtype, device=x.device)
-    return CONV[len(kernel)](x, weight, None, stride, 0, dilation, x.shape[1])  # type: ignore[no-any-return]
+    return CONV[len(kernel)](x, weight, None, stride, 0, dilation, x.shape[1])
 
 
 @operator("LpPool")
@@ -172,25 +183,34 @@ def max_unpool(node: Node, x: Tensor, places: Tensor, to: Ints | None = None) ->
     kernel = node.get("kernel_shape")
     d = len(kernel)
     stride, pads = node.get("strides", [1] * d), node.get("pads", [0] * 2 * d)
-    own = [(n - 1) * s + k - pads[i] - pads[d + i] for i, (n, s, k) in enumerate(zip(x.shape[2:], stride, kernel, strict=True))]
+    own = [
+        (n - 1) * s + k - pads[i] - pads[d + i]
+        for i, (n, s, k) in enumerate(zip(x.shape[2:], stride, kernel, strict=True))
+    ]
     shape = [*x.shape[:2], *own]
     flat = x.new_zeros(math.prod(shape)).index_put((places.flatten(),), x.flatten()).view(shape)
-    return flat if to is None else F.pad(flat, [n for a, b in zip(reversed(to), reversed(shape), strict=True) for n in (0, a - b)])
+    return (
+        flat
+        if to is None
+        else functional.pad(flat, [n for a, b in zip(reversed(to), reversed(shape), strict=True) for n in (0, a - b)])
+    )
 
 
 @operator("Col2Im", host=(1, 2))
 def col2im(node: Node, x: Tensor, image: Ints, block: Ints) -> Tensor:
-    """Columns summed into the images they were cut from."""
+    """Columns summed into the images they were cut from, in two dimensions."""
     ones, pads = [1] * len(block), node.get("pads", [0] * 2 * len(block))
     stride, dilation = node.get("strides", ones), node.get("dilations", ones)
     d = len(block)
     larger = [n + b + e for n, b, e in zip(image, pads[:d], pads[d:], strict=True)]
-    out = F.fold(x, larger, block, dilation, 0, stride)
+    out = functional.fold(x, tuple(larger), tuple(block), tuple(dilation), 0, tuple(stride))
     return _padded(out, [-p for p in pads[:d]], [-p for p in pads[d:]])
 
 
 @operator("FusedConv", domain="com.microsoft")
-def fused_conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None, beside: Tensor | None = None) -> Tensor:
+def fused_conv(
+    node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None, beside: Tensor | None = None
+) -> Tensor:
     """A convolution, plus another tensor, through an activation."""
     out = conv(node, x, weight, bias)
     out = out if beside is None else out + beside
@@ -200,8 +220,8 @@ def fused_conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None
         "Relu": torch.relu,
         "Sigmoid": torch.sigmoid,
         "Tanh": torch.tanh,
-        "LeakyRelu": lambda z: F.leaky_relu(z, *extra),
+        "LeakyRelu": lambda z: functional.leaky_relu(z, *extra),
         "Clip": lambda z: z.clamp(*extra),
         "HardSigmoid": lambda z: (extra[0] * z + extra[1]).clamp(0, 1),
     }
-    return calls[name](out)  # type: ignore[no-any-return]
+    return calls[name](out)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from saddlepoint.access.adapters.onnx.node import Node, integral, operator
 
@@ -17,8 +17,8 @@ PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
     "Sin": torch.sin, "Cos": torch.cos, "Tan": torch.tan, "Asin": torch.asin, "Acos": torch.acos, "Atan": torch.atan,
     "Sinh": torch.sinh, "Cosh": torch.cosh, "Tanh": torch.tanh, "Asinh": torch.asinh, "Acosh": torch.acosh,
     "Atanh": torch.atanh, "Sigmoid": torch.sigmoid, "Relu": torch.relu, "Sign": torch.sign, "Not": torch.logical_not,
-    "IsNaN": torch.isnan, "Softplus": F.softplus, "Softsign": F.softsign, "Identity": lambda x: x,
-    "HardSwish": F.hardswish, "Mish": F.mish, "BitwiseNot": torch.bitwise_not,
+    "IsNaN": torch.isnan, "Softplus": functional.softplus, "Softsign": functional.softsign, "Identity": lambda x: x,
+    "HardSwish": functional.hardswish, "Mish": functional.mish, "BitwiseNot": torch.bitwise_not,
 }  # fmt: skip
 PAIRS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "Add": torch.add, "Sub": torch.sub, "Mul": torch.mul, "And": torch.logical_and, "Or": torch.logical_or,
@@ -125,7 +125,7 @@ def clip(node: Node, x: Tensor, low: float | None = None, high: float | None = N
 @operator("LeakyRelu")
 def leaky(node: Node, x: Tensor) -> Tensor:
     """x above 0, alpha x below."""
-    return F.leaky_relu(x, node.get("alpha", 0.01))
+    return functional.leaky_relu(x, node.get("alpha", 0.01))
 
 
 @operator("ThresholdedRelu")
@@ -137,13 +137,13 @@ def thresholded(node: Node, x: Tensor) -> Tensor:
 @operator("Elu")
 def elu(node: Node, x: Tensor) -> Tensor:
     """x above 0, alpha (exp x - 1) below."""
-    return F.elu(x, node.get("alpha", 1.0))
+    return functional.elu(x, node.get("alpha", 1.0))
 
 
 @operator("Celu")
 def celu(node: Node, x: Tensor) -> Tensor:
     """x above 0, alpha (exp(x / alpha) - 1) below."""
-    return F.celu(x, node.get("alpha", 1.0))
+    return functional.celu(x, node.get("alpha", 1.0))
 
 
 @operator("Selu")
@@ -168,7 +168,7 @@ def swish(node: Node, x: Tensor) -> Tensor:
 @operator("Gelu")
 def gelu(node: Node, x: Tensor) -> Tensor:
     """x times the normal distribution function of x, or its approximation by tanh."""
-    return F.gelu(x, approximate=node.get("approximate", "none"))
+    return functional.gelu(x, approximate=node.get("approximate", "none"))
 
 
 @operator("PRelu")
@@ -197,7 +197,7 @@ def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     """alpha a b + beta c, with a and b transposed where asked."""
     alpha, beta = node.get("alpha", 1.0), node.get("beta", 1.0)
     if node.get("transB", 0) and not node.get("transA", 0) and alpha == beta == 1 and (c is None or c.ndim == 1):
-        return F.linear(a, b, c)
+        return functional.linear(a, b, c)
     out = alpha * ((a.T if node.get("transA", 0) else a) @ (b.T if node.get("transB", 0) else b))
     return out if c is None else out + beta * c
 
@@ -218,13 +218,17 @@ def determinant(node: Node, x: Tensor) -> Tensor:
 def fast_gelu(node: Node, x: Tensor, bias: Tensor | None = None) -> Tensor:
     """GELU by tanh, or by a sigmoid."""
     x = x if bias is None else x + bias
-    return F.gelu(x, approximate="tanh") if node.op == "FastGelu" else x * torch.sigmoid(node.get("alpha", 1.702) * x)
+    return (
+        functional.gelu(x, approximate="tanh")
+        if node.op == "FastGelu"
+        else x * torch.sigmoid(node.get("alpha", 1.702) * x)
+    )
 
 
 @operator("Gelu", "BiasGelu", domain="com.microsoft")
 def bias_gelu(node: Node, x: Tensor, bias: Tensor | None = None) -> Tensor:
     """GELU, of x plus a bias."""
-    return F.gelu(x if bias is None else x + bias)
+    return functional.gelu(x if bias is None else x + bias)
 
 
 @operator("FusedMatMul", domain="com.microsoft")
@@ -233,5 +237,3 @@ def fused_matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
     a = a.transpose(-1, -2) if node.get("transA", 0) and a.ndim > 1 else a
     b = b.transpose(-1, -2) if node.get("transB", 0) and b.ndim > 1 else b
     return node.get("alpha", 1.0) * torch.matmul(a, b)
-
-

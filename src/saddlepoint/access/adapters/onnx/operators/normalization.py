@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from saddlepoint.access.adapters.onnx.node import Node, Value, operator
 from saddlepoint.errors import ModelError
@@ -21,7 +21,9 @@ def batch(node: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var:
     """By the means and variances that are stored, as in use."""
     if node.get("training_mode", 0) and len(node.outputs) > 1:
         raise ModelError(f"{node.title} is in training mode: export the network in eval mode")
-    return F.batch_norm(x, mean.detach(), var.detach(), scale, bias, training=False, eps=node.get("epsilon", 1e-5))
+    return functional.batch_norm(
+        x, mean.detach(), var.detach(), scale, bias, training=False, eps=node.get("epsilon", 1e-5)
+    )
 
 
 @operator("InstanceNormalization")
@@ -38,7 +40,7 @@ def layer(node: Node, x: Tensor, scale: Tensor, bias: Tensor | None = None) -> V
     axes = list(range(node.get("axis", -1) % x.ndim, x.ndim))
     eps = node.get("epsilon", 1e-5)
     if len(node.outputs) == 1 and scale.shape == x.shape[axes[0] :] and (bias is None or bias.shape == scale.shape):
-        return F.layer_norm(x, list(scale.shape), scale, bias, eps)
+        return functional.layer_norm(x, list(scale.shape), scale, bias, eps)
     var, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
     inverse = torch.rsqrt(var + eps)
     out = (x - mean) * inverse * scale
@@ -57,7 +59,7 @@ def root_mean_square(node: Node, x: Tensor, scale: Tensor) -> Tensor:
 def group(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
     """By the mean and variance of groups of channels; scale and bias by group before version 21, then by channel."""
     groups, channels = node.get("num_groups"), x.shape[1]
-    out = F.group_norm(x, groups, eps=node.get("epsilon", 1e-5))
+    out = functional.group_norm(x, groups, eps=node.get("epsilon", 1e-5))
     if node.opset < 21 and len(scale) == groups != channels:
         scale, bias = (v.repeat_interleave(channels // groups) for v in (scale, bias))
     return out * _per_channel(scale, x) + _per_channel(bias, x)
@@ -76,7 +78,7 @@ def local_response(node: Node, x: Tensor) -> Tensor:
     size = node.get("size")
     before = math.floor((size - 1) / 2)
     squares = x.square().movedim(1, -1)
-    padded = F.pad(squares, [before, size - 1 - before])
+    padded = functional.pad(squares, [before, size - 1 - before])
     around = padded.unfold(-1, size, 1).sum(-1).movedim(-1, 1)
     return x / (node.get("bias", 1.0) + node.get("alpha", 1e-4) / size * around) ** node.get("beta", 0.75)
 
@@ -95,5 +97,5 @@ def skip_layer(
 ) -> Value:
     """The sum of two tensors and a bias, by its mean and variance over the last axis."""
     total = x + skip if bias is None else x + skip + bias
-    out = F.layer_norm(total, [total.shape[-1]], gamma, beta, node.get("epsilon", 1e-12))
+    out = functional.layer_norm(total, [total.shape[-1]], gamma, beta, node.get("epsilon", 1e-12))
     return (out, None, None, total)[: len(node.outputs)] if len(node.outputs) > 1 else out

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from saddlepoint.access.adapters.onnx.node import Node, operator
 from saddlepoint.errors import ModelError
@@ -17,14 +17,14 @@ ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "relu": torch.relu,
-    "softsign": F.softsign,
-    "softplus": F.softplus,
+    "softsign": functional.softsign,
+    "softplus": functional.softplus,
     "affine": lambda x, alpha=1.0, beta=0.0: alpha * x + beta,
-    "leakyrelu": lambda x, alpha=0.01: F.leaky_relu(x, alpha),
+    "leakyrelu": lambda x, alpha=0.01: functional.leaky_relu(x, alpha),
     "thresholdedrelu": lambda x, alpha=1.0: torch.where(x > alpha, x, torch.zeros_like(x)),
     "scaledtanh": lambda x, alpha=1.0, beta=1.0: alpha * torch.tanh(beta * x),
     "hardsigmoid": lambda x, alpha=0.2, beta=0.5: (alpha * x + beta).clamp(0, 1),
-    "elu": lambda x, alpha=1.0: F.elu(x, alpha),
+    "elu": lambda x, alpha=1.0: functional.elu(x, alpha),
 }
 TAKES = {"affine": 2, "leakyrelu": 1, "thresholdedrelu": 1, "scaledtanh": 2, "hardsigmoid": 2, "elu": 1}
 Act = Callable[[Tensor], Tensor]
@@ -123,9 +123,12 @@ def _recurrence(
     outputs, last = [], []
     for d in range(directions):
         bias = x.new_zeros(2 * w.shape[1]) if b is None else b[d]
-        own = Weights(w[d], r[d], *bias.chunk(2), None if p is None else p[d])
+        wb, rb = bias.chunk(2)
+        own = Weights(w[d], r[d], wb, rb, None if p is None else p[d])
         backwards = d == 1 or node.get("direction", "forward") == "reverse"
-        out, final = _one_way(build(node, own, _activations(node, d)), x, tuple(s[d] for s in states), lengths, backwards)
+        out, final = _one_way(
+            build(node, own, _activations(node, d)), x, tuple(s[d] for s in states), lengths, backwards
+        )
         outputs.append(out)
         last.append(final)
     y = torch.stack(outputs, 1)
@@ -164,7 +167,7 @@ def _activations(node: Node, direction: int) -> list[Act]:
     usual = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}[node.op]
     names = [n.lower() for n in node.get("activations") or usual * 2]
     alphas, betas = list(node.get("activation_alpha", [])), list(node.get("activation_beta", []))
-    out = []
+    out: list[Act] = []
     for name in names:
         if name not in ACTIVATIONS:
             raise ModelError(f"{node.title} has the activation {name!r}; known are {', '.join(ACTIVATIONS)}")

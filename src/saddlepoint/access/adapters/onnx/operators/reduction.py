@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -82,7 +83,7 @@ def place(node: Node, x: Tensor) -> Tensor:
 
 
 @operator("CumSum", host=(1,))
-def so_far(node: Node, x: Tensor, axis: int) -> Tensor:
+def so_far(node: Node, x: Tensor, axis: Any) -> Tensor:
     """Sums up to each place, without the place itself where exclusive, from the end where reversed."""
     axis = axis[0] if isinstance(axis, list) else axis
     x = x.flip(axis) if node.get("reverse", 0) else x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
 import functools
 import math
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from saddlepoint.access.adapters.onnx.node import Node, operator
 
@@ -67,28 +68,17 @@ def _lengths(
     return [math.floor(n * factor + 0.5) for n in lengths], [factor] * len(factors)
 
 
-class Rule(tuple[Any, ...]):
-    """How places in the result are places in the input, and what stands between entries (hashable)."""
+@dc.dataclass(frozen=True)
+class Rule:
+    """How places in the result are places in the input, and what stands between entries."""
 
-    def __new__(
-        cls,
-        mode: str,
-        where: str,
-        nearest: str,
-        cubic: float = -0.75,
-        exclude: bool = False,
-        antialias: bool = False,
-        outside: float = 0.0,
-    ) -> Rule:
-        return super().__new__(cls, (mode, where, nearest, cubic, exclude, antialias, outside))
-
-    mode = property(lambda self: self[0])
-    where = property(lambda self: self[1])
-    nearest = property(lambda self: self[2])
-    cubic = property(lambda self: self[3])
-    exclude = property(lambda self: self[4])
-    antialias = property(lambda self: self[5])
-    outside = property(lambda self: self[6])
+    mode: str
+    where: str
+    nearest: str
+    cubic: float = -0.75
+    exclude: bool = False
+    antialias: bool = False
+    outside: float = 0.0
 
 
 def _along(
@@ -154,7 +144,7 @@ def _weights(n: int, length: int, scale: float, rule: Rule, window: tuple[float,
         whole = math.floor(place)
         taps = np.arange(whole - reach + 1, whole + reach + 1)
         share = _kernel((taps - place) * wide, rule)
-        if rule.exclude or rule.antialias:
+        if rule.exclude:
             share = np.where((taps < 0) | (taps >= n), 0.0, share)
         if rule.exclude or rule.antialias:
             share = share / share.sum()
@@ -178,10 +168,10 @@ def grid_sample(node: Node, x: Tensor, grid: Tensor) -> Tensor:
     modes = {"linear": "bilinear", "cubic": "bicubic"}
     mode = node.get("mode", "linear")
     pad, align = node.get("padding_mode", "zeros"), bool(node.get("align_corners", 0))
-    return F.grid_sample(x, grid, modes.get(mode, mode), pad, align)
+    return functional.grid_sample(x, grid, modes.get(mode, mode), pad, align)
 
 
 @operator("AffineGrid", host=(1,))
 def affine_grid(node: Node, theta: Tensor, size: list[int]) -> Tensor:
     """The grid of an affine map."""
-    return F.affine_grid(theta, size, bool(node.get("align_corners", 0)))
+    return functional.affine_grid(theta, size, bool(node.get("align_corners", 0)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from saddlepoint.access.adapters.onnx.node import FLOAT, Node, Run, Value, operator
 
@@ -129,7 +129,7 @@ def pad(
     mode = node.get("mode", "constant")
     if mode == "constant":
         both = [n for axis in reversed(range(x.ndim)) for n in (begins[axis], ends[axis])]
-        return F.pad(x, both, value=value)
+        return functional.pad(x, both, value=value)
     for axis in range(x.ndim):
         if begins[axis] or ends[axis]:
             x = x.index_select(axis, _places(x.shape[axis], begins[axis], ends[axis], mode, x.device))
@@ -213,7 +213,7 @@ def depth_to_space(node: Node, x: Tensor) -> Tensor:
     n, c, h, w = x.shape
     b = node.get("blocksize")
     if node.get("mode", "DCR") == "CRD":
-        return F.pixel_shuffle(x, b)
+        return functional.pixel_shuffle(x, b)
     return x.view(n, b, b, c // b**2, h, w).permute(0, 3, 4, 1, 5, 2).reshape(n, c // b**2, h * b, w * b)
 
 
@@ -222,6 +222,8 @@ def space_to_depth(node: Node, x: Tensor) -> Tensor:
     """Blocks of pixels laid out as channels."""
     n, c, h, w = x.shape
     b = node.get("blocksize")
+    if node.get("mode", "DCR") == "CRD":
+        return functional.pixel_unshuffle(x, b)
     return x.view(n, c, h // b, b, w // b, b).permute(0, 3, 5, 1, 2, 4).reshape(n, c * b**2, h // b, w // b)
 
 
@@ -236,7 +238,7 @@ def center(node: Node, x: Tensor, to: Ints) -> Tensor:
         elif there < n:
             begin = (n - there) // 2
             after = [0, 0] * (x.ndim - 1 - axis % x.ndim)
-            x = F.pad(x, [*after, begin, n - there - begin])
+            x = functional.pad(x, [*after, begin, n - there - begin])
     return x
 
 

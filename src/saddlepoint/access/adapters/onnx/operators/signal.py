@@ -17,7 +17,9 @@ def window(node: Node, run: Run, size: Any) -> Tensor:
     size = size[0] if isinstance(size, list) else size
     periodic = bool(node.get("periodic", 1))
     at = torch.arange(size, dtype=torch.float64) / (size if periodic else size - 1)
-    a = {"HannWindow": (0.5, 0.5, 0.0), "HammingWindow": (25 / 46, 21 / 46, 0.0), "BlackmanWindow": (0.42, 0.5, 0.08)}[node.op]
+    a = {"HannWindow": (0.5, 0.5, 0.0), "HammingWindow": (25 / 46, 21 / 46, 0.0), "BlackmanWindow": (0.42, 0.5, 0.08)}[
+        node.op
+    ]
     out = a[0] - a[1] * torch.cos(2 * math.pi * at) + a[2] * torch.cos(4 * math.pi * at)
     return out.to(dtype=run.dtype(node.get("output_datatype", FLOAT)), device=run.device)
 
@@ -53,6 +55,7 @@ def stft(node: Node, x: Tensor, step: Any, shape: Tensor | None = None, length: 
 @operator("MelWeightMatrix", host=(0, 1, 2, 3, 4), needs_run=True)
 def mel(node: Node, run: Run, bins: int, size: int, rate: int, low: float, high: float) -> Tensor:
     """Triangles on the mel scale: [frequencies, bins]."""
+
     def to_mel(f: float) -> float:
         return 2595 * math.log10(1 + f / 700)
 
