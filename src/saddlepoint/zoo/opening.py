@@ -24,17 +24,18 @@ Opener = Callable[[str, Access | None], nn.Module | Model]
 
 PLACES: dict[str, str] = {}
 """Words before a colon, and the module:function that opens what comes after it."""
-SUFFIXES: dict[str, str] = {}
-"""Kinds of files, and the module:function that opens one."""
-GRAMMAR = f"zoo:NAME, or {code.GRAMMAR}"
+SUFFIXES: dict[str, str] = {".onnx": "saddlepoint.access.adapters.onnx.opening:open_onnx"}
+"""Kinds of files, and the module:function that opens one; options may follow after a question mark."""
+GRAMMAR = f"zoo:NAME, FILE.onnx, or {code.GRAMMAR}"
 
 
 def open_model(spec: str, weights: Path | None = None, access: Access | None = None) -> nn.Module | Model:
     """The model that ``spec`` names, with the weights of a file if one is given.
 
     Args:
-        spec: ``zoo:NAME``, or ``package.module:callable``, looked up in the working folder first. The callable is an
-            ``nn.Module`` (or the answer of ``sp.wrap``), or gives one when called without arguments.
+        spec: ``zoo:NAME``; ``FILE.onnx``, with ``?output=NAME`` and the like (see ``access.adapters.onnx``); or
+            ``package.module:callable``, looked up in the working folder first. The callable is an ``nn.Module`` (or
+            the answer of ``sp.wrap``), or gives one when called without arguments.
         weights: ``.safetensors``, or ``.pt``/``.pth`` with nothing but tensors in it; must fit exactly.
         access: what will be asked of it; a model that can be run in several ways is opened in the fitting one.
 
@@ -55,7 +56,7 @@ def open_model(spec: str, weights: Path | None = None, access: Access | None = N
 
 def _opened(spec: str, access: Access | None) -> nn.Module | Model:
     place, colon, name = spec.partition(":")
-    suffix = Path(spec).suffix.lower()
+    suffix = Path(spec.partition("?")[0]).suffix.lower()
     if place in PLACES and colon and name:
         return _opener(PLACES[place])(spec, access)
     if suffix in SUFFIXES:
