@@ -16,10 +16,11 @@ help:
 	@echo "make format   put the source in shape"
 	@echo "make bench    the measurements behind the tables in benchmarks/ (long)"
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt examples/requirements.txt
 	test -x $(BIN)/python || $(PY) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -r examples/requirements.txt
 	@touch $@
 
 demo: $(VENV)/.installed
