@@ -7,11 +7,12 @@ export UV_FIND_LINKS ?= $(or $(PIP_FIND_LINKS),$(shell $(PY) -m pip config get g
 # Two test processes on two cores: more threads than that only get in each other's way.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format examples bench clean
 
 help:
 	@echo "make demo     audit a shipped network on real images; prints where the report is"
 	@echo "make test     all tests"
+	@echo "make examples real models attacked: pictures, faces, a wake word, digits, spam"
 	@echo "make check    lint, types, architecture, doctests"
 	@echo "make format   put the source in shape"
 	@echo "make bench    the measurements behind the tables in benchmarks/ (long)"
@@ -39,6 +40,11 @@ check: $(VENV)/.installed
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+examples: $(VENV)/.installed
+	@mkdir -p runs/examples
+	cd runs/examples && for name in panda hide_face wake_word lenets; do \
+	  echo "== examples/$$name.py"; $(abspath $(BIN))/python $(abspath examples)/$$name.py || exit 1; done
 
 bench: $(VENV)/.installed
 	cd benchmarks && ./run

@@ -3,8 +3,8 @@
     python benchmarks/fixed_radius.py run --models fashion-pgd-linf --attacks apgd_ce square --threat linf:0.1 --n 1000
     python benchmarks/fixed_radius.py table
 
-The LeNets, mnist-standard and mnist-robust, have to be fetched: see `lenets` in kinds.py, and --lenets. A plan is a
-whole audit with its probes, its doubts and its curve.
+The LeNets, mnist-standard and mnist-robust, have to be fetched: see `lenets` in examples/real.py, and --lenets. A plan
+is a whole audit with its probes, its doubts and its curve.
 
 Every number is recomputed from the returned inputs: a fresh forward, the ball, the box. `run` adds to fixed_radius.json
 and skips what stands there; `table` prints it.
@@ -16,12 +16,15 @@ import argparse
 import dataclasses as dc
 import json
 import math
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import kinds
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+
 import numpy as np
+import real
 import torch
 from measure import Counted, outside, provenance, right
 from peers import peer
@@ -173,8 +176,10 @@ def subject(name: str, n: int, lenets: Path | None) -> tuple[nn.Module, Tensor, 
         data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
         return sp.zoo.load(name), data.x, data.y
     if lenets is None:
-        raise SystemExit(f"{name} comes with advertorch: say where its archive lies with --lenets (see kinds.py)")
-    return kinds.lenets(lenets)[name], *kinds.digits(n)
+        raise SystemExit(
+            f"{name} comes with advertorch: say where its archive lies with --lenets (see examples/real.py)"
+        )
+    return real.lenets(lenets)[name], *real.digits(n)
 
 
 def measure(name: str, model_name: str, spec: str, library: str, attack: Attack, n: int, lenets: Path | None) -> Row:

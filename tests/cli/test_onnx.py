@@ -29,8 +29,8 @@ def test_a_file_is_audited_as_the_network_it_came_from(file, tmp_path, capsys, a
     lines = {}
     for name, model in (("file", str(file)), ("network", "zoo:fashion-pgd-linf")):
         code, out = told(
-            capsys, "audit", model, "--data", "fashion-mnist-1k[:10]", "--threat", "linf:0.1", "--quiet", "--plan", "quick",
-            "--budget", "300", "--out", str(tmp_path / name), *access,
+            capsys, "audit", model, "--data", "fashion-mnist-1k[:10]", "--threat", "linf:0.1", "--quiet",
+            "--plan", "quick", "--budget", "300", "--out", str(tmp_path / name), *access,
         )  # fmt: skip
         assert code == 0, out
         lines[name] = [line for line in out.splitlines() if line.startswith(("clean", "robust"))]

