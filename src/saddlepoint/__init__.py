@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from saddlepoint import attacks, auditing, zoo
     from saddlepoint.access import Model, wrap
+    from saddlepoint.access.adapters.arrays import from_numpy
+    from saddlepoint.access.adapters.estimators import from_estimator
+    from saddlepoint.access.adapters.onnx import from_onnx
     from saddlepoint.auditing import Audit, audit
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
     from saddlepoint.sets import L0, L1, L2, Linf
@@ -31,6 +34,9 @@ _HOME = {
     "Result": "core",
     "Status": "core",
     "audit": "auditing",
+    "from_estimator": "access.adapters.estimators",
+    "from_numpy": "access.adapters.arrays",
+    "from_onnx": "access.adapters.onnx",
     "open_model": "zoo.opening",
     "targeted": "core",
     "untargeted": "core",
@@ -51,6 +57,9 @@ __all__ = [  # noqa: RUF022
     "attacks",
     "audit",
     "auditing",
+    "from_estimator",
+    "from_numpy",
+    "from_onnx",
     "open_model",
     "targeted",
     "untargeted",

@@ -24,16 +24,23 @@ Opener = Callable[[str, Access | None], nn.Module | Model]
 
 PLACES: dict[str, str] = {}
 """Words before a colon, and the module:function that opens what comes after it."""
-SUFFIXES: dict[str, str] = {".onnx": "saddlepoint.access.adapters.onnx.opening:open_onnx"}
+_PROGRAM = "saddlepoint.access.adapters.programs:open_program"
+_REFUSED = "saddlepoint.access.adapters.programs:refuse"
+SUFFIXES: dict[str, str] = {
+    ".onnx": "saddlepoint.access.adapters.onnx.opening:open_onnx",
+    **dict.fromkeys((".pt", ".pth", ".ts", ".pt2"), _PROGRAM),
+    **dict.fromkeys((".pkl", ".pickle", ".joblib", ".skops", ".h5", ".keras", ".tflite"), _REFUSED),
+}
 """Kinds of files, and the module:function that opens one; options may follow after a question mark."""
-GRAMMAR = f"zoo:NAME, FILE.onnx, or {code.GRAMMAR}"
+GRAMMAR = f"zoo:NAME, FILE.onnx, FILE.pt2, a TorchScript archive, or {code.GRAMMAR}"
 
 
 def open_model(spec: str, weights: Path | None = None, access: Access | None = None) -> nn.Module | Model:
     """The model that ``spec`` names, with the weights of a file if one is given.
 
     Args:
-        spec: ``zoo:NAME``; ``FILE.onnx``, with ``?output=NAME`` and the like (see ``access.adapters.onnx``); or
+        spec: ``zoo:NAME``; ``FILE.onnx``, with ``?output=NAME`` and the like (see ``access.adapters.onnx``); a
+            TorchScript archive or a ``torch.export`` program (``.pt``, ``.ts``, ``.pt2``); or
             ``package.module:callable``, looked up in the working folder first. The callable is an ``nn.Module`` (or
             the answer of ``sp.wrap``), or gives one when called without arguments.
         weights: ``.safetensors``, or ``.pt``/``.pth`` with nothing but tensors in it; must fit exactly.

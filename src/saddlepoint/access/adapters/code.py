@@ -24,8 +24,8 @@ def built(place: str, name: str) -> nn.Module | Model:
         ModelError: no such module or name, the code raised, or it gave something else.
     """
     made = _found(_imported(place), place, name)
-    if isinstance(made, (nn.Module, Model)):
-        return made
+    if (model := _as_model(made)) is not None:
+        return model
     if not callable(made):
         raise ModelError(f"{place}:{name} is a {type(made).__name__}; expected {GRAMMAR}")
     try:
@@ -35,9 +35,21 @@ def built(place: str, name: str) -> nn.Module | Model:
             f"{place}:{name}() raised {type(error).__name__}: {first_line(error)} (it is called without arguments;"
             " --debug shows where)"
         ) from error
-    if not isinstance(made, (nn.Module, Model)):
+    if (model := _as_model(made)) is None:
         raise ModelError(f"{place}:{name}() gave a {type(made).__name__}; expected an nn.Module")
-    return made
+    return model
+
+
+def _as_model(made: object) -> nn.Module | Model | None:
+    """What is a model as it is, or an estimator of scikit-learn turned into one."""
+    if isinstance(made, (nn.Module, Model)):
+        return made
+    base = sys.modules.get("sklearn.base")
+    if base is None or not isinstance(made, base.BaseEstimator):
+        return None
+    from saddlepoint.access.adapters.estimators import from_estimator
+
+    return from_estimator(made)
 
 
 def _imported(place: str) -> object:

@@ -1,0 +1,130 @@
+"""From a fitted estimator of scikit-learn to a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from saddlepoint.access.adapters.arrays import from_numpy
+from saddlepoint.access.adapters.estimators.classifiers import Kernel, Linear, NaiveBayes, Perceptrons
+from saddlepoint.access.adapters.estimators.transforms import Affine, Function, Projection, UnitNorm
+from saddlepoint.access.model import Model
+from saddlepoint.errors import ModelError
+
+FUNCTIONS = {"log1p", "sqrt", "log", "exp", "expm1", "tanh", "abs", "square"}
+"""Functions of NumPy that torch has by the same name."""
+
+
+class Estimator(nn.Module):
+    """A chain of modules over inputs [N, *D], flattened; ``classes`` are the labels the estimator was fitted on."""
+
+    def __init__(self, parts: list[nn.Module], classes: tuple[str, ...]) -> None:
+        super().__init__()
+        self.parts, self.classes = nn.Sequential(*parts), classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores [N, K], or [N, 1] for two classes."""
+        out: Tensor = self.parts(x.flatten(1))
+        return out
+
+
+def from_estimator(estimator: Any) -> nn.Module | Model:
+    """A model from a fitted classifier or a pipeline that ends in one.
+
+    With slopes, in double precision: linear classifiers, ``SVC`` and ``NuSVC`` with linear, polynomial, Gaussian and
+    sigmoid kernels, ``MLPClassifier``, ``GaussianNB``, also behind ``StandardScaler``, ``MinMaxScaler``,
+    ``MaxAbsScaler``, ``RobustScaler``, ``Normalizer``, ``PCA`` and ``FunctionTransformer``. All others are black boxes
+    by their probabilities or decision function, or by their labels if that is all. Labels are places in ``classes_``.
+
+    Raises:
+        ModelError: it is not fitted, or no classifier.
+    """
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    name = type(estimator).__name__
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError as error:
+        raise ModelError(f"this {name} is not fitted: call fit(x, y) before it is attacked") from error
+    if not hasattr(estimator, "classes_") or not hasattr(estimator, "predict"):
+        raise ModelError(f"this {name} is no classifier: it has no classes_ or no predict")
+    if np.ndim(estimator.classes_[0]):
+        raise ModelError(f"this {name} predicts several labels at once; one label for each sample is expected")
+    parts = _parts(estimator)
+    if parts is not None:
+        return Estimator(parts, tuple(map(str, estimator.classes_)))
+    return _black_box(estimator, name)
+
+
+def _parts(estimator: Any) -> list[nn.Module] | None:
+    """The modules of a pipeline or of one classifier, None if one of them has no formula here."""
+    from sklearn.pipeline import Pipeline
+
+    steps = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    parts = [_transform(step) for step in steps[:-1]] + [_classifier(steps[-1])]
+    return None if None in parts else [part for part in parts if part is not None]
+
+
+def _classifier(estimator: Any) -> nn.Module | None:
+    from sklearn.linear_model._base import LinearClassifierMixin
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.svm import SVC, NuSVC
+
+    if isinstance(estimator, (SVC, NuSVC)):
+        dense = estimator.kernel in {"linear", "poly", "rbf", "sigmoid"} and not estimator._sparse
+        return Kernel(estimator) if dense and not estimator.break_ties else None
+    if isinstance(estimator, LinearClassifierMixin):
+        return Linear(estimator)
+    if isinstance(estimator, MLPClassifier):
+        return Perceptrons(estimator)
+    return NaiveBayes(estimator) if isinstance(estimator, GaussianNB) else None
+
+
+def _transform(step: Any) -> nn.Module | None:
+    from sklearn import preprocessing as p
+    from sklearn.decomposition import PCA
+
+    if step in {"passthrough", None} if isinstance(step, (str, type(None))) else False:
+        return nn.Identity()
+    if isinstance(step, (p.StandardScaler, p.RobustScaler)):
+        center = step.mean_ if isinstance(step, p.StandardScaler) and step.with_mean else getattr(step, "center_", None)
+        scale = 1.0 if step.scale_ is None else step.scale_
+        return Affine(1 / np.asarray(scale), 0.0 if center is None else -np.asarray(center) / scale)
+    if isinstance(step, p.MinMaxScaler):
+        return None if step.clip else Affine(step.scale_, step.min_)
+    if isinstance(step, p.MaxAbsScaler):
+        return Affine(1 / step.scale_, 0.0)
+    if isinstance(step, p.Normalizer):
+        return UnitNorm(step.norm)
+    if isinstance(step, PCA):
+        return Projection(step)
+    if isinstance(step, p.FunctionTransformer):
+        return _function(step)
+    return None
+
+
+def _function(step: Any) -> nn.Module | None:
+    if step.func is None:
+        return nn.Identity()
+    known = isinstance(step.func, np.ufunc) and step.func.__name__ in FUNCTIONS and not step.kw_args
+    return Function(step.func.__name__) if known else None
+
+
+def _black_box(estimator: Any, name: str) -> Model:
+    def flat(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return x.reshape(len(x), -1)
+
+    if hasattr(estimator, "predict_proba"):
+        return from_numpy(lambda x: estimator.predict_proba(flat(x)), name=name)
+    if hasattr(estimator, "decision_function"):
+        return from_numpy(lambda x: estimator.decision_function(flat(x)), name=name)
+    places = {label: i for i, label in enumerate(estimator.classes_)}
+
+    def labels(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.array([places[label] for label in estimator.predict(flat(x))])
+
+    return from_numpy(labels, gives="labels", classes=len(places), name=name)
