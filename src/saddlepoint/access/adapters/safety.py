@@ -6,8 +6,8 @@ read and write files. An archive whose source names one of them is refused.
 A **torch.export** archive holds a graph in JSON and tensors as bytes. Reading one with ``torch.export.load`` can run
 code in five ways, and each is closed here before it is called:
 
-- weights and constants may be pickles, which torch reads without restraint: refused; sample inputs are pickles, and must
-  pass ``torch.load(weights_only=True)``, which refuses all but tensors;
+- weights and constants may be pickles, which torch reads without restraint: refused; sample inputs are pickles, and
+  must pass ``torch.load(weights_only=True)``, which refuses all but tensors;
 - custom and opaque objects are pickles by design: refused, as are compiled libraries;
 - sizes are expressions that SymPy evaluates as Python: only names of symbols and arithmetic may stand in them;
 - targets of nodes are looked up by name inside of ``torch`` and ``math``, and through these in any module they import:
