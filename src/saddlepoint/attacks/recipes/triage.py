@@ -37,9 +37,9 @@ CLOSER = 0.6
 def triage(threat: LpSet, steps: int = 50, rounds: int = 4) -> Attack[GradientAccess]:
     """PGD on three objectives: short runs over everyone, long ones over the close calls.
 
-    A fifth of the ``steps`` on cross-entropy and on the margin over everyone; two fifths toward each of the 3 likeliest
+    A fifth of the ``steps`` on the margin and on cross-entropy over everyone; two fifths toward each of the 3 likeliest
     classes where the margin fell below half of the clean one; then, in each of the other ``rounds``, all of the steps
-    from new random starts on the margin and on cross-entropy where it fell below 30 %, 18 %, 11 % ..., and toward 2, 3,
+    from new random starts on cross-entropy and on the margin where it fell below 30 %, 18 %, 11 % ..., and toward 2, 3,
     4 ... classes where it fell below the share after that. Steps shrink from twice the radius to zero along half a
     cosine. In L2 the long runs are for those below 50 %, 30 %, 18 % ..., and half of their steps lie in a ball of twice
     the radius. What AutoAttack breaks at thousands of passes for each sample, this breaks at about a hundred, in L2 at
@@ -48,13 +48,13 @@ def triage(threat: LpSet, steps: int = 50, rounds: int = 4) -> Attack[GradientAc
     at_least_one(steps=steps, rounds=rounds)
     short, middle = max(steps // 5, 1), max(2 * steps // 5, 1)
     out = [
-        Round(climb(threat, cross_entropy, short)),
         Round(climb(threat, margin, short)),
+        Round(climb(threat, cross_entropy, short)),
         Round(EachTarget(climb(threat, toward_target, middle), 3), WITHIN_REACH),
     ]
     for later in range(rounds - 1):
         share = (WITHIN_REACH if isinstance(threat, L2) else CLOSE) * CLOSER**later
-        out += [Round(from_outside(threat, objective, steps), share) for objective in (margin, cross_entropy)]
+        out += [Round(from_outside(threat, objective, steps), share) for objective in (cross_entropy, margin)]
         out += [Round(EachTarget(from_outside(threat, toward_target, steps), 2 + later), share * CLOSER)]
     return CloseCalls(threat, out)
 
