@@ -32,3 +32,12 @@ def test_the_estimator_of_the_docs_is_a_model_with_slopes(filters):
     scores = filters(x[:50].requires_grad_())
     assert scores.requires_grad
     assert float(((scores.squeeze(1) > 0).long() == y[:50]).float().mean()) > 0.9
+
+
+def test_the_description_of_an_endpoint_in_the_docs_is_one(tmp_path):
+    from saddlepoint.access.adapters.remote.description import read_description
+
+    (text,) = re.findall(r"^```toml\n(.*?)^```", (DOCS / "endpoints.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+    (tmp_path / "vision.toml").write_text(text)
+    described = read_description(tmp_path / "vision.toml")
+    assert (described.kind, described.batch, described.max_cost) == ("top", 16, 30.0)

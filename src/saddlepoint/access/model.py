@@ -128,6 +128,16 @@ class Model:
             ledger.classes = clean.shape[1]
         return self.kind(self, ledger, None if clean is None else ordinary_gain(clean))
 
+    def limit(self, access: Literal["labels", "scores", "gradients"]) -> None:
+        """Give no more than ``access`` from now on.
+
+        Raises:
+            OptionError: it gives less already.
+        """
+        if not issubclass(self.kind, _KINDS[access]):
+            raise OptionError(f"{self.name} gives {self.kind.kind} only, no {access}")
+        self.kind = _KINDS[access]
+
     @contextlib.contextmanager
     def quiet(self, seed: int = 0) -> Iterator[None]:
         """Ask the model without leaving a trace: all that is found inside or around it is put back as it was.

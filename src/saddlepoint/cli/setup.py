@@ -79,13 +79,15 @@ def _as_wrapped(model: Model, of: ModelOptions, work: WorkOptions) -> Model:
     """What the user's own ``sp.wrap`` says stands; nothing may contradict it."""
     plain = ModelOptions()
     said = [f"--{field.name}" for field in dc.fields(of) if getattr(of, field.name) != getattr(plain, field.name)]
-    said = [option for option in said if option != "--weights"]
+    said = [option for option in said if option not in {"--weights", "--access"}]
     if said:
         raise OptionError(f"the model is wrapped already, so {', '.join(said)} cannot be given: say it in sp.wrap(...)")
     if isinstance(model.network, nn.Module):
         model.network.to(_device(work))
         model.device = _device(work)
     model.batch_size = work.batch_size
+    if of.access is not None:
+        model.limit(of.access)
     return model
 
 

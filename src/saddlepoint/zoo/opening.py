@@ -22,17 +22,19 @@ Access = Literal["labels", "scores", "gradients"]
 Opener = Callable[[str, Access | None], nn.Module | Model]
 """What was typed, and the access that was asked for, if any -> the model."""
 
-PLACES: dict[str, str] = {}
+_REMOTE = "saddlepoint.access.adapters.remote.opening:open_endpoint"
+PLACES: dict[str, str] = dict.fromkeys(("http", "https"), _REMOTE)
 """Words before a colon, and the module:function that opens what comes after it."""
 _PROGRAM = "saddlepoint.access.adapters.programs:open_program"
 _REFUSED = "saddlepoint.access.adapters.programs:refuse"
 SUFFIXES: dict[str, str] = {
     ".onnx": "saddlepoint.access.adapters.onnx.opening:open_onnx",
+    ".toml": _REMOTE,
     **dict.fromkeys((".pt", ".pth", ".ts", ".pt2"), _PROGRAM),
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".skops", ".h5", ".keras", ".tflite"), _REFUSED),
 }
 """Kinds of files, and the module:function that opens one; options may follow after a question mark."""
-GRAMMAR = f"zoo:NAME, FILE.onnx, FILE.pt2, a TorchScript archive, or {code.GRAMMAR}"
+GRAMMAR = f"zoo:NAME, FILE.onnx, FILE.pt2, a TorchScript archive, http(s)://..., ENDPOINT.toml, or {code.GRAMMAR}"
 
 
 def open_model(spec: str, weights: Path | None = None, access: Access | None = None) -> nn.Module | Model:
@@ -40,7 +42,8 @@ def open_model(spec: str, weights: Path | None = None, access: Access | None = N
 
     Args:
         spec: ``zoo:NAME``; ``FILE.onnx``, with ``?output=NAME`` and the like (see ``access.adapters.onnx``); a
-            TorchScript archive or a ``torch.export`` program (``.pt``, ``.ts``, ``.pt2``); or
+            TorchScript archive or a ``torch.export`` program (``.pt``, ``.ts``, ``.pt2``); a URL
+            or ``ENDPOINT.toml``; or
             ``package.module:callable``, looked up in the working folder first. The callable is an ``nn.Module`` (or
             the answer of ``sp.wrap``), or gives one when called without arguments.
         weights: ``.safetensors``, or ``.pt``/``.pth`` with nothing but tensors in it; must fit exactly.

@@ -1,0 +1,134 @@
+"""Inputs as JSON takes them, requests from a template, answers from a path."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from saddlepoint.access.adapters.remote.description import MANY, ONE, Description
+from saddlepoint.errors import ModelError
+
+
+def encoded(x: Tensor, encoding: str) -> Any:
+    """One input [*D] as it is sent."""
+    array = x.detach().cpu().float().numpy()
+    if encoding == "floats":
+        return array.tolist()
+    if encoding == "float32":
+        return {"shape": list(array.shape), "data": base64.b64encode(array.astype("<f4").tobytes()).decode()}
+    levels = np.round(255 * np.clip(array, 0, 1)).astype(np.uint8)
+    return levels.tolist() if encoding == "bytes" else _png(levels)
+
+
+def decoded(sent: Any) -> np.ndarray[Any, Any]:
+    """What was sent, as float32 in [0, 1]: the other way round, for servers."""
+    if isinstance(sent, dict):
+        return np.frombuffer(base64.b64decode(sent["data"]), "<f4").reshape(sent["shape"]).astype(np.float32)
+    if isinstance(sent, str):
+        levels = np.asarray(Image.open(io.BytesIO(base64.b64decode(sent))))
+        levels = levels[None] if levels.ndim == 2 else np.moveaxis(levels, 2, 0)
+        return levels.astype(np.float32) / np.float32(255)
+    array = np.asarray(sent)
+    return array.astype(np.float32) / np.float32(255) if array.dtype.kind in "iu" else array.astype(np.float32)
+
+
+def _png(levels: np.ndarray[Any, Any]) -> str:
+    if levels.ndim != 3 or levels.shape[0] not in {1, 3}:
+        raise ModelError(f"inputs of shape {list(levels.shape)} are no pictures [1 or 3, H, W]: use another encoding")
+    out = io.BytesIO()
+    Image.fromarray(levels[0] if len(levels) == 1 else np.moveaxis(levels, 0, 2)).save(out, "PNG")
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def request(of: Description, inputs: list[Any]) -> bytes:
+    """The body of a request for encoded inputs."""
+    text = of.body.replace(json.dumps(MANY), json.dumps(inputs))
+    return text.replace(json.dumps(ONE), json.dumps(inputs[0])).encode()
+
+
+def answers(of: Description, content: bytes, count: int) -> list[Any]:
+    """The answer for each of ``count`` inputs in a response.
+
+    Raises:
+        ModelError: no JSON, nothing at the path, another number of answers.
+    """
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise ModelError(f"{of.name} answered no JSON: {_short(content)}") from error
+    try:
+        found = _at(found, of.path.split("."))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ModelError(f"{of.name} answered nothing at {of.path!r}: {_short(content)}") from error
+    found = found if isinstance(found, list) and json.dumps(MANY) in of.body else [found]
+    if len(found) != count:
+        raise ModelError(f"{of.name} gave {len(found)} answers to {count} inputs")
+    return found
+
+
+def _at(value: Any, path: list[str]) -> Any:
+    for i, key in enumerate(path):
+        if key == "*":
+            return [_at(one, path[i + 1 :]) for one in value]
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    return value
+
+
+def row(of: Description, answer: Any) -> list[float]:
+    """Scores of all classes, or the place of one label, from the answer to one input.
+
+    Raises:
+        ModelError: a class that is not known, another number of scores, no numbers.
+    """
+    if of.kind == "labels":
+        return [float(_place(of, answer))]
+    try:
+        return _scores(of, answer) if of.kind == "scores" else _spread(of, answer)
+    except ModelError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{of.name} answered {_short(answer)}; {of.kind} were expected") from error
+
+
+def _place(of: Description, label: Any) -> int:
+    if isinstance(label, str) and label in of.classes:
+        return of.classes.index(label)
+    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(of.classes):
+        return label
+    raise ModelError(
+        f"{of.name} answered the label {_short(label)}, which is none of its {len(of.classes)} classes: its labels have"
+        " changed, or the description lacks some"
+    )
+
+
+def _scores(of: Description, answer: Any) -> list[float]:
+    scores = [float(s) for s in answer]
+    if len(scores) != len(of.classes) or not all(map(math.isfinite, scores)):
+        raise ModelError(
+            f"{of.name} answered {len(scores)} scores ({_short(answer)}); {len(of.classes)} finite ones were expected,"
+            " one for each class"
+        )
+    return scores
+
+
+def _spread(of: Description, answer: Any) -> list[float]:
+    """What the likeliest leave of the probability is spread evenly over all others."""
+    named = {_place(of, label): float(p) for label, p in answer}
+    if not all(0 <= p <= 1 for p in named.values()):
+        raise ModelError(f"{of.name} answered {_short(answer)}; probabilities were expected")
+    others = len(of.classes) - len(named)
+    rest = max(1 - sum(named.values()), 1e-6) / max(others, 1)
+    out = [named.get(k, rest) for k in range(len(of.classes))]
+    return [p / sum(out) for p in out]
+
+
+def _short(value: Any) -> str:
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

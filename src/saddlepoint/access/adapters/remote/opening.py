@@ -1,0 +1,133 @@
+"""From a URL or a description to a model that is asked over HTTP."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.adapters.remote.cache import Cache
+from saddlepoint.access.adapters.remote.client import Client
+from saddlepoint.access.adapters.remote.description import Description, Kind, read_description
+from saddlepoint.access.adapters.remote.encoding import answers, encoded, request, row
+from saddlepoint.access.model import Model, wrap
+from saddlepoint.errors import ModelError, OptionError
+
+Access = Literal["labels", "scores", "gradients"]
+
+
+@dc.dataclass
+class Usage:
+    """What was asked so far: inputs in all, those answered from memory, those paid for, attempts beyond the first."""
+
+    asked: int = 0
+    remembered: int = 0
+    paid: int = 0
+    retried: int = 0
+    cost: float = 0.0
+
+
+class Endpoint:
+    """A function from inputs [N, *D] to labels [N] or scores [N, K]; every input is paid for once."""
+
+    def __init__(self, of: Description, client: Client) -> None:
+        self.of, self.client, self.cache, self.usage = of, client, Cache(of.meaning), Usage()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The answers for x [N, *D].
+
+        Raises:
+            ModelError: the endpoint failed, its answers are none, or a limit of queries or cost is reached.
+        """
+        sent = [encoded(one, self.of.encoding) for one in x]
+        keys = [self.cache.key(one) for one in sent]
+        known = self.cache.get(list(dict.fromkeys(keys)))
+        new = {key: one for key, one in zip(keys, sent, strict=True) if key not in known}
+        self.usage.asked += len(x)
+        self.usage.remembered += len(x) - len(new)
+        size = self.of.batch if '"$inputs"' in self.of.body else 1
+        waiting = list(new.items())
+        for start in range(0, len(waiting), size):
+            known.update(self._ask(dict(waiting[start : start + size])))
+        rows = torch.tensor([row(self.of, known[key]) for key in keys], dtype=torch.float64, device=x.device)
+        return rows[:, 0].long() if self.of.kind == "labels" else rows
+
+    def _ask(self, new: dict[bytes, Any]) -> dict[bytes, Any]:
+        self._check_limits(len(new))
+        content = self.client.post(request(self.of, list(new.values())))
+        found = dict(zip(new, answers(self.of, content, len(new)), strict=True))
+        for answer in found.values():
+            row(self.of, answer)  # what is no answer is not kept
+        self.cache.put(found)
+        self.usage.paid += len(new)
+        self.usage.retried, self.usage.cost = self.client.retried, self.usage.paid * self.of.cost
+        return found
+
+    def _check_limits(self, count: int) -> None:
+        total = self.cache.paid() + count
+        if self.of.max_queries is not None and total > self.of.max_queries:
+            raise ModelError(
+                f"{self.of.name}: {total - count} inputs were paid for, and max_queries is {self.of.max_queries}; raise"
+                " it, and the same command goes on without paying again"
+            )
+        if self.of.max_cost is not None and total * self.of.cost > self.of.max_cost:
+            raise ModelError(
+                f"{self.of.name}: {(total - count) * self.of.cost:g} were spent, and max_cost is {self.of.max_cost:g};"
+                " raise it, and the same command goes on without paying again"
+            )
+
+
+def open_endpoint(spec: str, access: Access | None = None) -> Model:
+    """The model at a URL, or at the one that a description ``FILE.toml`` names."""
+    if Path(spec).suffix == ".toml":
+        return from_endpoint(read_description(Path(spec)), access=access)
+    return from_endpoint(Description(spec), access=access)
+
+
+def from_endpoint(of: Description | str, *, access: Access | None = None, client: Client | None = None) -> Model:
+    """A model that is asked over HTTP, in the plain protocol or as its description says.
+
+    Answers are kept on disk (see ``Cache``), so what was asked once is never asked, or paid for, again: neither by an
+    attack that goes on after a stop, nor by another one on the same data.
+
+    Args:
+        of: the endpoint. Without ``classes`` it is asked by GET what it is.
+        access: "labels" makes less of scores. Slopes there are none.
+        client: what sends requests; by default one over the network.
+
+    Raises:
+        OptionError: more access than it gives.
+        ModelError: it cannot be reached, or does not say what its classes are.
+    """
+    of = Description(of) if isinstance(of, str) else of
+    client = client or Client(of)
+    if not of.classes:
+        of = _introduced(of, client)
+        client.of = of
+    if access == "gradients" or (access == "scores" and of.kind == "labels"):
+        raise OptionError(f"{of.name} answers {of.kind}: it gives no {access}")
+    endpoint = Endpoint(of, client)
+    if of.kind == "labels":
+        return wrap(endpoint, output="labels", classes=len(of.classes), name=of.name)
+    output: Literal["auto", "probabilities"] = "probabilities" if of.kind == "top" else "auto"
+    return wrap(endpoint, output=output, access=access or "scores", name=of.name)
+
+
+def _introduced(of: Description, client: Client) -> Description:
+    """With what the endpoint says of itself: {"kind": "scores", "classes": ["cat", "dog"]}."""
+    content = client.get()
+    try:
+        said = json.loads(content or b"")
+        kind: Kind = said["kind"]
+        return dc.replace(of, kind=kind, classes=tuple(map(str, said["classes"])))
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(
+            f'{of.name} does not say what it is: GET should answer {{"kind": "scores", "classes": [...]}}; describe it'
+            " in a TOML file (docs/endpoints.md) and name that"
+        ) from error

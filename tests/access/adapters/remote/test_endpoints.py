@@ -1,0 +1,360 @@
+"""A model behind HTTP: the answers of the model itself, every input paid for once, every fault one line."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+import saddlepoint as sp
+from saddlepoint.access.adapters.remote import from_endpoint
+from saddlepoint.access.adapters.remote.cache import Cache
+from saddlepoint.access.adapters.remote.client import Client
+from saddlepoint.access.adapters.remote.description import Description, read_description
+from saddlepoint.access.adapters.remote.encoding import decoded, encoded, request
+from saddlepoint.cli import main
+from saddlepoint.errors import ModelError, OptionError
+from saddlepoint.zoo.opening import open_model
+
+EXAMPLES = Path(__file__).parents[4] / "examples"
+sys.path.append(str(EXAMPLES))
+SECRET = "swordfish-1234"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SADDLEPOINT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def served():
+    """Starts servers of zoo:fashion-standard, and stops them."""
+    from serve_model import Server
+
+    with contextlib.ExitStack() as stack:
+
+        def start(kind, faults=()):
+            classes = sp.zoo.data.load("fashion-mnist-1k[:1]").classes
+            server = stack.enter_context(
+                Server(sp.wrap(sp.zoo.load("fashion-standard")), classes, kind, 0, tuple(faults))
+            )
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+            stack.callback(server.shutdown)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def images():
+    return sp.zoo.data.load("fashion-mnist-1k[:6]")
+
+
+def described(server, **more):
+    return Description(server.url, kind=server.kind, classes=server.classes, **more)
+
+
+@pytest.mark.parametrize("kind", ["labels", "scores", "top"])
+@pytest.mark.parametrize("encoding", ["floats", "float32", "bytes", "png"])
+def test_it_answers_as_the_model_does(served, images, kind, encoding):
+    model = from_endpoint(described(served(kind), encoding=encoding))
+    right = sp.zoo.load("fashion-standard")(images.x)
+    answers = model(images.x)
+    assert answers.argmax(1).tolist() == right.argmax(1).tolist()
+    if kind == "scores":
+        torch.testing.assert_close(answers, right, rtol=1e-4, atol=1e-4)
+    if kind == "top":
+        best = right.softmax(1).topk(3)
+        torch.testing.assert_close(answers.exp().gather(1, best.indices), best.values, rtol=1e-3, atol=1e-4)
+
+
+def test_it_says_itself_what_it_is(served, images):
+    model = open_model(served("scores").url)
+    assert model.kind.kind == "scores"
+    assert model(images.x).shape == (6, 10)
+
+
+@pytest.mark.parametrize(("kind", "attack"), [("labels", "hop_skip_jump"), ("scores", "square")])
+def test_the_command_line_finds_what_it_finds_on_the_model_at_hand(served, tmp_path, capsys, kind, attack):
+    words = ["--data", "fashion-mnist-1k[:4]", "--threat", "linf:0.05", "--budget", "120", "--quiet", "--out"]
+    results = []
+    for i, (model, access) in enumerate([(served(kind).url, []), ("zoo:fashion-standard", ["--access", kind])]):
+        assert main(["attack", attack, model, *words, str(tmp_path / f"{i}.safetensors"), *access]) == 0, (
+            capsys.readouterr()
+        )
+        from safetensors.torch import load_file
+
+        results.append(load_file(tmp_path / f"{i}.safetensors"))
+    torch.testing.assert_close(results[0]["x_adv"], results[1]["x_adv"], rtol=0, atol=1e-6)
+
+
+def test_nothing_is_paid_for_twice(served, images):
+    server = served("labels")
+    model = from_endpoint(described(server, cost=0.5))
+    twice = torch.cat([images.x, images.x])
+    model(twice)
+    assert server.seen == 6
+    from_endpoint(described(server))(twice)
+    assert server.seen == 6
+    usage = model.network.usage
+    assert (usage.asked, usage.remembered, usage.paid, usage.cost) == (12, 6, 6, 3.0)
+
+
+def test_a_limit_stops_exactly_and_is_gone_on_from(served, images):
+    server = served("scores")
+    model = from_endpoint(described(server, max_queries=4, batch=2))
+    with pytest.raises(ModelError, match="4 inputs were paid for, and max_queries is 4; raise it"):
+        model(images.x)
+    assert server.seen == 4
+    assert from_endpoint(described(server, max_queries=6, batch=2))(images.x).shape == (6, 10)
+    assert server.seen == 6
+    with pytest.raises(ModelError, match=r"3 were spent, and max_cost is 3;"):
+        from_endpoint(described(server, cost=0.5, max_cost=3.0))(images.x / 2)
+
+
+@pytest.mark.parametrize("fault", ["busy", "error", "cut"])
+def test_what_passes_is_tried_again(served, images, fault):
+    server = served("scores", [fault])
+    server.every = 1
+    model = from_endpoint(described(server))
+    torch.testing.assert_close(model(images.x), sp.zoo.load("fashion-standard")(images.x), rtol=1e-4, atol=1e-4)
+    assert model.network.usage.retried == 1
+
+
+def test_what_does_not_pass_is_given_up_and_nothing_is_lost(served, images):
+    server = served("scores", ["error"] * 9)
+    server.every = 2
+    model = from_endpoint(described(server, batch=3, retries=0))
+    with pytest.raises(ModelError, match=r"failed 1 times, last: status 500; what was answered is kept"):
+        model(images.x)
+    assert server.seen == 3
+    server.faults.clear()
+    model(images.x)
+    assert server.seen == 6
+
+
+def test_a_slow_answer_is_a_fault(served, images):
+    server = served("scores", ["slow"])
+    server.every = 1
+    model = from_endpoint(described(server, timeout=0.2, retries=0))
+    with pytest.raises(ModelError, match="failed 1 times, last: ReadTimeout"):
+        model(images.x)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("json", "answered no JSON: <html>"),
+        ("labels", "the label a class nobody knows, which is none of its 10 classes: its labels have changed"),
+        ("count", "gave 5 answers to 6 inputs"),
+    ],
+)
+def test_answers_that_are_none_are_told_and_not_kept(served, images, fault, words):
+    server = served("labels", [fault])
+    server.every = 1
+    with pytest.raises(ModelError, match=words):
+        from_endpoint(described(server))(images.x)
+    assert from_endpoint(described(server))(images.x).argmax(1).tolist() == images_labels(images)
+
+
+def images_labels(images):
+    return sp.zoo.load("fashion-standard")(images.x).argmax(1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"scores": [[1.0, float("nan"), 0.0]]}, "3 finite ones were expected"),
+        ({"scores": [[1.0, 2.0]]}, "answered 2 scores"),
+        ({"scores": [["a", "b", "c"]]}, "scores were expected"),
+        ({"labels": ["cat"]}, "answered nothing at 'scores'"),
+    ],
+)
+def test_scores_that_are_none(answer, words):
+    model = mocked({"kind": "scores"}, lambda _: (200, json.dumps(answer)))
+    with pytest.raises(ModelError, match=words):
+        model(torch.zeros(1, 2))
+
+
+def mocked(said, answer, sleep=lambda _: None):
+    """A model at an address where ``answer(request)`` gives status and text."""
+    import httpx2
+
+    of = Description("http://user:word@nowhere/predict?key=1", **{"classes": ("cat", "dog", "owl"), **said})
+
+    def handle(got):
+        status, text = answer(got)
+        return httpx2.Response(status, text=text)
+
+    return from_endpoint(of, client=Client(of, sleep=sleep, transport=httpx2.MockTransport(handle)))
+
+
+def test_others_protocols_are_described(tmp_path, monkeypatch):
+    (tmp_path / "vision.toml").write_text(
+        """
+        url = "https://host/v1/images:annotate"
+        kind = "top"
+        classes = ["cat", "dog", "owl"]
+        encoding = "bytes"
+        answer = "responses.0.labels"
+        batch = 1
+        rate = 1000.0
+
+        [body]
+        requests = [{image = "$input", features = [{type = "LABEL_DETECTION"}]}]
+
+        [headers]
+        authorization = "Bearer ${VISION_KEY}"
+        """
+    )
+    monkeypatch.setenv("VISION_KEY", SECRET)
+    of = read_description(tmp_path / "vision.toml")
+    seen = []
+
+    def answer(got):
+        seen.append((got.headers["authorization"], json.loads(got.content)))
+        return 200, json.dumps({"responses": [{"labels": [["dog", 0.7], ["cat", 0.1]]}]})
+
+    import httpx2
+
+    transport = httpx2.MockTransport(
+        lambda got: httpx2.Response(*[f(answer(got)) for f in (lambda a: a[0],)], text=answer(got)[1])
+    )
+    model = from_endpoint(of, client=Client(of, transport=transport))
+    torch.testing.assert_close(model(torch.ones(1, 1, 1, 1)).exp(), torch.tensor([[0.1, 0.7, 0.2]]))
+    assert seen[0] == (
+        f"Bearer {SECRET}",
+        {"requests": [{"image": [[[255]]], "features": [{"type": "LABEL_DETECTION"}]}]},
+    )
+    assert SECRET not in repr(of) + repr(model) + of.meaning
+    monkeypatch.delenv("VISION_KEY")
+    with pytest.raises(ModelError, match=r"takes \$\{VISION_KEY\}, which the environment does not hold"):
+        of.secrets()
+
+
+def test_a_secret_is_nowhere_in_a_run(served, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KEY", SECRET)
+    server = served("labels")
+    (tmp_path / "net.toml").write_text(
+        f'url = "{server.url}?token=abc"\nkind = "labels"\nclasses = {json.dumps(list(server.classes))}\n'
+        '[headers]\nauthorization = "Bearer ${KEY}"\n'
+    )
+    words = ["--data", "fashion-mnist-1k[:3]", "--threat", "l2:1", "--budget", "60", "--plan", "quick", "--out"]
+    assert main(["audit", str(tmp_path / "net.toml"), *words, str(tmp_path / "run")]) == 0
+    assert SECRET not in capsys.readouterr().out
+    for file in [*(tmp_path / "run").rglob("*"), *(tmp_path / "cache").rglob("*")]:
+        if file.is_file():
+            assert SECRET.encode() not in file.read_bytes(), file
+
+
+def test_a_refusal_is_not_tried_again():
+    asked = []
+    model = mocked({}, lambda got: (asked.append(got), (403, "no such key"))[1])
+    with pytest.raises(ModelError, match=r"http://nowhere/predict refused a request with status 403: 'no such key'"):
+        model(torch.zeros(1, 2))
+    assert len(asked) == 1
+
+
+def test_waits_are_those_that_the_server_asks_for():
+    waits, left = [], [(503, ""), (429, ""), (200, '{"labels": ["owl"]}')]
+    model = mocked({}, lambda _: left.pop(0), sleep=waits.append)
+    assert model(torch.zeros(1, 2)).argmax(1).tolist() == [2]
+    assert waits == [0.1, 0.2]
+
+
+def test_requests_keep_to_a_rate():
+    waits = []
+    model = mocked({"rate": 10.0, "batch": 1}, lambda _: (200, '{"labels": [0]}'), sleep=waits.append)
+    model(torch.rand(5, 2))
+    assert len(waits) == 4
+    assert sum(waits) == pytest.approx(0.1 + 0.2 + 0.3 + 0.4, abs=0.3)  # nobody slept: each waits from now on
+
+
+KILLED = """
+import os, signal, sys
+import torch, saddlepoint as sp
+from saddlepoint.access.adapters.remote import from_endpoint
+from saddlepoint.access.adapters.remote.description import Description
+url, classes = sys.argv[1], tuple(sys.argv[2].split("|"))
+model = from_endpoint(Description(url, kind="scores", classes=classes, batch=2))
+put = model.network.cache.put
+def once(answers, count=[0]):
+    put(answers)
+    count[0] += 1
+    if count[0] == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+model.network.cache.put = once
+model(sp.zoo.data.load("fashion-mnist-1k[:6]").x)
+"""
+
+
+def test_a_kill_loses_nothing_that_was_paid(served, images):
+    server = served("scores")
+    words = [sys.executable, "-c", KILLED, server.url, "|".join(server.classes)]
+    done = subprocess.run(words, env=dict(os.environ), capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert server.seen == 4
+    from_endpoint(described(server, batch=2))(images.x)
+    assert server.seen == 6
+
+
+def test_a_damaged_memory_is_told(tmp_path):
+    cache = Cache("anything")
+    cache.file.close()
+    cache.path.write_bytes(b"no database at all, but long enough to look like one" * 40)
+    with pytest.raises(ModelError, match=f"{cache.path.name} cannot be used to keep answers"):
+        Cache("anything")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("url = 3 +", "is no TOML file"),
+        ('kind = "labels"', "names no url"),
+        ('url = "http://a"\nbtach = 3', "'btach' is not known; known are url"),
+        ('url = "http://a"\nkind = "logits"', "kind is one of labels, scores, top"),
+        ('url = "http://a"\nbatch = 0', "batch and timeout are above 0"),
+        ('url = "http://a"\nbody = "{"', "the body is no JSON"),
+        ('url = "http://a"\nbody = "{}"', 'has neither "\\$inputs" nor "\\$input"'),
+    ],
+)
+def test_descriptions_that_are_none(tmp_path, text, words):
+    (tmp_path / "net.toml").write_text(text)
+    with pytest.raises(ModelError, match=words):
+        read_description(tmp_path / "net.toml")
+    with pytest.raises(ModelError, match="no file at"):
+        read_description(tmp_path / "none.toml")
+
+
+def test_an_endpoint_that_says_nothing_of_itself():
+    with pytest.raises(ModelError, match="cannot be reached: "):
+        open_model("http://127.0.0.1:9/predict")
+
+
+def test_slopes_are_not_to_be_had(served):
+    with pytest.raises(OptionError, match="answers scores: it gives no gradients"):
+        open_model(served("scores").url, access="gradients")
+    with pytest.raises(OptionError, match="answers labels: it gives no scores"):
+        open_model(served("labels").url, access="scores")
+    assert open_model(served("scores").url, access="labels").kind.kind == "labels"
+
+
+@pytest.mark.parametrize("encoding", ["floats", "float32", "bytes", "png"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_inputs_come_back_as_they_were_sent(encoding, channels):
+    x = torch.rand(channels, 4, 5, generator=torch.Generator().manual_seed(0))
+    back = torch.from_numpy(decoded(json.loads(json.dumps(encoded(x, encoding)))).copy())
+    torch.testing.assert_close(back, x, rtol=0, atol=0 if encoding.startswith("float") else 0.5 / 255 + 1e-6)
+
+
+def test_a_body_takes_one_input_or_many():
+    of = Description("http://a", body='{"image": "$input", "name": "$input.png"}')
+    assert json.loads(request(of, [[1, 2]])) == {"image": [1, 2], "name": "$input.png"}
+    of = Description("http://a")
+    assert json.loads(request(of, [[1], [2]])) == {"inputs": [[1], [2]]}
