@@ -128,6 +128,17 @@ class Model:
             ledger.classes = clean.shape[1]
         return self.kind(self, ledger, None if clean is None else ordinary_gain(clean))
 
+    def rescale(self, low: Tensor, high: Tensor) -> None:
+        """Take 0 for ``low`` and 1 for ``high`` ([D]) from now on: data in [0, 1], the model's own units inside."""
+        before = self.normalize
+
+        def inside(x: Tensor) -> Tensor:
+            bottom, top = (bound.to(device=x.device, dtype=x.dtype).expand(x.shape[1:]) for bound in (low, high))
+            out = bottom + x * (top - bottom)
+            return before(out) if before else out
+
+        self.normalize = inside
+
     def limit(self, access: Literal["labels", "scores", "gradients"]) -> None:
         """Give no more than ``access`` from now on.
 

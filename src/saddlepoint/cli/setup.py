@@ -43,6 +43,8 @@ def prepare(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Rea
             f"{data.name} ranges over [{low:g}, {high:g}], --bounds are [{model.box.low:g}, {model.box.high:g}]:"
             " data are always loaded in [0, 1]; what the model expects instead is said with --mean and --std"
         )
+    if data.low is not None and data.high is not None:
+        model.rescale(data.low, data.high)
     check_shape(model, data.x[:1], data.name)
     return Ready(model, data)
 

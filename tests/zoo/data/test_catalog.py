@@ -51,7 +51,7 @@ def test_unknown_names_and_malformed_specifications_name_the_way_out(spec: str, 
 
 
 def test_other_kinds_of_files_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "some.csv"
+    path = tmp_path / "some.xls"
     path.write_text("1,2,3")
-    with pytest.raises(DataError, match=r"files of kind .csv are not read"):
+    with pytest.raises(DataError, match=r"files of kind .xls are not read"):
         load(str(path))

@@ -15,6 +15,7 @@ from saddlepoint.zoo.data.files import read_npz, read_safetensors
 from saddlepoint.zoo.data.folder import read_folder
 from saddlepoint.zoo.data.selection import GRAMMAR, Selection, Span, parse
 from saddlepoint.zoo.data.source import Source
+from saddlepoint.zoo.data.tables import read_table
 
 
 class Entry(NamedTuple):
@@ -30,7 +31,10 @@ REGISTRY: Final[dict[str, Entry]] = {
     "fashion-mnist-1k": Entry(fashion.thousand, "the packaged first 1000 Fashion-MNIST test images, 1 x 28 x 28"),
     "fashion-mnist-train": Entry(fashion.full_train, "60 000 Fashion-MNIST training images, 1 x 28 x 28"),
 }
-FILES: Final = "FILE.npz or FILE.safetensors (arrays x, y), or a folder CLASS/IMAGE.png"
+TABLES: Final = (".csv", ".parquet")
+FILES: Final = (
+    "FILE.npz or FILE.safetensors (arrays x, y), a table FILE.csv or FILE.parquet, or a folder CLASS/IMAGE.png"
+)
 
 
 def names() -> dict[str, str]:
@@ -47,7 +51,8 @@ def load(spec: str) -> Data:
 
     Args:
         spec: a name of :func:`names`, or a path to an ``.npz`` or ``.safetensors`` file with arrays x
-            ``[N, *D]`` and y ``[N]``, or a folder of class folders of PNG or JPEG images; then
+            ``[N, *D]`` and y ``[N]``, or a table ``.csv`` or ``.parquet`` (``?label=COLUMN`` and the like: see
+            ``read_table``), or a folder of class folders of PNG or JPEG images; then
             optionally ``[:1000]``, ``[100:200]``, ``[::7]`` or ``[sample:500:seed]``, the last a
             sample with the class proportions of the full set that depends on the seed alone.
 
@@ -78,6 +83,7 @@ def _split(spec: str) -> tuple[str, Selection]:
 def _open(base: str) -> Source:
     if base in REGISTRY:
         return REGISTRY[base].open()
+    base, _, query = base.partition("?") if _is_table(base) else (base, "", "")
     path = Path(base).expanduser()
     if not base or not (path.exists() or path.suffix or len(path.parts) > 1):
         raise DataError(_unknown(base))
@@ -86,10 +92,16 @@ def _open(base: str) -> Source:
         raise DataError(f"{path} does not exist; data are {', '.join(REGISTRY)}, {FILES}{hint}")
     if path.is_dir():
         return read_folder(path)
+    if path.suffix in TABLES:
+        return read_table(path, query)
     readers: dict[str, Callable[[Path], Source]] = {".npz": read_npz, ".safetensors": read_safetensors}
     if path.suffix not in readers:
         raise DataError(f"{path}: files of kind {path.suffix or 'unknown'} are not read; expected {FILES}")
     return readers[path.suffix](path)
+
+
+def _is_table(base: str) -> bool:
+    return Path(base.partition("?")[0]).suffix in TABLES
 
 
 def _unknown(base: str) -> str:

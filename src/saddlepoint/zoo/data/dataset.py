@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from saddlepoint.errors import DataError
 from saddlepoint.shapes import Inputs, Labels
 from saddlepoint.zoo.data.selection import Ids
 from saddlepoint.zoo.data.source import Array, Source
+from saddlepoint.zoo.data.tables import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +28,8 @@ class Data:
         name: the specification it was loaded from.
         sha256: of the content (shapes and little-endian bytes of x and y), not of the file.
         note: origin and license, one line.
+        low, high: the values of each feature, float64 ``[D]``, that 0 and 1 stand for; None where data are as a model
+            takes them.
     """
 
     x: Inputs
@@ -35,6 +39,8 @@ class Data:
     name: str
     sha256: str
     note: str
+    low: Tensor | None = None
+    high: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -53,14 +59,17 @@ def assemble(source: Source, ids: Ids, name: str) -> Data:
     """
     x = unit_interval(source.pixels(ids), name)
     y = source.labels(ids)
+    scale = (source.low, source.high) if isinstance(source, Table) else None
     return Data(
         x=torch.from_numpy(x),
         y=torch.from_numpy(y.astype(np.int64)),
         ids=torch.from_numpy(ids.astype(np.int64)),
         classes=source.classes,
         name=name,
-        sha256=_digest(x, y),
+        sha256=_digest(x, y, scale),
         note=source.note,
+        low=None if scale is None else torch.from_numpy(scale[0]),
+        high=None if scale is None else torch.from_numpy(scale[1]),
     )
 
 
@@ -93,8 +102,10 @@ def _cause(low: float, high: float) -> str:
     return "normalized by mean and standard deviation? store raw pixels and put the normalization into the model"
 
 
-def _digest(x: Array, y: Ids) -> str:
+def _digest(x: Array, y: Ids, scale: tuple[Array, Array] | None) -> str:
     digest = hashlib.sha256(f"{x.shape} {y.shape}".encode())
     digest.update(np.ascontiguousarray(x, dtype="<f4").data)
     digest.update(np.ascontiguousarray(y, dtype="<i8").data)
+    for bound in scale or ():
+        digest.update(np.ascontiguousarray(bound, dtype="<f8").data)
     return digest.hexdigest()

@@ -1,0 +1,102 @@
+"""Tables of features: read, brought into [0, 1], and attacked in the units of the model."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+import saddlepoint as sp
+from saddlepoint.cli import main
+from saddlepoint.errors import DataError
+from saddlepoint.zoo.data import load
+
+CSV = "age,income,spam\n20,1000,no\n40,3000,yes\n60,2000,no\n"
+
+
+@pytest.fixture
+def table(tmp_path):
+    (tmp_path / "t.csv").write_text(CSV)
+    return tmp_path / "t.csv"
+
+
+def test_features_are_brought_into_the_unit_interval_column_by_column(table):
+    data = load(str(table))
+    assert data.x.tolist() == [[0.0, 0.0], [0.5, 1.0], [1.0, 0.5]]
+    assert (data.y.tolist(), data.classes) == ([0, 1, 0], ("no", "yes"))
+    assert (data.low.tolist(), data.high.tolist()) == ([20, 1000], [60, 3000])
+
+
+def test_a_range_can_be_said(table):
+    data = load(f"{table}?low=0&high=4000[1:]")
+    torch.testing.assert_close(data.x, torch.tensor([[0.01, 0.75], [0.015, 0.5]]))
+    assert load(str(table)).sha256 != load(f"{table}?low=0&high=4000").sha256
+
+
+def test_the_order_of_classes_can_be_said(table):
+    data = load(f"{table}?classes=yes,no,maybe")
+    assert (data.y.tolist(), data.classes) == ([1, 0, 1], ("yes", "no", "maybe"))
+
+
+@pytest.mark.parametrize("name", ["label", "target", "class", "y"])
+def test_usual_names_of_labels_are_found(tmp_path, name):
+    pq.write_table(pa.table({name: [0, 2, 1], "a": [1.0, 2.0, 3.0], "b": [5, 5, 5]}), tmp_path / "t.parquet")
+    data = load(str(tmp_path / "t.parquet"))
+    assert data.y.tolist() == [0, 2, 1]
+    assert data.x.tolist() == [[0.0, 0.0], [0.5, 0.0], [1.0, 0.0]]
+    assert data.high.tolist() == [3.0, 6.0]  # a constant column reaches 1 further
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "words"),
+    [
+        (CSV, "?label=sapm", "has no column 'sapm'; it has age, income, spam"),
+        (CSV, "?lable=spam", "'lable' is no option of a table"),
+        (CSV, "?high=50", r"features lie in \[20, 3000\], \?low and \?high say \[20, 50\]"),
+        (CSV, "?low=a", "low and high are numbers"),
+        (CSV, "?classes=yes,maybe", "the label 'no' is none of"),
+        (CSV, "?label=income", "column 'spam' holds 'no' in row 1, no number"),
+        ("a,y\n1,0\n,1\n", "", r"column 'a' has no value in row 2 \(1 in all\)"),
+        ("a,y\nnan,0\n2,1\n", "", "column 'a' has NaN or infinity in row 1|column 'a' has no value"),
+        ("a,y\n1,0.5\n2,1\n", "", "column 'y' holds fractions"),
+        ("a,y\n", "", "no samples"),
+        ("y\n1\n", "", "has no column beside 'y'"),
+        ("a,a,y\n1,2,0\n", "", "two columns called 'a'"),
+        ("a,y\n1,2,3\n", "", "is no readable table"),
+        ("", "", "is no readable table"),
+        ("a,y\n1,-1\n", "", "label -1 is negative"),
+    ],
+)
+def test_tables_that_are_none_say_where(tmp_path, text, query, words):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=words):
+        load(f"{tmp_path / 't.csv'}{query}")
+
+
+def test_a_truncated_parquet_file_is_told(tmp_path):
+    pq.write_table(pa.table({"a": [1.0], "y": [0]}), tmp_path / "t.parquet")
+    content = (tmp_path / "t.parquet").read_bytes()
+    (tmp_path / "t.parquet").write_bytes(content[:-20])
+    with pytest.raises(DataError, match="is no readable table"):
+        load(str(tmp_path / "t.parquet"))
+
+
+def test_an_estimator_is_attacked_in_its_own_units(tmp_path, monkeypatch, capsys):
+    from sklearn.datasets import load_breast_cancer
+
+    x, y = load_breast_cancer(return_X_y=True)
+    pq.write_table(pa.table({**{f"f{i}": x[:, i] for i in range(30)}, "label": y}), tmp_path / "cells.parquet")
+    (tmp_path / "tables_filters.py").write_text(
+        "from sklearn.datasets import load_breast_cancer\nfrom sklearn.pipeline import make_pipeline\n"
+        "from sklearn.preprocessing import StandardScaler\nfrom sklearn.svm import SVC\n"
+        "def build():\n    return make_pipeline(StandardScaler(), SVC()).fit(*load_breast_cancer(return_X_y=True))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["--data", "cells.parquet[:60]", "--threat", "linf:0.05", "--plan", "quick", "--quiet", "--out", "run"]
+    assert main(["audit", "tables_filters:build", *words]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(("clean", "robust"))]
+    clean, robust = (int(line[line.index("of") - 1]) for line in lines)
+    estimator = sp.open_model("tables_filters:build")
+    assert clean == int(((estimator(torch.from_numpy(x[:60])).squeeze(1) > 0).numpy() == np.asarray(y[:60])).sum())
+    assert robust < clean
