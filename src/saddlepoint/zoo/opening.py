@@ -23,7 +23,11 @@ Opener = Callable[[str, Access | None], nn.Module | Model]
 """What was typed, and the access that was asked for, if any -> the model."""
 
 _REMOTE = "saddlepoint.access.adapters.remote.opening:open_endpoint"
-PLACES: dict[str, str] = dict.fromkeys(("http", "https"), _REMOTE)
+PLACES: dict[str, str] = {
+    **dict.fromkeys(("http", "https"), _REMOTE),
+    "timm": "saddlepoint.access.adapters.hubs:open_timm",
+    "hf": "saddlepoint.access.adapters.hubs:open_hf",
+}
 """Words before a colon, and the module:function that opens what comes after it."""
 _PROGRAM = "saddlepoint.access.adapters.programs:open_program"
 _REFUSED = "saddlepoint.access.adapters.programs:refuse"
@@ -34,7 +38,10 @@ SUFFIXES: dict[str, str] = {
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".skops", ".h5", ".keras", ".tflite"), _REFUSED),
 }
 """Kinds of files, and the module:function that opens one; options may follow after a question mark."""
-GRAMMAR = f"zoo:NAME, FILE.onnx, FILE.pt2, a TorchScript archive, http(s)://..., ENDPOINT.toml, or {code.GRAMMAR}"
+GRAMMAR = (
+    "zoo:NAME, FILE.onnx, FILE.pt2, a TorchScript archive, http(s)://..., ENDPOINT.toml, timm:NAME, hf:FOLDER,"
+    f" or {code.GRAMMAR}"
+)
 
 
 def open_model(spec: str, weights: Path | None = None, access: Access | None = None) -> nn.Module | Model:
@@ -43,7 +50,7 @@ def open_model(spec: str, weights: Path | None = None, access: Access | None = N
     Args:
         spec: ``zoo:NAME``; ``FILE.onnx``, with ``?output=NAME`` and the like (see ``access.adapters.onnx``); a
             TorchScript archive or a ``torch.export`` program (``.pt``, ``.ts``, ``.pt2``); a URL
-            or ``ENDPOINT.toml``; or
+            or ``ENDPOINT.toml``; ``timm:NAME``, ``hf:NAME`` or ``hf:FOLDER``; or
             ``package.module:callable``, looked up in the working folder first. The callable is an ``nn.Module`` (or
             the answer of ``sp.wrap``), or gives one when called without arguments.
         weights: ``.safetensors``, or ``.pt``/``.pth`` with nothing but tensors in it; must fit exactly.
@@ -61,6 +68,11 @@ def open_model(spec: str, weights: Path | None = None, access: Access | None = N
         if not isinstance(network, nn.Module):
             raise ModelError(f"{spec} is no nn.Module, so it cannot take the weights of {weights}")
         fit(network, read_weights(weights), str(weights))
+    elif getattr(made.network if isinstance(made, Model) else made, "untrained", False):
+        raise ModelError(
+            f"{spec} has no weights: give --weights FILE.safetensors, or say {spec}@cache for those stored on this"
+            f" machine, {spec}@random for none"
+        )
     return made
 
 

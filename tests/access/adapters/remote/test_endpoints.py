@@ -337,6 +337,11 @@ def test_an_endpoint_that_says_nothing_of_itself():
         open_model("http://127.0.0.1:9/predict")
 
 
+def test_credentials_do_not_belong_into_an_address():
+    with pytest.raises(OptionError, match=r"credentials would be written into the run: put them into a header"):
+        open_model("http://user:word@127.0.0.1/predict")
+
+
 def test_slopes_are_not_to_be_had(served):
     with pytest.raises(OptionError, match="answers scores: it gives no gradients"):
         open_model(served("scores").url, access="gradients")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,6 +86,11 @@ def open_endpoint(spec: str, access: Access | None = None) -> Model:
     """The model at a URL, or at the one that a description ``FILE.toml`` names."""
     if Path(spec).suffix == ".toml":
         return from_endpoint(read_description(Path(spec)), access=access)
+    if re.search(r"//[^/]*@", spec):
+        raise OptionError(
+            "an address with credentials would be written into the run: put them into a header of ENDPOINT.toml, as"
+            " ${NAME} of the environment"
+        )
     return from_endpoint(Description(spec), access=access)
 
 
