@@ -39,9 +39,9 @@ def from_numpy(
     Raises:
         ModelError: at the first answer, if it raises, or gives NaN, text, or another number of rows.
 
-    >>> model = from_numpy(lambda x: np.stack([x.sum(1), 1 - x.sum(1)], 1))
+    >>> model = from_numpy(lambda x: np.stack([x.sum(1), 2 * x.sum(1)], 1))
     >>> model(torch.tensor([[0.25, 0.5]]))
-    tensor([[0.7500, 0.2500]])
+    tensor([[0.7500, 1.5000]])
     """
 
     name = name or getattr(answer, "__name__", type(answer).__name__)
