@@ -18,7 +18,7 @@ def python(page):
 
 @pytest.fixture
 def filters(tmp_path, monkeypatch):
-    (code,) = python("models.md")
+    code = next(block for block in python("models.md") if "def build" in block)
     (tmp_path / "docs_filters.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -32,6 +32,11 @@ def test_the_estimator_of_the_docs_is_a_model_with_slopes(filters):
     scores = filters(x[:50].requires_grad_())
     assert scores.requires_grad
     assert float(((scores.squeeze(1) > 0).long() == y[:50]).float().mean()) > 0.9
+
+
+def test_a_model_is_learned_from_labels_as_the_docs_say(capsys):
+    exec(next(block for block in python("models.md") if "learn_substitute" in block), {})
+    assert capsys.readouterr().out.startswith("(150, 300, 600) (0.")
 
 
 def test_the_description_of_an_endpoint_in_the_docs_is_one(tmp_path):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from saddlepoint.access.adapters.arrays import from_numpy
     from saddlepoint.access.adapters.estimators import from_estimator
     from saddlepoint.access.adapters.onnx import from_onnx
+    from saddlepoint.attacks.substitute import learn_substitute
     from saddlepoint.auditing import Audit, audit
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
     from saddlepoint.sets import L0, L1, L2, Linf
@@ -37,6 +38,7 @@ _HOME = {
     "from_estimator": "access.adapters.estimators",
     "from_numpy": "access.adapters.arrays",
     "from_onnx": "access.adapters.onnx",
+    "learn_substitute": "attacks.substitute",
     "open_model": "zoo.opening",
     "targeted": "core",
     "untargeted": "core",
@@ -60,6 +62,7 @@ __all__ = [  # noqa: RUF022
     "from_estimator",
     "from_numpy",
     "from_onnx",
+    "learn_substitute",
     "open_model",
     "targeted",
     "untargeted",

@@ -116,7 +116,8 @@ def audit(
             gradients, none leaves it out.
         proofs: prove, where bounds are known, that what stands withstands, for a lower limit beside the upper one; some
             tenths of a second a sample on small networks. If nothing is said, where the plan is thorough.
-        surrogate: another model for the same inputs, named as MODEL is: attacks are crafted on it as well.
+        surrogate: another model for the same inputs, named as MODEL is: attacks are crafted on it as well. learn:N
+            learns one from N labels that the model answers.
         known: robust accuracy that others found for this model, such as linf:8/255=0.42; a lower one flags. May be
             given several times.
         out: folder of the run; runs/MODEL-DATA-KEY if not given.

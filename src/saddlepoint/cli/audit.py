@@ -62,7 +62,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
             attacks=attacks,
             curve=None if order.curve == "none" else order.curve,
             proofs=order.proofs,
-            surrogate=None if order.surrogate is None else resolve_surrogate(order.surrogate, work),
+            surrogate=None if order.surrogate is None else resolve_surrogate(order.surrogate, work, ready),
             known=dict(map(claim, order.known)),
             seed=work.seed,
             out=order.out or DEFAULT,

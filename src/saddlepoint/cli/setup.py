@@ -10,6 +10,7 @@ from torch import nn
 
 from saddlepoint.access import Model, wrap
 from saddlepoint.access.adapters.trying import check_shape
+from saddlepoint.attacks.substitute import learn_substitute
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.values import numbers
 from saddlepoint.errors import DataError, OptionError
@@ -49,12 +50,22 @@ def prepare(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Rea
     return Ready(model, data)
 
 
-def resolve_surrogate(spec: str, work: WorkOptions) -> Model:
+LEARN = "learn:"
+
+
+def resolve_surrogate(spec: str, work: WorkOptions, target: Ready) -> Model:
     """The model that attacks are crafted on: with inputs in [0, 1], unless its own ``sp.wrap`` says otherwise.
+
+    ``learn:N`` is one that is learned from N labels of the ``target``.
 
     Raises:
         ModelError, OptionError: what is wrong, and what to do.
     """
+    if spec.startswith(LEARN):
+        number = spec.removeprefix(LEARN)
+        if not number.isdecimal() or not int(number):
+            raise OptionError(f"--surrogate {spec}: after learn: stands how many labels may be asked for, such as 2000")
+        return learn_substitute(target.model, target.data.x, budget=int(number), seed=work.seed).model
     made = open_model(spec)
     plain = ModelOptions()
     return _as_wrapped(made, plain, work) if isinstance(made, Model) else _wrapped(made, spec, plain, work)
