@@ -34,7 +34,7 @@ def test_every_plan_has_something_for_every_set_and_access(network: Make, plan: 
 
 def test_more_thorough_plans_ask_more(network: Make) -> None:
     plans = [stages(network, plan, sp.Linf(0.1), proofs=False) for plan in PLANS]
-    costs = [sum(passes(one.attack(), 4) for one in plan if one.over in ("standing", "right")) for plan in plans]
+    costs = [sum(passes(one.attack(), 4) for one in plan if one.over in ("standing", "right", "firm")) for plan in plans]
     assert list(PLANS) == ["quick", "standard", "thorough"]
     assert costs[2] > costs[1] > costs[0]
     quick, standard = (passes(stages(network, plan, sp.Linf(0.1))[0].attack(), 10) for plan in ("quick", "standard"))
@@ -65,3 +65,25 @@ def test_what_is_for_sentinels_comes_before_what_is_for_the_doubted(kind: type[L
         assert "doubted" not in over or over.index("sentinels") < over.index("doubted")
         assert ("pressed" in over) == ("closest" in over)
         assert "pressed" not in over or over.index("closest") < over.index("pressed")
+
+
+@pytest.mark.parametrize(("name", "brittle"), [("fashion-standard", True), ("fashion-pgd-linf", False)])
+def test_a_short_curve_is_enough_where_nearly_all_fell(name: str, brittle: bool) -> None:
+    data = sp.zoo.data.load("fashion-mnist-1k[:100]")
+    audited = sp.audit(sp.zoo.load(name), data=data, threat=sp.Linf(0.1))
+    threat = audited.summary().threats[0]
+    ran = {stage.name.partition("-")[2]: stage.ran_on for stage in threat.stages if "curve" in stage.name}
+    right = audited.summary().clean.correct
+    assert ran == {"fmn-curve-brittle": right * brittle, "fmn-curve": right * (not brittle)}
+    assert len(threat.curve) > 20
+    passes = sum(stage.forwards + stage.backwards for stage in threat.stages) / 100
+    assert passes < 30 if brittle else passes > 100
+
+
+def test_what_is_brittle_stands_at_no_radius_at_all() -> None:
+    data = sp.zoo.data.load("fashion-mnist-1k[:60]")
+    audited = sp.audit(
+        sp.zoo.load("fashion-standard"), data=data, threat=[sp.Linf(0.001), sp.Linf(0.1)], attacks=["pgd"]
+    )
+    stages = {stage.name.partition("-")[2]: stage.ran_on for stage in audited.summary().threats[1].stages}
+    assert (stages["fmn-curve-brittle"], stages["fmn-curve"]) == (0, audited.summary().clean.correct)

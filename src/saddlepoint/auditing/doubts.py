@@ -241,7 +241,7 @@ def _longer(case: Case) -> Iterator[Doubt]:
 def _unbreakable(case: Case) -> Iterator[Doubt]:
     """Without a limit every sample must fall."""
     for curve in case.spec["curves"]:
-        entry = next((s for spec, s, _ in case.entries() if spec["threat"] == curve["label"]), None)
+        entry = next((s for spec, s, _ in case.entries() if s.ran_on and spec["threat"] == curve["label"]), None)
         if (
             entry is None
             or not entry.complete

@@ -54,11 +54,10 @@ class Plan:
 
 @dc.dataclass(frozen=True)
 class Choice:
-    """The attacks, whom each is for, and the curve's attack; ``chosen`` if by the user, who is told what cannot be."""
+    """The attacks, those of the curve, and whom each is for; ``chosen`` if by the user, who is told what cannot be."""
 
-    attacks: tuple[Entry, ...]
-    over: tuple[Over, ...]
-    curve: Entry | None
+    attacks: tuple[tuple[Entry, Over], ...]
+    curve: tuple[tuple[Entry, Over], ...]
     chosen: bool
 
 
@@ -105,7 +104,7 @@ def make_plan(
         raise OptionError(f"attacks were named, and the plan {name!r} too: leave one out")
     choice = _choice(model, attacks, options, curve, name or STANDARD)
     notices: list[str] = []
-    tagged = _tagged(choice.attacks, choice.over)
+    tagged = _tagged(choice.attacks)
     wanted = [Item(t, *one) for t in threats for one in tagged]
     kept = [item for item in wanted if _fits(item, model, choice.chosen, notices)]
     curves = [item for item in _curves(threats, choice.curve) if _fits(item, model, False, notices)]
@@ -116,8 +115,9 @@ def make_plan(
         stage.attack()  # a wrong option is found here, before anything is asked or written
     wanted_too = _provable(threats, model, x, notices) if (name == THOROUGH if proofs is None else proofs) else []
     last = [ProofStage(f"{i:02d}-{PROOF}", t.label, t.set, seed) for i, t in enumerate(wanted_too, len(stages) + 1)]
-    unlimited = tuple(item.threat for item in curves)
-    return Plan(threats, unlimited, (CleanStage(seed), *stages, *last), tuple(notices))
+    unlimited = {item.threat.label: item.threat for item in curves}
+    said = tuple(dict.fromkeys(notices))
+    return Plan(threats, tuple(unlimited.values()), (CleanStage(seed), *stages, *last), said)
 
 
 def _transfers(threats: Sequence[Threat], surrogate: Model | None, notices: list[str]) -> list[Item]:
@@ -174,14 +174,13 @@ def _digest(tensor: Tensor) -> str:
     return hashlib.sha256(str(list(content.shape)).encode() + content.numpy().tobytes()).hexdigest()[:8]
 
 
-def _curves(threats: Sequence[Threat], entry: Entry | None) -> list[Item]:
-    """The curve's attack at unlimited radius, once for each set."""
-    if entry is None:
-        return []
+def _curves(threats: Sequence[Threat], entries: Sequence[tuple[Entry, Over]]) -> list[Item]:
+    """The curve's attacks at unlimited radius, for each set."""
     sets = {t.family: t.set for t in reversed(threats)}
     families = dict.fromkeys(t.family for t in threats)
     unlimited = [_named(dc.replace(sets[family], radius=math.inf)) for family in families]
-    return [Item(t, entry, f"{entry.name}-curve", "right") for t in unlimited]
+    brittle = {"brittle": "-brittle"}
+    return [Item(t, e, f"{e.name}-curve{brittle.get(over, '')}", over) for t in unlimited for e, over in entries]
 
 
 def _choice(
@@ -192,28 +191,28 @@ def _choice(
     by_default, usual_curve = usual(plan, model.kind)
     wanted: Sequence[tuple[str | Recipe, Over]] = by_default if attacks is None else [(a, "standing") for a in attacks]
     named = [a.name if isinstance(a, Recipe) else a for a, _ in wanted]
-    last = [] if curve is None else [usual_curve if curve == AUTO else curve]
-    entries = [parse(name) for name in [*named, *last]]
+    last: Sequence[tuple[str, Over]] = usual_curve if curve == AUTO else [] if curve is None else [(curve, "right")]
+    entries = [parse(name) for name in [*named, *(one for one, _ in last)]]
     known, more = {entry.name for entry in entries}, dict(options or {})
     for name in more:
         if name not in known:
             raise OptionError(f"options for {name!r}, which is not in the plan: {', '.join(sorted(known)) or 'empty'}")
     whole = tuple(Entry(e.name, {**more.get(e.name, {}), **e.options}) for e in entries)
-    if last and not get(whole[-1].name).minimal:
-        raise OptionError(
-            f"the curve needs an attack that looks for the smallest perturbation; {whole[-1].name} does not"
-        )
-    return Choice(
-        whole[: len(named)], tuple(over for _, over in wanted), whole[-1] if last else None, attacks is not None
-    )
+    for entry in whole[len(named) :]:
+        if not get(entry.name).minimal:
+            raise OptionError(
+                f"the curve needs an attack that looks for the smallest perturbation; {entry.name} does not"
+            )
+    paired = tuple(zip(whole, (over for _, over in (*wanted, *last)), strict=True))
+    return Choice(paired[: len(named)], paired[len(named) :], attacks is not None)
 
 
-def _tagged(entries: Sequence[Entry], over: Sequence[Over]) -> list[tuple[Entry, str, Over]]:
+def _tagged(entries: Sequence[tuple[Entry, Over]]) -> list[tuple[Entry, str, Over]]:
     """Each entry with a name of its own: pgd, pgd-2, square-sentinels, ..."""
-    names = [e.name if o == "standing" else f"{e.name}-{o}" for e, o in zip(entries, over, strict=True)]
+    names = [entry.name if over == "standing" else f"{entry.name}-{over}" for entry, over in entries]
     counts = [names[: i + 1].count(name) for i, name in enumerate(names)]
     tags = [name if count == 1 else f"{name}-{count}" for name, count in zip(names, counts, strict=True)]
-    return list(zip(entries, tags, over, strict=True))
+    return [(entry, tag, over) for (entry, over), tag in zip(entries, tags, strict=True)]
 
 
 def _fits(item: Item, model: Model, chosen: bool, notices: list[str]) -> bool:

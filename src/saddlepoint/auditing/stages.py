@@ -24,10 +24,11 @@ from saddlepoint.noise import Noise
 from saddlepoint.rows import put
 from saddlepoint.sets import Ball
 
-Over = Literal["all", "right", "standing", "sentinels", "doubted", "closest", "pressed"]
-"""Which samples a stage runs on: all; those right unperturbed; those of them that still stand under its threat; some of
-these, as ``sentinels``; or, ``doubted``, all of these where a sentinel fell or slopes mislead, else none. Where none is
-in doubt: the ``closest`` of those that stand, by their margin; and, ``pressed``, more of these where one of them fell.
+Over = Literal["all", "right", "brittle", "firm", "standing", "sentinels", "doubted", "closest", "pressed"]
+"""Which samples a stage runs on: all; those ``right`` unperturbed, or these only where nearly all of them fell at every
+radius of its set, ``brittle``, or only where not, ``firm``; those that still stand under its threat; some of these, as
+``sentinels``; or, ``doubted``, all of these where a sentinel fell or slopes mislead, else none. Where none is in doubt:
+the ``closest`` of those that stand, by their margin; and, ``pressed``, more of these where one of them fell.
 """
 NO_THREAT = "none"
 TRANSFER = "transfer"

@@ -20,6 +20,8 @@ SENTINELS = 64
 """At most so many samples are asked whether another attack breaks what the usual ones did not, ..."""
 EVERY, FEWEST = 8, 16
 """... every eighth of those who stand, but no fewer than this."""
+BRITTLE = 20
+"""Where no more than one of so many stands, nearly all fell."""
 CLOSEST, PRESSED = 24, 16
 """Every how manieth of those who stand is among the closest, and every how manieth once one of them fell."""
 
@@ -61,8 +63,10 @@ class Standing:
         """The positions a stage runs on."""
         if over == "all":
             return np.arange(self.n, dtype=np.int64)
-        chosen = ~self.wrong if over == "right" else ~self.broken(label)
-        rows = np.flatnonzero(chosen).astype(np.int64)
+        if over in ("right", "brittle", "firm"):
+            rows = np.flatnonzero(~self.wrong).astype(np.int64)
+            return rows if over == "right" or self._brittle(label) == (over == "brittle") else rows[:0]
+        rows = np.flatnonzero(~self.broken(label)).astype(np.int64)
         some = asked(over, len(rows))
         if over == "sentinels" and some:
             return rows[np.linspace(0, len(rows) - 1, some).astype(np.int64)]
@@ -71,6 +75,12 @@ class Standing:
             left_out = doubted or (over == "pressed" and not self.pressed[label])
             return rows[:0] if left_out else self._near(rows, some, label)
         return rows[:0] if over == "doubted" and not doubted else rows
+
+    def _brittle(self, label: str) -> bool:
+        """Whether nearly all that were right fell at every finite radius of the set of a threat."""
+        radii = [one for one in self._limit if self.akin(one, label) and np.isfinite(self._limit[one]).all()]
+        stand = [int((~self.broken(one)).sum()) for one in radii]
+        return bool(radii) and max(stand) * BRITTLE <= int((~self.wrong).sum())
 
     def _near(self, rows: Rows, some: int, label: str) -> Rows:
         """So many of ``rows`` as came closest, in the order of the data."""

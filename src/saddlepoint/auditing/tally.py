@@ -135,7 +135,7 @@ def _threat(
         if label in broke and (stage.threat == label or stage.threat in curves or broke[label])
         if stage.attack != PROOF
     ]
-    searched = any(stage.threat in curves and stage.complete for stage in own)
+    searched = any(stage.threat in curves and stage.complete and stage.ran_on for stage in own)
     worst = worst_case(records, standing, label)
     return ThreatSummary(
         threat=label,

@@ -11,10 +11,10 @@ from saddlepoint.errors import OptionError
 
 
 class Usual(NamedTuple):
-    """Attacks, each with whom it is for, and the attack that looks for the smallest perturbations."""
+    """Attacks, each with whom it is for, and those that look for the smallest perturbations."""
 
     attacks: tuple[tuple[str, Over], ...]
-    curve: str
+    curve: tuple[tuple[str, Over], ...]
 
 
 STANDARD, THOROUGH = "standard", "thorough"
@@ -27,10 +27,10 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("triage", "doubted"),
                 ("square(steps=1000)", "doubted"),
             ),
-            "fmn(steps=20)",
+            (("fmn(steps=8)", "brittle"), ("fmn(steps=20)", "firm")),
         ),
-        ScoreAccess: Usual((("square(steps=1000)", "standing"),), "fmn"),
-        LabelAccess: Usual((), "hop_skip_jump(steps=16)"),
+        ScoreAccess: Usual((("square(steps=1000)", "standing"),), (("fmn", "right"),)),
+        LabelAccess: Usual((), (("hop_skip_jump(steps=16)", "right"),)),
     },
     STANDARD: {
         GradientAccess: Usual(
@@ -43,17 +43,18 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("square(steps=500)", "closest"),
                 ("square(steps=3000)", "pressed"),
             ),
-            "fmn(steps=40)",
+            (("fmn(steps=8)", "brittle"), ("fmn(steps=40)", "firm")),
         ),
-        ScoreAccess: Usual((("square", "standing"),), "fmn"),
-        LabelAccess: Usual((), "hop_skip_jump"),
+        ScoreAccess: Usual((("square", "standing"),), (("fmn", "right"),)),
+        LabelAccess: Usual((), (("hop_skip_jump", "right"),)),
     },
     THOROUGH: {
         GradientAccess: Usual(
-            (("triage(steps=100, rounds=6)", "standing"), ("autoattack", "standing")), "fmn(steps=300)"
+            (("triage(steps=100, rounds=6)", "standing"), ("autoattack", "standing")),
+            (("fmn(steps=300)", "right"),),
         ),
-        ScoreAccess: Usual((("square(steps=10000, restarts=2)", "standing"),), "fmn"),
-        LabelAccess: Usual((), "hop_skip_jump(steps=128)"),
+        ScoreAccess: Usual((("square(steps=10000, restarts=2)", "standing"),), (("fmn", "right"),)),
+        LabelAccess: Usual((), (("hop_skip_jump(steps=128)", "right"),)),
     },
 }
 
