@@ -73,10 +73,11 @@ def test_gray_and_color_do_not_mix(animals: Path) -> None:
         load(str(animals))
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "P", "1", "I;16"])
+@pytest.mark.parametrize("mode", ["RGBA", "CMYK", "I;16"])
 def test_other_color_modes_are_refused(animals: Path, mode: str) -> None:
-    Image.new(mode, (4, 4)).save(animals / "eel" / "b.png")
-    with pytest.raises(DataError, match=f"b.png has color mode {mode}: convert it"):
+    file = animals / "eel" / ("b.jpg" if mode == "CMYK" else "b.png")
+    Image.new(mode, (4, 4)).save(file)
+    with pytest.raises(DataError, match=f"{file.name} has color mode {mode}: convert it"):
         load(str(animals))
 
 
@@ -108,3 +109,59 @@ def test_a_class_without_images_is_refused(animals: Path) -> None:
     (animals / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty holds no image"):
         load(str(animals))
+
+
+@pytest.mark.parametrize(("mode", "filled", "seen"), [("RGBA", (9, 8, 7, 255), [9, 8, 7]), ("1", 1, [255])])
+def test_modes_that_lose_nothing_are_read(tmp_path: Path, mode: str, filled: object, seen: list[int]) -> None:
+    (tmp_path / "cat").mkdir()
+    Image.new(mode, (4, 4), filled).save(tmp_path / "cat" / "a.png")
+    assert (load(str(tmp_path)).x[0, :, 0, 0] * 255).round().tolist() == seen
+
+
+def test_palettes_are_read_as_colors(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    Image.new("RGB", (4, 4), (200, 10, 30)).quantize().save(tmp_path / "cat" / "a.png")
+    assert (load(str(tmp_path)).x[0, :, 0, 0] * 255).round().tolist() == [200, 10, 30]
+
+
+def test_sizes_and_colors_are_brought_together(animals: Path) -> None:
+    store(animals / "eel" / "wide.png", np.full((8, 16, 3), 40, dtype=np.uint8))
+    data = load(f"{animals}?size=4x6&color=rgb")
+    assert data.x.shape == (4, 3, 4, 6)
+    assert (data.x[-1] * 255).round().unique().tolist() == [40]
+
+
+def test_the_middle_is_kept(tmp_path: Path) -> None:
+    picture = np.zeros((16, 32), dtype=np.uint8)
+    picture[4:12, 12:20] = 200
+    store(tmp_path / "cat" / "a.png", picture)
+    assert (load(f"{tmp_path}?size=8&crop=0.5").x * 255).round().min() == 200
+    assert (load(f"{tmp_path}?size=16").x * 255).round().mean() == 50
+
+
+def test_the_models_classes_in_its_order(animals: Path) -> None:
+    names = animals.parent / "names.txt"
+    names.write_text("dog\neel\nfox\ncat\n")
+    for spec in ("dog,eel,fox,cat", str(names)):
+        data = load(f"{animals}?classes={spec}")
+        assert data.classes == ("dog", "eel", "fox", "cat")
+        assert data.y.tolist() == [3, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("size=0", "size=0 is no size; expected 224"),
+        ("size=big", "size=big is no size"),
+        ("size=4&crop=2", r"expected a share in \(0, 1\]"),
+        ("crop=0.5", "with a size"),
+        ("color=blue", "expected one of gray, rgb"),
+        ("sise=4", "'sise' is no option here; after . stand size, crop, color, classes"),
+        ("classes=cat,dog", "eel is none of .classes=cat,dog"),
+        ("classes=cat,cat", "'cat' comes twice"),
+        ("classes=none.txt", "none.txt cannot be read"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(animals: Path, query: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        load(f"{animals}?{query}")

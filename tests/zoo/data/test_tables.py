@@ -51,7 +51,7 @@ def test_usual_names_of_labels_are_found(tmp_path, name):
     ("text", "query", "words"),
     [
         (CSV, "?label=sapm", "has no column 'sapm'; it has age, income, spam"),
-        (CSV, "?lable=spam", "'lable' is no option of a table"),
+        (CSV, "?lable=spam", "'lable' is no option here"),
         (CSV, "?high=50", r"features lie in \[20, 3000\], \?low and \?high say \[20, 50\]"),
         (CSV, "?low=a", "low and high are numbers"),
         (CSV, "?classes=yes,maybe", "the label 'no' is none of"),

@@ -14,6 +14,7 @@ from saddlepoint.zoo.data.dataset import Data, assemble
 from saddlepoint.zoo.data.files import read_npz, read_safetensors
 from saddlepoint.zoo.data.folder import read_folder
 from saddlepoint.zoo.data.selection import GRAMMAR, Selection, Span, parse
+from saddlepoint.zoo.data.shards import read_shards
 from saddlepoint.zoo.data.source import Source
 from saddlepoint.zoo.data.tables import read_table
 
@@ -33,7 +34,8 @@ REGISTRY: Final[dict[str, Entry]] = {
 }
 TABLES: Final = (".csv", ".parquet")
 FILES: Final = (
-    "FILE.npz or FILE.safetensors (arrays x, y), a table FILE.csv or FILE.parquet, or a folder CLASS/IMAGE.png"
+    "FILE.npz or FILE.safetensors (arrays x, y), a table FILE.csv or FILE.parquet, a folder CLASS/IMAGE.png, "
+    "or an archive FILE.tar (NAME.jpg, NAME.cls)"
 )
 
 
@@ -52,9 +54,10 @@ def load(spec: str) -> Data:
     Args:
         spec: a name of :func:`names`, or a path to an ``.npz`` or ``.safetensors`` file with arrays x
             ``[N, *D]`` and y ``[N]``, or a table ``.csv`` or ``.parquet`` (``?label=COLUMN`` and the like: see
-            ``read_table``), or a folder of class folders of PNG or JPEG images; then
-            optionally ``[:1000]``, ``[100:200]``, ``[::7]`` or ``[sample:500:seed]``, the last a
-            sample with the class proportions of the full set that depends on the seed alone.
+            ``read_table``), or a folder of class folders of PNG or JPEG images, or a tar archive of images and
+            labels (``?size=224`` and the like: see ``read_folder``, ``read_shards``); then optionally
+            ``[:1000]``, ``[100:200]``, ``[::7]`` or ``[sample:500:seed]``, the last a sample with the class
+            proportions of the full set that depends on the seed alone.
 
     Returns:
         Inputs float32 ``[N, *D]`` in [0, 1] (bytes are divided by 255), labels, positions.
@@ -83,7 +86,9 @@ def _split(spec: str) -> tuple[str, Selection]:
 def _open(base: str) -> Source:
     if base in REGISTRY:
         return REGISTRY[base].open()
-    base, _, query = base.partition("?") if _is_table(base) else (base, "", "")
+    base, _, query = base.partition("?") if _takes_options(base) else (base, "", "")
+    if base.endswith(".tar"):
+        return read_shards(base, query)
     path = Path(base).expanduser()
     if not base or not (path.exists() or path.suffix or len(path.parts) > 1):
         raise DataError(_unknown(base))
@@ -91,7 +96,7 @@ def _open(base: str) -> Source:
         hint = f"; to select samples {GRAMMAR}" if "[" in base else ""
         raise DataError(f"{path} does not exist; data are {', '.join(REGISTRY)}, {FILES}{hint}")
     if path.is_dir():
-        return read_folder(path)
+        return read_folder(path, query)
     if path.suffix in TABLES:
         return read_table(path, query)
     readers: dict[str, Callable[[Path], Source]] = {".npz": read_npz, ".safetensors": read_safetensors}
@@ -100,8 +105,10 @@ def _open(base: str) -> Source:
     return readers[path.suffix](path)
 
 
-def _is_table(base: str) -> bool:
-    return Path(base.partition("?")[0]).suffix in TABLES
+def _takes_options(base: str) -> bool:
+    path = Path(base.partition("?")[0]).expanduser()
+    # A folder may have a question mark in its own name.
+    return path.suffix in (*TABLES, ".tar") or (path.is_dir() and not Path(base).expanduser().exists())
 
 
 def _unknown(base: str) -> str:

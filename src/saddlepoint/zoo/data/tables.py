@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import numpy as np
 
 from saddlepoint.errors import DataError
+from saddlepoint.zoo.data.query import class_names, options
 from saddlepoint.zoo.data.selection import Ids
 from saddlepoint.zoo.data.source import Array, arrays
 
@@ -56,7 +56,7 @@ def read_table(path: Path, query: str) -> Table:
     Raises:
         DataError: unreadable, no rows, missing values, text where numbers are expected, each with its column and row.
     """
-    said = _options(query, str(path))
+    said = options(query, OPTIONS, str(path))
     content = _columns(path)
     label = _label(list(content), said.get("label"), str(path))
     y, classes = _labels(content.pop(label), label, said.get("classes"), str(path))
@@ -67,13 +67,6 @@ def read_table(path: Path, query: str) -> Table:
     inside = np.clip((raw - low) / (high - low), 0, 1).astype(np.float32)
     made = arrays(inside, y, classes, f"table {path.name}, labels in {label!r}", str(path))
     return Table(made.x, made.y, made.classes, made.note, low, high)
-
-
-def _options(query: str, origin: str) -> dict[str, str]:
-    said = dict(parse_qsl(query, keep_blank_values=True))
-    if odd := said.keys() - set(OPTIONS):
-        raise DataError(f"{origin}: {sorted(odd)[0]!r} is no option of a table; after ? stand {', '.join(OPTIONS)}")
-    return said
 
 
 def _columns(path: Path) -> dict[str, Any]:
@@ -125,7 +118,7 @@ def _labels(values: Any, name: str, order: str | None, origin: str) -> tuple[Arr
             raise DataError(f"{origin}: column {name!r} holds fractions, no labels: name the column with ?label=COLUMN")
         return values.astype(np.int64), None
     text = [str(value) for value in values]
-    classes = tuple(sorted(set(text))) if order is None else tuple(order.split(","))
+    classes = tuple(sorted(set(text))) if order is None else class_names(order)
     if missing := set(text) - set(classes):
         raise DataError(f"{origin}: the label {sorted(missing)[0]!r} is none of ?classes={order}")
     places = {label: i for i, label in enumerate(classes)}
