@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from saddlepoint.errors import DataError
-from saddlepoint.zoo.data.images import SUFFIXES, Fit, fit, read, stack
+from saddlepoint.zoo.data.images import OPTIONS, SUFFIXES, Images, fit
 from saddlepoint.zoo.data.query import class_names, options
-from saddlepoint.zoo.data.selection import Ids
-from saddlepoint.zoo.data.source import Array
-
-OPTIONS: Final = ("size", "crop", "color", "classes")
 
 
-@dataclass(frozen=True)
-class Folder:
-    """Images read when asked for: gray ``[n, 1, H, W]`` or color ``[n, 3, H, W]``, uint8."""
-
-    paths: tuple[Path, ...]
-    y: Ids
-    classes: tuple[str, ...]
-    note: str
-    fit: Fit
-
-    @property
-    def count(self) -> int:
-        """Number of image files."""
-        return len(self.paths)
-
-    def labels(self, ids: Ids) -> Ids:
-        """Labels at ``ids``: the place of the subfolder among the classes."""
-        return self.y[ids]
-
-    def pixels(self, ids: Ids) -> Array:
-        """Images at ``ids``, which must agree in size and color."""
-        paths = [self.paths[i] for i in ids]
-        return stack((read(path, str(path), self.fit) for path in paths), [str(path) for path in paths])
-
-
-def read_folder(path: Path, query: str = "") -> Folder:
+def read_folder(path: Path, query: str = "") -> Images:
     """The classes and files below ``path``.
 
     Args:
@@ -68,8 +37,8 @@ def read_folder(path: Path, query: str = "") -> Folder:
     places = {name: k for k, name in enumerate(classes)}
     if odd := next((folder for folder in folders if folder.name not in places), None):
         raise DataError(f"{odd} is none of ?classes={said['classes']}; name the folders as the classes are")
-    return Folder(
-        paths=tuple(file for files in members for file in files),
+    return Images(
+        files=tuple(file for files in members for file in files),
         y=np.repeat(np.array([places[f.name] for f in folders]), [len(files) for files in members]),
         classes=classes,
         note=f"image folder {path.name}",

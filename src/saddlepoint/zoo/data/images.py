@@ -1,20 +1,21 @@
-"""Image files: read into one size and one kind of color, or refused by name."""
+"""Sets of image files: read into one size and one kind of color, or refused by name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Literal, Protocol
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from saddlepoint.errors import DataError
+from saddlepoint.zoo.data.selection import Ids
 from saddlepoint.zoo.data.source import Array
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg")
+OPTIONS: Final = ("size", "crop", "color", "classes")
+"""What may stand behind ``?`` in the name of a set of images."""
 COLORS: Final = {"gray": "L", "rgb": "RGB"}
 
 
@@ -44,6 +45,50 @@ class Fit:
         return image.crop((left, top, left + width, top + height))
 
 
+class File(Protocol):
+    """What holds an image: a path, or a part of an archive. ``str`` tells where it is."""
+
+    def open(self, mode: Literal["rb"]) -> IO[bytes]:
+        """Its bytes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images read when asked for: gray ``[n, 1, H, W]`` or color ``[n, 3, H, W]``, uint8."""
+
+    files: tuple[File, ...]
+    y: Ids
+    classes: tuple[str, ...]
+    note: str
+    fit: Fit
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.files)
+
+    def labels(self, ids: Ids) -> Ids:
+        """Labels at ``ids``."""
+        return self.y[ids]
+
+    def pixels(self, ids: Ids) -> Array:
+        """Images at ``ids``, which must agree in size and color.
+
+        Raises:
+            DataError: sizes or colors that differ, or a file that is no image.
+        """
+        files = [self.files[i] for i in ids]
+        out = [_read(file, self.fit) for file in files]
+        for file, image in zip(files, out, strict=True):
+            if image.shape != out[0].shape:
+                raise DataError(
+                    f"images must agree in size and color: {files[0]} is {_say(out[0])}, {file} is {_say(image)}; "
+                    "?size=224 and ?color=rgb behind the name bring them there"
+                )
+        return np.stack(out)
+
+
 def fit(said: dict[str, str], origin: str) -> Fit:
     """From the options ``size`` (224 or 224x320), ``crop`` in (0, 1] and ``color`` (gray or rgb).
 
@@ -66,38 +111,17 @@ def fit(said: dict[str, str], origin: str) -> Fit:
     return Fit((height, width) if "size" in said else None, crop, COLORS[said["color"]] if "color" in said else None)
 
 
-def read(file: Path | IO[bytes], origin: str, to: Fit) -> Array:
-    """One image, uint8 [1, H, W] or [3, H, W].
-
-    Raises:
-        DataError: no image, damaged, or of a kind of color that neither is gray or RGB nor becomes it without a loss.
-    """
+def _read(file: File, to: Fit) -> Array:
+    """One image, uint8 [1, H, W] or [3, H, W]."""
     try:
-        with Image.open(file) as image:
-            plain = _plain(image)
+        with file.open("rb") as content, Image.open(content) as image:
+            plain, mode = _plain(image), image.mode
             pixels = None if plain is None else np.asarray(to(plain))
-            mode = image.mode
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{origin} is no readable image ({error}): truncated or damaged?") from error
+        raise DataError(f"{file} is no readable image ({error}): truncated or damaged?") from error
     if pixels is None:
-        raise DataError(f"{origin} has color mode {mode}: convert it to 8-bit gray (L) or RGB first")
+        raise DataError(f"{file} has color mode {mode}: convert it to 8-bit gray (L) or RGB first")
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
-
-
-def stack(images: Iterable[Array], origins: list[str]) -> Array:
-    """All in one array [n, C, H, W].
-
-    Raises:
-        DataError: sizes or colors that differ.
-    """
-    out = list(images)
-    for origin, image in zip(origins, out, strict=True):
-        if image.shape != out[0].shape:
-            raise DataError(
-                f"images must agree in size and color: {origins[0]} is {_say(out[0])}, {origin} is {_say(image)}; "
-                "?size=224 and ?color=rgb behind the name bring them there"
-            )
-    return np.stack(out)
 
 
 def _plain(image: Image.Image) -> Image.Image | None:

@@ -7,18 +7,16 @@ import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, Literal
 
 import numpy as np
 
 from saddlepoint.errors import DataError
-from saddlepoint.zoo.data.images import SUFFIXES, Fit, fit, read, stack
+from saddlepoint.zoo.data.images import OPTIONS, SUFFIXES, Images, fit
 from saddlepoint.zoo.data.query import class_names, options
-from saddlepoint.zoo.data.selection import Ids
-from saddlepoint.zoo.data.source import Array, check_labels
+from saddlepoint.zoo.data.source import check_labels
 
 LABEL: Final = ".cls"
-OPTIONS: Final = ("size", "crop", "color", "classes")
 LONGEST: Final = 100
 """Bytes of a label: more is none."""
 
@@ -35,35 +33,11 @@ class Place:
     def __str__(self) -> str:
         return f"{self.archive}: {self.name}"
 
-
-@dataclass(frozen=True)
-class Shards:
-    """Images read from where they lie when asked for; nothing is unpacked."""
-
-    places: tuple[Place, ...]
-    y: Ids
-    classes: tuple[str, ...]
-    note: str
-    fit: Fit
-
-    @property
-    def count(self) -> int:
-        """Number of samples."""
-        return len(self.places)
-
-    def labels(self, ids: Ids) -> Ids:
-        """Labels at ``ids``."""
-        return self.y[ids]
-
-    def pixels(self, ids: Ids) -> Array:
-        """Images at ``ids``, uint8 [n, C, H, W], which must agree in size and color."""
-        places = [self.places[i] for i in ids]
-        return stack((self._read(place) for place in places), [str(place) for place in places])
-
-    def _read(self, place: Place) -> Array:
-        with place.archive.open("rb") as file:
-            file.seek(place.start)
-            return read(io.BytesIO(file.read(place.length)), str(place), self.fit)
+    def open(self, mode: Literal["rb"]) -> IO[bytes]:
+        """The image's bytes."""
+        with self.archive.open(mode) as file:
+            file.seek(self.start)
+            return io.BytesIO(file.read(self.length))
 
 
 def expand(pattern: str) -> list[Path]:
@@ -83,7 +57,7 @@ def expand(pattern: str) -> list[Path]:
     ]
 
 
-def read_shards(pattern: str, query: str = "") -> Shards:
+def read_shards(pattern: str, query: str = "") -> Images:
     """The samples of one archive or of several, in their order.
 
     Args:
@@ -103,7 +77,7 @@ def read_shards(pattern: str, query: str = "") -> Shards:
     if y.max() >= len(known):
         raise DataError(f"{pattern}: label {y.max()} has no name, only {len(known)} classes are named")
     places = tuple(place for place, _ in found)
-    return Shards(places, y, known, f"archive {Path(pattern).name}", fit(said, pattern))
+    return Images(places, y, known, f"archive {Path(pattern).name}", fit(said, pattern))
 
 
 def _samples(archive: Path) -> list[tuple[Place, int]]:
