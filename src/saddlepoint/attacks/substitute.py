@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from saddlepoint.access.asking import LabelAccess
 from saddlepoint.access.model import Model, wrap
+from saddlepoint.attacks.batches import in_batches
 from saddlepoint.errors import DataError, OptionError
 from saddlepoint.shapes import Inputs
 
@@ -82,8 +83,10 @@ def learn_substitute(
     apart = None if held_out is None else (held_out, _labels(target, held_out)[0])
     queries, agreement = [], []
     for turn in range(rounds):
-        network = nn.Sequential(_Standardize(x), (build or _usual(x))(classes))
-        _train(network, x, y, epochs, draw, seed + turn)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + turn)
+            network = nn.Sequential(_Standardize(x), (build or _usual(x))(classes))
+        _train(network, x, y, epochs, draw)
         queries.append(len(x))
         if apart is not None:
             with torch.no_grad():
@@ -99,12 +102,9 @@ def learn_substitute(
 def _labels(target: Model, x: Tensor) -> tuple[Tensor, int]:
     """The target's labels [n], and how many classes it has."""
     access = target.access(len(x), device=x.device).lower(LabelAccess)
-    out, size = [], access.ledger.batch_size
     with target.quiet():
-        for start in range(0, len(x), size):
-            rows = torch.arange(start, min(start + size, len(x)), device=x.device)
-            out.append(access.view(rows).labels(x[rows]))
-    return torch.cat(out), access.ledger.classes
+        labels = torch.cat(list(in_batches(lambda rows: access.view(rows).labels(x[rows]), access, len(x))))
+    return labels, access.ledger.classes
 
 
 def _changed(network: nn.Module, x: Tensor, y: Tensor, step: float, draw: torch.Generator) -> Tensor:
@@ -135,13 +135,7 @@ class _Standardize(nn.Module):
         return (x - self.mean) / self.deviation
 
 
-def _train(network: nn.Module, x: Tensor, y: Tensor, epochs: int, draw: torch.Generator, seed: int) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for module in network.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if reset is not None:
-                reset()
+def _train(network: nn.Module, x: Tensor, y: Tensor, epochs: int, draw: torch.Generator) -> None:
     network.to(device=x.device).train()
     steps = epochs * -(-len(x) // BATCH)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)

@@ -179,8 +179,8 @@ def _curves(threats: Sequence[Threat], entries: Sequence[tuple[Entry, Over]]) ->
     sets = {t.family: t.set for t in reversed(threats)}
     families = dict.fromkeys(t.family for t in threats)
     unlimited = [_named(dc.replace(sets[family], radius=math.inf)) for family in families]
-    brittle = {"brittle": "-brittle"}
-    return [Item(t, e, f"{e.name}-curve{brittle.get(over, '')}", over) for t in unlimited for e, over in entries]
+    tagged = [(e, f"{e.name}-curve{'-brittle' if over == 'brittle' else ''}", over) for e, over in entries]
+    return [Item(t, *one) for t in unlimited for one in tagged]
 
 
 def _choice(

@@ -14,7 +14,7 @@ import numpy as np
 from saddlepoint.errors import DataError
 from saddlepoint.zoo.data.images import OPTIONS, SUFFIXES, Images, fit
 from saddlepoint.zoo.data.query import class_names, options
-from saddlepoint.zoo.data.source import check_labels
+from saddlepoint.zoo.data.source import check_labels, check_names
 
 LABEL: Final = ".cls"
 LONGEST: Final = 100
@@ -73,9 +73,7 @@ def read_shards(pattern: str, query: str = "") -> Images:
     if not found:
         raise DataError(f"{pattern}: no samples (N = 0); expected files NAME.jpg and NAME{LABEL}")
     y = check_labels(np.array([label for _, label in found]), pattern)
-    known = class_names(said["classes"]) if "classes" in said else tuple(str(k) for k in range(int(y.max()) + 1))
-    if y.max() >= len(known):
-        raise DataError(f"{pattern}: label {y.max()} has no name, only {len(known)} classes are named")
+    known = check_names(y, class_names(said["classes"]) if "classes" in said else None, pattern)
     places = tuple(place for place, _ in found)
     return Images(places, y, known, f"archive {Path(pattern).name}", fit(said, pattern))
 

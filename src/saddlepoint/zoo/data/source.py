@@ -76,7 +76,7 @@ def arrays(x: Array, y: Array, classes: tuple[str, ...] | None, note: str, origi
         origin: the file or object named in errors.
 
     Raises:
-        DataError: see :func:`check_layout` and :func:`check_labels`.
+        DataError: see :func:`check_layout`, :func:`check_labels` and :func:`check_names`.
     """
     if len(x.shape) == 0 or len(y.shape) == 0 or len(x) != len(y):
         raise DataError(f"{origin}: x has shape {list(x.shape)}, y {list(y.shape)}: their first axes must agree")
@@ -84,10 +84,7 @@ def arrays(x: Array, y: Array, classes: tuple[str, ...] | None, note: str, origi
         raise DataError(f"{origin}: no samples (N = 0)")
     labels = check_labels(y, origin)
     check_layout(x.shape, origin)
-    known = classes or tuple(str(k) for k in range(int(labels.max()) + 1))
-    if labels.max() >= len(known):
-        raise DataError(f"{origin}: label {labels.max()} has no name, only {len(known)} classes are named")
-    return Arrays(x, labels, known, note)
+    return Arrays(x, labels, check_names(labels, classes, origin), note)
 
 
 def check_labels(y: Array, origin: str) -> Ids:
@@ -105,6 +102,18 @@ def check_labels(y: Array, origin: str) -> Ids:
     if y.min() < 0:
         raise DataError(f"{origin}: label {y.min()} is negative, labels are 0..K-1; drop unlabeled samples first")
     return y.astype(np.int64)
+
+
+def check_names(labels: Ids, classes: tuple[str, ...] | None, origin: str) -> tuple[str, ...]:
+    """The names of the classes: those given, or "0", "1", ... up to the largest label.
+
+    Raises:
+        DataError: a label without a name.
+    """
+    known = classes or tuple(str(k) for k in range(int(labels.max()) + 1))
+    if labels.max() >= len(known):
+        raise DataError(f"{origin}: label {labels.max()} has no name, only {len(known)} classes are named")
+    return known
 
 
 def check_layout(shape: tuple[int, ...], origin: str) -> None:
