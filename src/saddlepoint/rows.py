@@ -80,3 +80,16 @@ def batches(n: int, size: int, device: torch.device | None = None) -> list[Tenso
     [tensor([0, 1]), tensor([2])]
     """
     return [torch.arange(first, min(first + size, n), device=device) for first in range(0, n, size)]
+
+
+def as_images(x: Tensor) -> Tensor:
+    """[N, C, H, W] as it is; signals [N, C, L] have a height of 1, vectors [N, D] one channel too.
+
+    Of more axes (videos), those between the channels and the last are taken as one.
+
+    >>> as_images(torch.zeros(2, 5)).shape, as_images(torch.zeros(2, 3, 4, 5, 6)).shape
+    (torch.Size([2, 1, 1, 5]), torch.Size([2, 3, 20, 6]))
+    """
+    if x.ndim == 2:
+        return x[:, None, None, :]
+    return x[:, :, None, :] if x.ndim == 3 else x.flatten(2, -2)

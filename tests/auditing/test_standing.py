@@ -103,19 +103,25 @@ def test_the_closest_are_those_of_the_best_margin_and_one_that_falls_presses_on(
     standing.learn(label, everyone[:9], held[:9], np.zeros(9), "sentinels", np.full(9, 5.0))
     closest = standing.rows("closest", label)
     assert closest.tolist() == list(range(100, 140)), "other stages may look at other objectives"
-    assert not len(standing.rows("pressed", label))
+    assert standing.rows("nearest", label).tolist() == closest.tolist()
+    standing.learn(label, closest[:1], np.ones(1, dtype=np.bool_), np.full(1, 0.1), "nearest")
+    assert not len(standing.rows("pressed", label)), "slopes that break one more are no sign that they mislead"
     fell = np.arange(40) == 7
+    assert len(standing.rows("nearest", label)) == 39
     standing.learn(label, closest, fell, np.full(40, 0.2), "closest")
     assert not len(standing.rows("pressed", label)), "what is outside of the radius says nothing"
     standing.learn(label, closest, fell, np.full(40, 0.1), "closest")
-    assert standing.rows("pressed", label).tolist() == [i for i in range(100, 160) if i != 107]
+    assert not len(standing.rows("nearest", label)), "more queries press on, not more steps"
+    assert standing.rows("pressed", label).tolist() == [i for i in range(101, 161) if i != 107]
     standing.learn(label, everyone[:1], fell[7:8], np.full(1, 0.1), "sentinels")
+    assert not len(standing.rows("nearest", label)), "all are in doubt"
     assert not len(standing.rows("closest", label)), "all are in doubt"
     assert not len(standing.rows("pressed", label)), "all are in doubt"
 
 
 def test_where_few_stand_all_are_close(two: Standing) -> None:
     assert two.rows("closest", "linf:0.1").tolist() == two.rows("standing", "linf:0.1").tolist()
+    assert len(two.rows("nearest", "linf:0.1")) == 1
 
 
 def test_where_few_stand_all_are_sentinels(two: Standing) -> None:

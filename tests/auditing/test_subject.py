@@ -121,3 +121,39 @@ def test_a_wrong_input_far_behind_is_found_and_placed(network: Make) -> None:
     x[599, 0, 0, 0] = 7
     with pytest.raises(DataError, match=r"samples 512 to 599: inputs range over \[0, 7\]"):
         prepare(network(), x, torch.zeros(600, dtype=torch.long), None, batch_size=None, seed=0, name=None, source="")
+
+
+def test_numbers_give_way_to_the_names_a_model_has(subject: Make, network: Make, samples: Make) -> None:
+    x, y = samples()
+    model = network()
+    assert subject(model=model).classes == ("0", "1", "2", "3")
+    model.class_names = ["cat", "dog", "cow", "hen"]
+    assert subject(model=model).classes == ("cat", "dog", "cow", "hen")
+    data = sp.zoo.data.Data(x, y, torch.arange(40), ("0", "1", "2"), "d", "", "")
+    assert subject(model=model, x=None, y=None, data=data).classes == ("cat", "dog", "cow", "hen")
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        (("cat", "dog", "cow"), r"the data name 3 classes, the model has 4: .* \?classes=Cat,Dog,cow.Jersey,hen says"),
+        (("cat", "dog", "hen", "cow"), "'hen' is label 2 of the data and label 3 of the model"),
+        (("Cow_Jersey", "a", "b", "c"), "'Cow_Jersey' is label 0 of the data and label 2 of the model"),
+    ],
+)
+def test_names_at_other_places_are_refused(
+    subject: Make, network: Make, samples: Make, names: tuple[str, ...], what: str
+) -> None:
+    x, y = samples()
+    data, model = sp.zoo.data.Data(x, y, torch.arange(40), names, "d", "", ""), network()
+    model.class_names = ("Cat", "Dog", "cow Jersey", "hen")
+    with pytest.raises(DataError, match=what):
+        subject(model=model, x=None, y=None, data=data)
+
+
+def test_other_names_for_the_same_classes_are_fine(subject: Make, network: Make, samples: Make) -> None:
+    x, y = samples()
+    names = ("cat, house cat", "Hund", "cow_jersey", "Huhn")
+    data, model = sp.zoo.data.Data(x, y, torch.arange(40), names, "d", "", ""), network()
+    model.class_names = ("Cat", "Dog", "cow Jersey", "hen")
+    assert subject(model=model, x=None, y=None, data=data).classes == names

@@ -10,9 +10,10 @@ import torch
 import saddlepoint as sp
 from saddlepoint.core import Problem, untargeted
 from saddlepoint.core.problem import PerturbationSet
-from saddlepoint.initializers.windows import as_images, bumps, filled, inside, window_shape
+from saddlepoint.initializers.windows import bumps, filled, inside, window_shape
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
+from saddlepoint.rows import as_images
 
 
 def problem(x: torch.Tensor, threat: PerturbationSet, radius: float) -> Problem:

@@ -42,7 +42,7 @@ class Model:
     ``output`` ("logits" or "probabilities" or "labels"; "auto" until the first answer was seen), ``draws`` (an answer
     is the mean over so many forwards), ``stand_ins`` (for the backward pass, by name of the module),
     ``smooth_rounding`` (whether slopes pass rounding as if nothing were rounded), ``asked`` (forwards so far, of all
-    samples together).
+    samples together), ``class_names`` (what the network calls its classes, if it says so by an attribute of that name).
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Model:
     ) -> None:
         self.draws, self.stand_ins, self.smooth_rounding = draws, dict(stand_ins or {}), False
         self.asked = 0
+        self.class_names: Sequence[str] | None = getattr(network, "class_names", None)
         self.network, self.box, self.normalize, self.output = network, box, normalize, output
         self.kind, self.batch_size, self.classes, self.mode, self.name = kind, batch_size, classes, mode, name
         parameter = next(_tensors(network), None)

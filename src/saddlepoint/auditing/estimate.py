@@ -16,6 +16,7 @@ from saddlepoint.attacks.shrink import FreezeEntries, ShrinkCube
 from saddlepoint.attacks.smallest import CloserStarts, NearestTarget, Smallest
 from saddlepoint.gradients import Averaged
 from saddlepoint.gradients.nes import NES
+from saddlepoint.gradients.seen import Smoothed, Through
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.initializers.diversified import OutputDiversified
 from saddlepoint.optimizers.ascent import Ascent
@@ -23,6 +24,7 @@ from saddlepoint.optimizers.boundary_walk import BoundaryWalk
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fab import FAB
 from saddlepoint.optimizers.random_search import RandomSearch
+from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.warm_start import WarmStart
 
 SLOPE = 2.0
@@ -136,6 +138,11 @@ def _ascent(optimizer: Ascent, steps: int, classes: int) -> float:  # type: igno
 
 
 @walk.register
+def _tuned(optimizer: Tuned, steps: int, classes: int) -> float:  # type: ignore[type-arg]
+    return steps * ((1 + optimizer.draws) * slope(optimizer.gradient) + optimizer.lookahead)
+
+
+@walk.register
 def _random_search(optimizer: RandomSearch, steps: int, classes: int) -> float:
     return float(steps)
 
@@ -170,6 +177,16 @@ def slope(gradient: Any) -> float:
 @slope.register
 def _nes(gradient: NES) -> float:
     return 2.0 * gradient.pairs + 1
+
+
+@slope.register
+def _through(gradient: Through) -> float:  # type: ignore[type-arg]
+    return gradient.draws * slope(gradient.gradient) + 1
+
+
+@slope.register
+def _smoothed(gradient: Smoothed) -> float:  # type: ignore[type-arg]
+    return slope(gradient.gradient)
 
 
 @slope.register

@@ -24,11 +24,12 @@ from saddlepoint.noise import Noise
 from saddlepoint.rows import put
 from saddlepoint.sets import Ball
 
-Over = Literal["all", "right", "brittle", "firm", "standing", "sentinels", "doubted", "closest", "pressed"]
+Over = Literal["all", "right", "brittle", "firm", "standing", "sentinels", "doubted", "closest", "pressed", "nearest"]
 """Which samples a stage runs on: all; those ``right`` unperturbed, or these only where nearly all of them fell at every
 radius of its set, ``brittle``, or only where not, ``firm``; those that still stand under its threat; some of these, as
 ``sentinels``; or, ``doubted``, all of these where a sentinel fell or slopes mislead, else none. Where none is in doubt:
-the ``closest`` of those that stand, by their margin; and, ``pressed``, more of these where one of them fell.
+the ``closest`` of those that stand, by their margin; then, ``pressed``, more of these where one of the closest fell,
+else the ``nearest``, as many as the closest but for the handful that these are at least.
 """
 NO_THREAT = "none"
 TRANSFER = "transfer"

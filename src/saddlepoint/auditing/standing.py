@@ -30,6 +30,8 @@ def asked(over: Over, standing: int) -> int:
     """How many of those who stand a stage over ``over`` asks, if it asks anyone."""
     if over == "sentinels":
         return min(max(standing // EVERY, FEWEST), SENTINELS, standing)
+    if over == "nearest":
+        return min(max(standing // CLOSEST, 1), standing)
     if over in ("closest", "pressed"):
         return min(max(standing // (CLOSEST if over == "closest" else PRESSED), FEWEST), standing)
     return standing
@@ -71,8 +73,8 @@ class Standing:
         if over == "sentinels" and some:
             return rows[np.linspace(0, len(rows) - 1, some).astype(np.int64)]
         doubted = self.misled or self.doubted[label] > 0
-        if over in ("closest", "pressed"):
-            left_out = doubted or (over == "pressed" and not self.pressed[label])
+        if over in ("nearest", "closest", "pressed"):
+            left_out = doubted or (over != "closest" and (over == "pressed") != bool(self.pressed[label]))
             return rows[:0] if left_out else self._near(rows, some, label)
         return rows[:0] if over == "doubted" and not doubted else rows
 

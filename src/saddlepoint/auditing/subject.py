@@ -23,6 +23,8 @@ from saddlepoint.zoo.data import Data
 Rows = npt.NDArray[np.int64]
 PROBE = 2
 """So many samples are asked about before anything else, to learn the number of classes and the kind of output."""
+MANY = 20
+"""So many classes are too many for one line."""
 SLICE = 256
 """So many samples are checked or hashed at a time."""
 
@@ -96,8 +98,33 @@ def prepare(
         with torch.no_grad():
             count = wrapped(check_inputs(few, wrapped.box)).shape[1]
     label = check_goal(labels, inputs, count).label.cpu()
-    names = classes or tuple(str(k) for k in range(count))
-    return Subject(wrapped, inputs, label, ids, names, data_name, source)
+    return Subject(wrapped, inputs, label, ids, class_names(classes, wrapped, count), data_name, source)
+
+
+def class_names(said: tuple[str, ...], model: Model, count: int) -> tuple[str, ...]:
+    """The names of ``count`` classes: what the data ``said``, else what the model says, else numbers.
+
+    Raises:
+        DataError: the data name another number of classes, or one that the model has at another place.
+    """
+    known = tuple(map(str, model.class_names or ()))
+    known = known if len(known) == count else ()
+    if all(name.isdecimal() for name in said):
+        return known or tuple(str(k) for k in range(count))
+    order = f"?classes={','.join(known or ('a', 'b', '...'))}" if len(known) < MANY else "?classes=FILE.txt"
+    hint = f"behind the name of the data {order} says the order of all classes of the model"
+    if len(said) != count:
+        raise DataError(f"the data name {len(said)} classes, the model has {count}: {hint}")
+    places = {_plain(name): k for k, name in enumerate(known)}
+    for k, name in enumerate(said):
+        if places.get(_plain(name), k) != k:
+            other = places[_plain(name)]
+            raise DataError(f"{name!r} is label {k} of the data and label {other} of the model: {hint}")
+    return said
+
+
+def _plain(name: str) -> str:
+    return name.partition(",")[0].strip().casefold().replace("_", " ")
 
 
 def prepare_surrogate(surrogate: Callable[[Tensor], Any], subject: Subject) -> Model:

@@ -42,6 +42,8 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("square", "doubted"),
                 ("square(steps=500)", "closest"),
                 ("square(steps=3000)", "pressed"),
+                ("triage(steps=100, rounds=6)", "nearest"),
+                ("apgd_dlr(restarts=5)", "nearest"),
             ),
             (("fmn(steps=7)", "brittle"), ("fmn(steps=40)", "firm")),
         ),

@@ -3,5 +3,6 @@
 from saddlepoint.gradients.averaged import Averaged
 from saddlepoint.gradients.backprop import backprop
 from saddlepoint.gradients.nes import NES
+from saddlepoint.gradients.seen import Resized, Smoothed, Through, halved
 
-__all__ = ["NES", "Averaged", "backprop"]
+__all__ = ["NES", "Averaged", "Resized", "Smoothed", "Through", "backprop", "halved"]

@@ -12,8 +12,7 @@ from saddlepoint.access.draws import affordable, covered
 from saddlepoint.access.model import Box
 from saddlepoint.core.problem import Problem
 from saddlepoint.errors import OptionError
-from saddlepoint.initializers.windows import as_images
-from saddlepoint.rows import column, put, take, where
+from saddlepoint.rows import as_images, column, put, take, where
 
 COSTLY = 100
 """Starts after the first are looked for only where the budget left is worth this many of them."""

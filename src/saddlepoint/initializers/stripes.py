@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from saddlepoint.access.asking import LabelAccess
 from saddlepoint.core.problem import Problem
-from saddlepoint.initializers.windows import as_images, bumps, filled
-from saddlepoint.rows import column
+from saddlepoint.initializers.windows import bumps, filled
+from saddlepoint.rows import as_images, column
 
 
 def stripes(problem: Problem[LabelAccess]) -> Tensor:

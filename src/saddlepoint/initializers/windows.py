@@ -16,19 +16,6 @@ ROUNDS = 8
 """How often ``filled`` corrects its scale at most; after three the rest is mostly below 1 % of the radius."""
 
 
-def as_images(x: Tensor) -> Tensor:
-    """[N, C, H, W] as it is; signals [N, C, L] have a height of 1, vectors [N, D] one channel too.
-
-    Of more axes (videos), those between the channels and the last are taken as one.
-
-    >>> as_images(torch.zeros(2, 5)).shape, as_images(torch.zeros(2, 3, 4, 5, 6)).shape
-    (torch.Size([2, 1, 1, 5]), torch.Size([2, 3, 20, 6]))
-    """
-    if x.ndim == 2:
-        return x[:, None, None, :]
-    return x[:, :, None, :] if x.ndim == 3 else x.flatten(2, -2)
-
-
 def window_shape(share: float, height: int, width: int, least: int = 1, odd: bool = False) -> tuple[int, int]:
     """The height and width of the square of ``share`` of the image; where that does not fit, of a rectangle that does.
 

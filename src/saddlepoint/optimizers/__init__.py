@@ -9,6 +9,7 @@ from saddlepoint.optimizers.fmn import FMN
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.squares import MovedMass, PaintedSquares, halving
+from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.warm_start import WarmStart
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "MovedMass",
     "PaintedSquares",
     "RandomSearch",
+    "Tuned",
     "WarmStart",
     "halving",
 ]

@@ -45,7 +45,7 @@ class Ascent(Generic[A]):
     def step(self, problem: Problem[A], state: AscentState) -> tuple[AscentState, Trial]:
         """One look, one step along the steepest direction of the set, one projection."""
         trial, g = self.gradient(problem, state.delta)
-        velocity = None if state.velocity is None else self.momentum * state.velocity + _of_unit_mean(g)
+        velocity = None if state.velocity is None else self.momentum * state.velocity + of_unit_mean(g)
         direction = problem.set.steepest(g if velocity is None else velocity)
         moved = state.delta + self.rate(state.t) * column(problem.radius, g) * direction
         return AscentState(problem.set.project(problem.x, moved, problem.radius), velocity, state.t + 1), trial
@@ -55,7 +55,7 @@ class Ascent(Generic[A]):
         return look(problem, state.delta)
 
 
-def _of_unit_mean(g: Tensor) -> Tensor:
+def of_unit_mean(g: Tensor) -> Tensor:
     """g with the mean of |g| over each sample scaled to 1: [N, *P]."""
     mean = flat_norm(g, 1) / max(g[0].numel(), 1) if len(g) else g.new_zeros(0)
     return g / column(mean.clamp_min(torch.finfo(g.dtype).tiny), g)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess
 from saddlepoint.core.problem import Problem
-from saddlepoint.initializers.windows import as_images, bumps, filled, inside, window_shape
+from saddlepoint.initializers.windows import bumps, filled, inside, window_shape
 from saddlepoint.optimizers.schedules import Schedule
-from saddlepoint.rows import column
+from saddlepoint.rows import as_images, column
 
 MARKS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """After which of 10 000 proposals the share is halved."""

@@ -32,7 +32,11 @@ def stage_words(stage: StageSummary, threat: ThreatSummary) -> str:
     """The attack of a stage, and where it ran if that was not this threat."""
     tag = stage.name.partition("-")[2].replace("-curve", "").replace("-brittle", ", where nearly all fell")
     tag = tag.replace("-sentinels", ", sentinels").replace("-doubted", ", if in doubt")
-    tag = tag.replace("-closest", ", the closest").replace("-pressed", ", if one of the closest fell")
+    tag = (
+        tag.replace("-nearest", ", if none of the closest fell")
+        .replace("-closest", ", the closest")
+        .replace("-pressed", ", if one of the closest fell")
+    )
     if stage.threat == threat.threat:
         return tag
     radius = stage.threat.partition(":")[2]

@@ -35,6 +35,7 @@ FEW: dict[str, int] = {
     "restarts": 2,
     "rounds": 3,
     "samples": 6,
+    "scales": 2,
     "starts": 2,
     "steps": 5,
     "tries": 20,

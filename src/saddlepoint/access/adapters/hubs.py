@@ -74,7 +74,10 @@ def open_hf(spec: str, access: Access | None = None) -> Model:
         ) from error
     config = _preprocessing(place, transformers)
     mean, std = _normalization(config)
-    return wrap(network.eval(), mean=mean, std=std, output="logits", access=access, name=spec)
+    model = wrap(network.eval(), mean=mean, std=std, output="logits", access=access, name=spec)
+    known = getattr(network.config, "id2label", None)
+    model.class_names = [known[k] for k in sorted(known)] if known else None
+    return model
 
 
 def _preprocessing(place: str, transformers: Any) -> dict[str, Any]:

@@ -13,6 +13,15 @@ from saddlepoint.attacks.recipes.nes import nes
 from saddlepoint.attacks.recipes.pgd import bim, fgsm, mi_fgsm, pgd
 from saddlepoint.attacks.recipes.square import square
 from saddlepoint.attacks.recipes.targets import multi_targeted, odi_pgd
+from saddlepoint.attacks.recipes.transferable import (
+    di_fgsm,
+    ni_fgsm,
+    si_fgsm,
+    ti_fgsm,
+    transferable,
+    vmi_fgsm,
+    vni_fgsm,
+)
 from saddlepoint.attacks.recipes.triage import triage
 
 __all__ = [
@@ -26,6 +35,7 @@ __all__ = [
     "cw_linf",
     "ddn",
     "deepfool",
+    "di_fgsm",
     "fab",
     "fab_t",
     "fgsm",
@@ -35,8 +45,14 @@ __all__ = [
     "mi_fgsm",
     "multi_targeted",
     "nes",
+    "ni_fgsm",
     "odi_pgd",
     "pgd",
+    "si_fgsm",
     "square",
+    "ti_fgsm",
+    "transferable",
     "triage",
+    "vmi_fgsm",
+    "vni_fgsm",
 ]

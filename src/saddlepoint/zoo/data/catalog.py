@@ -10,13 +10,13 @@ from typing import Final, NamedTuple
 
 from saddlepoint.errors import DataError
 from saddlepoint.zoo.data import digits, fashion
+from saddlepoint.zoo.data.arrow import HF, is_saved, read_named, read_saved, read_table
 from saddlepoint.zoo.data.dataset import Data, assemble
 from saddlepoint.zoo.data.files import read_npz, read_safetensors
 from saddlepoint.zoo.data.folder import read_folder
 from saddlepoint.zoo.data.selection import GRAMMAR, Selection, Span, parse
 from saddlepoint.zoo.data.shards import read_shards
 from saddlepoint.zoo.data.source import Source
-from saddlepoint.zoo.data.tables import read_table
 
 
 class Entry(NamedTuple):
@@ -35,7 +35,7 @@ REGISTRY: Final[dict[str, Entry]] = {
 TABLES: Final = (".csv", ".parquet")
 FILES: Final = (
     "FILE.npz or FILE.safetensors (arrays x, y), a table FILE.csv or FILE.parquet, a folder CLASS/IMAGE.png, "
-    "or an archive FILE.tar (NAME.jpg, NAME.cls)"
+    "an archive FILE.tar (NAME.jpg, NAME.cls), or hf:NAME, a dataset of Hugging Face's library"
 )
 
 
@@ -55,7 +55,8 @@ def load(spec: str) -> Data:
         spec: a name of :func:`names`, or a path to an ``.npz`` or ``.safetensors`` file with arrays x
             ``[N, *D]`` and y ``[N]``, or a table ``.csv`` or ``.parquet`` (``?label=COLUMN`` and the like: see
             ``read_table``), or a folder of class folders of PNG or JPEG images, or a tar archive of images and
-            labels (``?size=224`` and the like: see ``read_folder``, ``read_shards``); then optionally
+            labels (``?size=224`` and the like: see ``read_folder``, ``read_shards``), or a folder that Hugging Face's
+            ``save_to_disk`` wrote, or ``hf:NAME`` (see ``read_saved``, ``read_named``); then optionally
             ``[:1000]``, ``[100:200]``, ``[::7]`` or ``[sample:500:seed]``, the last a sample with the class
             proportions of the full set that depends on the seed alone.
 
@@ -87,6 +88,8 @@ def _open(base: str) -> Source:
     if base in REGISTRY:
         return REGISTRY[base].open()
     base, _, query = base.partition("?") if _takes_options(base) else (base, "", "")
+    if base.startswith(HF):
+        return read_named(base, query)
     if base.endswith(".tar"):
         return read_shards(base, query)
     path = Path(base).expanduser()
@@ -96,7 +99,7 @@ def _open(base: str) -> Source:
         hint = f"; to select samples {GRAMMAR}" if "[" in base else ""
         raise DataError(f"{path} does not exist; data are {', '.join(REGISTRY)}, {FILES}{hint}")
     if path.is_dir():
-        return read_folder(path, query)
+        return read_saved(path, query) if is_saved(path) else read_folder(path, query)
     if path.suffix in TABLES:
         return read_table(path, query)
     readers: dict[str, Callable[[Path], Source]] = {".npz": read_npz, ".safetensors": read_safetensors}
@@ -106,6 +109,8 @@ def _open(base: str) -> Source:
 
 
 def _takes_options(base: str) -> bool:
+    if base.startswith(HF):
+        return True
     path = Path(base.partition("?")[0]).expanduser()
     # A folder may have a question mark in its own name.
     return path.suffix in (*TABLES, ".tar") or (path.is_dir() and not Path(base).expanduser().exists())

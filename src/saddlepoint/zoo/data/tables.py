@@ -1,9 +1,9 @@
-"""Tables of features, one sample in each row: CSV and Parquet, brought into [0, 1] column by column."""
+"""Tables of features, one sample in each row, brought into [0, 1] column by column."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,56 +44,65 @@ class Table:
         return picked
 
 
-def read_table(path: Path, query: str) -> Table:
-    """The features and labels of a CSV or Parquet file.
+def features(content: Any, query: str, origin: str, note: str) -> Table:
+    """The features and labels in a table of arrow.
 
     Args:
-        path: the file, with a header.
-        query: what stands after ``?``: ``label=COLUMN`` (by default one called label, target, class or y, else the
-            last); ``low=NUMBER`` and ``high=NUMBER``, the range of all features (by default each column's own; a
-            constant one reaches 1 further); ``classes=a,b,c``, the order of labels that are text (by default sorted).
+        content: a ``pyarrow.Table``.
+        query: what stands after ``?``: ``label=COLUMN`` (by default the one whose classes are named in the file, else
+            one called label, target, class or y, else the last); ``low=NUMBER`` and ``high=NUMBER``, the range of all
+            features (by default each column's own; a constant one reaches 1 further); ``classes=a,b,c``, the order of
+            labels that are text (by default sorted), or the names of labels that are numbers.
+        origin: the file named in errors.
+        note: where the samples come from.
 
     Raises:
-        DataError: unreadable, no rows, missing values, text where numbers are expected, each with its column and row.
+        DataError: no rows, missing values, text where numbers are expected, each with its column and row.
     """
-    said = options(query, OPTIONS, str(path))
-    content = _columns(path)
-    label = _label(list(content), said.get("label"), str(path))
-    y, classes = _labels(content.pop(label), label, said.get("classes"), str(path))
-    if not content:
-        raise DataError(f"{path} has no column beside {label!r}: N samples of no features")
-    raw = np.stack([_numbers(values, name, str(path)) for name, values in content.items()], 1)
-    low, high = _range(raw, said, str(path))
+    said = options(query, OPTIONS, origin)
+    columns = {name: whole(content, name, origin) for name in content.column_names}
+    label = label_column(content, said.get("label"), origin) or content.column_names[-1]
+    y, classes = labels(columns.pop(label), label, said.get("classes"), origin, named_classes(content).get(label))
+    if not columns:
+        raise DataError(f"{origin} has no column beside {label!r}: N samples of no features")
+    raw = np.stack([_numbers(values, name, origin) for name, values in columns.items()], 1)
+    low, high = _range(raw, said, origin)
     inside = np.clip((raw - low) / (high - low), 0, 1).astype(np.float32)
-    made = arrays(inside, y, classes, f"table {path.name}, labels in {label!r}", str(path))
+    made = arrays(inside, y, classes, f"{note}, labels in {label!r}", origin)
     return Table(made.x, made.y, made.classes, made.note, low, high)
 
 
-def _columns(path: Path) -> dict[str, Any]:
-    import pyarrow as pa
-
+def named_classes(content: Any) -> dict[str, tuple[str, ...]]:
+    """The names of classes that datasets of Hugging Face write beside their columns: {column: names}."""
     try:
-        if path.suffix == ".csv":
-            from pyarrow import csv
-
-            table = csv.read_csv(path)
-        else:
-            from pyarrow import parquet
-
-            table = parquet.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path} is no readable table ({' '.join(str(error).split())}): truncated or damaged?"
-        ) from error
-    if not table.num_rows:
-        raise DataError(f"{path}: no samples (N = 0)")
-    names = table.column_names
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise DataError(f"{path} has two columns called {twice!r}")
-    return {name: _whole(table.column(name), name, str(path)) for name in names}
+        known = json.loads((content.schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"].items()
+        return {name: tuple(map(str, kind["names"])) for name, kind in known if kind.get("_type") == "ClassLabel"}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
-def _whole(column: Any, name: str, origin: str) -> Any:
+def label_column(content: Any, wanted: str | None, origin: str) -> str | None:
+    """The column that holds labels: the one wanted, else one whose classes are named, else one of a usual name.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    names = content.column_names
+    if wanted is not None:
+        if wanted not in names:
+            raise DataError(f"{origin} has no column {wanted!r}; it has {', '.join(names[:20])}")
+        return wanted
+    named = named_classes(content)
+    return next((name for name in names if name in named), next((name for name in USUAL if name in names), None))
+
+
+def whole(content: Any, name: str, origin: str) -> Any:
+    """A column as an array of NumPy.
+
+    Raises:
+        DataError: a row without a value.
+    """
+    column = content.column(name)
     if column.null_count:
         row = column.is_null().to_pylist().index(True)
         raise DataError(
@@ -102,22 +111,22 @@ def _whole(column: Any, name: str, origin: str) -> Any:
     return column.to_numpy()
 
 
-def _label(names: list[str], wanted: str | None, origin: str) -> str:
-    if wanted is not None:
-        if wanted not in names:
-            raise DataError(f"{origin} has no column {wanted!r}; it has {', '.join(names[:20])}")
-        return wanted
-    return next((name for name in USUAL if name in names), names[-1])
+def labels(
+    values: Any, name: str, order: str | None, origin: str, named: tuple[str, ...] | None = None
+) -> tuple[Array, tuple[str, ...] | None]:
+    """Integer labels [N] and the names of their classes, if they have names: ``order`` as in ?classes, or ``named``.
 
-
-def _labels(values: Any, name: str, order: str | None, origin: str) -> tuple[Array, tuple[str, ...] | None]:
-    if np.issubdtype(values.dtype, np.integer) or values.dtype == np.bool_:
-        return values.astype(np.int64), None
-    if np.issubdtype(values.dtype, np.floating):
-        if not (values == np.round(values)).all():
+    Raises:
+        DataError: fractions, or a text that is none of the classes.
+    """
+    if values.dtype.kind in "iubf":
+        values = values.astype(np.int64) if values.dtype.kind in "ub" else values
+        if (values != np.round(values)).any():
             raise DataError(f"{origin}: column {name!r} holds fractions, no labels: name the column with ?label=COLUMN")
-        return values.astype(np.int64), None
-    text = [str(value) for value in values]
+        return values.astype(np.int64), named if order is None else class_names(order)
+    if not all(isinstance(value, str) for value in values):
+        raise DataError(f"{origin}: column {name!r} holds {type(values[0]).__name__}, no labels: ?label=COLUMN")
+    text = list(values)
     classes = tuple(sorted(set(text))) if order is None else class_names(order)
     if missing := set(text) - set(classes):
         raise DataError(f"{origin}: the label {sorted(missing)[0]!r} is none of ?classes={order}")

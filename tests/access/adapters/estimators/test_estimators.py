@@ -161,7 +161,7 @@ def test_what_only_predicts_is_asked_for_labels():
 def test_labels_of_any_kind_are_places_among_the_classes():
     x, y = samples(3)
     network = from_estimator(LogisticRegression().fit(x, np.array(["ham", "junk", "spam"])[y]))
-    assert network.classes == ("ham", "junk", "spam")
+    assert network.class_names == ("ham", "junk", "spam")
     assert (network(torch.from_numpy(x)).argmax(1) == torch.from_numpy(y)).double().mean() > 0.7
 
 

@@ -18,11 +18,11 @@ FUNCTIONS = {"log1p", "sqrt", "log", "exp", "expm1", "tanh", "abs", "square"}
 
 
 class Estimator(nn.Module):
-    """A chain of modules over inputs [N, *D], flattened; ``classes`` are the labels the estimator was fitted on."""
+    """A chain of modules over inputs [N, *D], flattened; ``class_names`` are the labels it was fitted on."""
 
-    def __init__(self, parts: list[nn.Module], classes: tuple[str, ...]) -> None:
+    def __init__(self, parts: list[nn.Module], class_names: tuple[str, ...]) -> None:
         super().__init__()
-        self.parts, self.classes = nn.Sequential(*parts), classes
+        self.parts, self.class_names = nn.Sequential(*parts), class_names
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores [N, K], or [N, 1] for two classes."""
@@ -53,10 +53,13 @@ def from_estimator(estimator: Any) -> nn.Module | Model:
         raise ModelError(f"this {name} is no classifier: it has no classes_ or no predict")
     if np.ndim(estimator.classes_[0]):
         raise ModelError(f"this {name} predicts several labels at once; one label for each sample is expected")
+    names = tuple(map(str, estimator.classes_))
     parts = _parts(estimator)
     if parts is not None:
-        return Estimator(parts, tuple(map(str, estimator.classes_)))
-    return _black_box(estimator, name)
+        return Estimator(parts, names)
+    model = _black_box(estimator, name)
+    model.class_names = names
+    return model
 
 
 def _parts(estimator: Any) -> list[nn.Module] | None:

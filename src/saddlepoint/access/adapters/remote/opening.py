@@ -118,9 +118,12 @@ def from_endpoint(of: Description | str, *, access: Access | None = None, client
         raise OptionError(f"{of.name} answers {of.kind}: it gives no {access}")
     endpoint = Endpoint(of, client)
     if of.kind == "labels":
-        return wrap(endpoint, output="labels", classes=len(of.classes), name=of.name)
-    output: Literal["auto", "probabilities"] = "probabilities" if of.kind == "top" else "auto"
-    return wrap(endpoint, output=output, access=access or "scores", name=of.name)
+        model = wrap(endpoint, output="labels", classes=len(of.classes), name=of.name)
+    else:
+        output: Literal["auto", "probabilities"] = "probabilities" if of.kind == "top" else "auto"
+        model = wrap(endpoint, output=output, access=access or "scores", name=of.name)
+    model.class_names = of.classes
+    return model
 
 
 def _introduced(of: Description, client: Client) -> Description:

@@ -1,0 +1,121 @@
+"""Iterated FGSM made to carry over to models that were not asked: momentum, views, smooth slopes, tuned variance."""
+
+from __future__ import annotations
+
+from saddlepoint.access.asking import GradientAccess
+from saddlepoint.attacks.iterate import Iterate
+from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipes.pgd import at_least_one
+from saddlepoint.core.protocols import Attack, Gradient
+from saddlepoint.errors import OptionError
+from saddlepoint.gradients import Resized, Smoothed, Through, backprop, halved
+from saddlepoint.initializers import zero
+from saddlepoint.objectives import cross_entropy
+from saddlepoint.optimizers.schedules import constant
+from saddlepoint.optimizers.tuned import Tuned
+from saddlepoint.sets import Linf
+
+NESTEROV = "Lin et al.: Nesterov accelerated gradient and scale invariance for adversarial attacks, ICLR 2020"
+VARIANCE = "Wang, He: Enhancing the transferability of adversarial attacks through variance tuning, CVPR 2021"
+
+
+@recipe(access=GradientAccess, sets=(Linf,), paper=NESTEROV)
+def ni_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0) -> Attack[GradientAccess]:
+    """MI-FGSM whose slope is taken where the momentum leads.
+
+    g <- decay · g + ∇ / mean|∇| with ∇ at δ + step · decay · g.
+    """
+    return family(threat, steps, decay, lookahead=True)
+
+
+@recipe(access=GradientAccess, sets=(Linf,), paper=NESTEROV)
+def si_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0, scales: int = 5) -> Attack[GradientAccess]:
+    """MI-FGSM on the mean slope over ``scales`` copies of the input, x / 2^i."""
+    return family(threat, steps, decay, scales=scales)
+
+
+@recipe(
+    access=GradientAccess,
+    sets=(Linf,),
+    paper="Xie et al.: Improving transferability of adversarial examples with input diversity, CVPR 2019",
+)
+def di_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0, diversity: float = 0.5) -> Attack[GradientAccess]:
+    """MI-FGSM on images that are resized and moved at random, with a chance of ``diversity``."""
+    return family(threat, steps, decay, diversity=diversity)
+
+
+@recipe(
+    access=GradientAccess,
+    sets=(Linf,),
+    paper="Dong et al.: Evading defenses to transferable adversarial examples by translation-invariant attacks, 2019",
+)
+def ti_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0, kernel: int = 7) -> Attack[GradientAccess]:
+    """MI-FGSM on slopes smoothed by a Gaussian of ``kernel`` x ``kernel`` pixels."""
+    return family(threat, steps, decay, kernel=kernel)
+
+
+@recipe(access=GradientAccess, sets=(Linf,), paper=VARIANCE)
+def vmi_fgsm(
+    threat: LpSet, steps: int = 10, decay: float = 1.0, neighbors: int = 20, width: float = 1.5
+) -> Attack[GradientAccess]:
+    """MI-FGSM on slopes corrected by those of ``neighbors`` points within ``width`` radii, seen the step before."""
+    at_least_one(neighbors=neighbors)
+    return family(threat, steps, decay, False, neighbors, width)
+
+
+@recipe(access=GradientAccess, sets=(Linf,), paper=VARIANCE)
+def vni_fgsm(
+    threat: LpSet, steps: int = 10, decay: float = 1.0, neighbors: int = 20, width: float = 1.5
+) -> Attack[GradientAccess]:
+    """VMI-FGSM whose slope is taken where the momentum leads, as in NI-FGSM."""
+    at_least_one(neighbors=neighbors)
+    return family(threat, steps, decay, True, neighbors, width)
+
+
+@recipe(access=GradientAccess, sets=(Linf,), paper="all of the above; together: Wang, He, CVPR 2021, section 3.4")
+def transferable(
+    threat: LpSet,
+    steps: int = 10,
+    decay: float = 1.0,
+    lookahead: bool = True,
+    neighbors: int = 5,
+    width: float = 1.5,
+    scales: int = 3,
+    diversity: float = 0.5,
+    kernel: int = 3,
+) -> Attack[GradientAccess]:
+    """All parts of the family at once, each of which can be left out: steps of radius / steps from the clean input.
+
+    ``decay`` of the momentum (0: none), ``lookahead`` (NI), ``neighbors`` points within ``width`` radii (VMI; 0:
+    none), ``scales`` copies x / 2^i (SI; 1: the input alone), a chance of ``diversity`` for a resized view (DI), slopes
+    smoothed by a Gaussian of ``kernel`` pixels (TI; odd, 1: none). A step costs (1 + neighbors) · scales passes
+    forwards and backwards, and a few looks.
+    """
+    return family(threat, steps, decay, lookahead, neighbors, width, scales, diversity, kernel)
+
+
+def family(
+    threat: LpSet,
+    steps: int,
+    decay: float,
+    lookahead: bool = False,
+    neighbors: int = 0,
+    width: float = 1.5,
+    scales: int = 1,
+    diversity: float = 0.0,
+    kernel: int = 1,
+) -> Attack[GradientAccess]:
+    """As ``transferable``, with nothing but momentum unless asked for."""
+    at_least_one(steps=steps, scales=scales, kernel=kernel)
+    if not kernel % 2:
+        raise OptionError(f"a kernel has a middle: its width must be odd, got {kernel}")
+    if not 0 <= diversity <= 1:
+        raise OptionError(f"diversity is a chance in [0, 1], got {diversity}")
+    if neighbors < 0 or not decay >= 0 or not width >= 0:
+        raise OptionError(f"neighbors, decay and width must not be negative, got {neighbors}, {decay:g}, {width:g}")
+    slope: Gradient[GradientAccess] = backprop
+    slope = Through(Resized(diversity), slope) if diversity else slope
+    slope = Through(halved, slope, scales) if scales > 1 else slope
+    slope = Smoothed(slope, kernel) if kernel > 1 else slope
+    climb = Tuned(slope, constant(1.0 / steps), decay, lookahead, neighbors, width)
+    return Iterate(threat, cross_entropy, climb, zero, steps)
