@@ -1,6 +1,17 @@
 """What may be asked of a model, by whom, and how often it was asked."""
 
 from saddlepoint.access.asking import GradientAccess, LabelAccess, Ledger, ScoreAccess
+from saddlepoint.access.backward import linear_backward, skip_backward
 from saddlepoint.access.model import Box, Model, wrap
 
-__all__ = ["Box", "GradientAccess", "LabelAccess", "Ledger", "Model", "ScoreAccess", "wrap"]
+__all__ = [
+    "Box",
+    "GradientAccess",
+    "LabelAccess",
+    "Ledger",
+    "Model",
+    "ScoreAccess",
+    "linear_backward",
+    "skip_backward",
+    "wrap",
+]

@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 import torch
 from torch import Tensor
 
+from saddlepoint.access.watching import middle, watching
 from saddlepoint.errors import AccessError
 from saddlepoint.shapes import DrawnLabels, DrawnLogits, Draws, Flags, Rows
 
@@ -139,6 +140,33 @@ class GradientAccess(ScoreAccess):
             draws = math.prod(x.shape[:lead])
             out.register_hook(lambda _: self._count_backward(asked, draws))  # type: ignore[no-untyped-call]
         return out
+
+    def inside(self, x: Draws, layer: str | None) -> tuple[DrawnLogits, Tensor]:
+        """(logits [n, K], what the module ``layer`` answered on the way, [n, *F]) of x [n, *D], both with graph.
+
+        No layer is the middle one of those with weights, or the logits where the model shows none. Where the budget
+        forbids to ask, logits are NaN and the answers of the layer 0. A gradient through either is a backward.
+
+        Raises:
+            AccessError: the model shows nothing inside, or not one tensor for each input.
+            OptionError: the network has no module of that name.
+        """
+        network = getattr(self._ask, "network", self._ask)
+        name = middle(network) if layer is None else layer
+        if name is None:
+            out = self.logits(x)
+            return out, out.nan_to_num(0.0)
+        with watching(network, name) as seen:
+            out, asked = self._answer(x, 0)
+        keep = torch.isin(self.rows, asked).nonzero().squeeze(1)
+        if not len(seen) or any(len(one) != len(keep) for one in seen):
+            said = [list(one.shape) for one in seen] or "no tensor"
+            raise AccessError(f"module {name!r} answered {said} on the way to {len(keep)} answers: take another layer")
+        found = torch.stack(seen).mean(0)
+        found = found if len(keep) == len(x) else found.new_zeros(len(x), *found.shape[1:]).index_copy(0, keep, found)
+        if found.requires_grad:
+            found.register_hook(lambda _: self._count_backward(asked, 1))  # type: ignore[no-untyped-call]
+        return out, found
 
     def _count_backward(self, asked: Tensor, draws: int) -> None:
         self.ledger.backwards[asked] += draws * self.ledger.cost

@@ -7,6 +7,7 @@ as a stand-in for rounding: Bengio, Léonard, Courville 2013 (straight-through).
 from __future__ import annotations
 
 import contextlib
+import dataclasses as dc
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
 
 from saddlepoint.errors import ModelError, OptionError
 
@@ -47,27 +49,55 @@ def check_stand_ins(network: object, given: Mapping[str, Standin] | Sequence[str
     return table
 
 
+@dc.dataclass(frozen=True)
+class Faded:
+    """A stand-in that is the module itself, but for slopes that are multiplied by ``factor``."""
+
+    factor: float
+
+    def __call__(self, output: Tensor) -> Tensor:
+        """factor · output, of what the module answered."""
+        return self.factor * output
+
+
 @contextlib.contextmanager
 def standing_in(network: object, table: Mapping[str, Standin]) -> Iterator[None]:
     """Inside, slopes pass each named module through its stand-in; what it answers stays the same, bit for bit."""
     modules = dict(network.named_modules()) if isinstance(network, nn.Module) else {}
-    handles = [modules[name].register_forward_hook(_hook(name, g)) for name, g in table.items()]
+    handles: list[RemovableHandle] = []
     try:
+        for name, standin in table.items():
+            given = _Given(name, standin)
+            handles.append(modules[name].register_forward_pre_hook(given.before))
+            handles.append(modules[name].register_forward_hook(given.after))
         yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _hook(name: str, standin: Standin) -> Callable[[nn.Module, tuple[Any, ...], Any], Tensor | None]:
-    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Tensor | None:
+class _Given:
+    """What a module was given, kept from a module that overwrites it."""
+
+    def __init__(self, name: str, standin: Standin) -> None:
+        self.name, self.standin = name, standin
+        self.inputs: list[Tensor] = []
+
+    def before(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Remember the input, and hand the module a copy if it works in place."""
         if not torch.is_grad_enabled() or not args or not isinstance(args[0], Tensor):
             return None
-        if not isinstance(output, Tensor):
-            raise ModelError(f"bpda: module {name!r} answers a {type(output).__name__}; a stand-in needs a tensor")
-        return passed(output, standin(args[0]), name)
+        self.inputs.append(args[0])
+        return (args[0].clone(), *args[1:]) if getattr(module, "inplace", False) else None
 
-    return hook
+    def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Tensor | None:
+        """The answer, with the slope of the stand-in."""
+        if not torch.is_grad_enabled() or not args or not isinstance(args[0], Tensor):
+            return None
+        x = self.inputs.pop()
+        if not isinstance(output, Tensor):
+            raise ModelError(f"bpda: module {self.name!r} answers a {type(output).__name__}; a stand-in needs a tensor")
+        return passed(output, self.standin(output if isinstance(self.standin, Faded) else x), self.name)
 
 
 def passed(output: Tensor, through: Tensor, name: str) -> Tensor:

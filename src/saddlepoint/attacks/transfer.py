@@ -9,6 +9,7 @@ from torch import Tensor
 
 from saddlepoint.access.asking import GradientAccess, LabelAccess
 from saddlepoint.access.model import Model
+from saddlepoint.attacks.anneal import Anneal
 from saddlepoint.attacks.batches import in_batches
 from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.iterate import Iterate
@@ -58,6 +59,6 @@ class Transferred:
 
 def _going_on(attack: Attack[GradientAccess]) -> Attack[GradientAccess]:
     """The attack without a stop at the first success."""
-    if isinstance(attack, Cascade):
+    if isinstance(attack, Cascade | Anneal):
         return dc.replace(attack, attacks=[_going_on(one) for one in attack.attacks])
     return dc.replace(attack, stop_when_met=False) if isinstance(attack, Iterate) else attack

@@ -23,6 +23,7 @@ from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fab import FAB
+from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.warm_start import WarmStart
@@ -135,6 +136,11 @@ def walk(optimizer: Any, steps: int, classes: int) -> float:
 @walk.register
 def _ascent(optimizer: Ascent, steps: int, classes: int) -> float:  # type: ignore[type-arg]
     return steps * slope(optimizer.gradient)
+
+
+@walk.register
+def _intermediate(optimizer: Intermediate, steps: int, classes: int) -> float:
+    return 2.0 + SLOPE * steps
 
 
 @walk.register

@@ -29,7 +29,7 @@ Over = Literal["all", "right", "brittle", "firm", "standing", "sentinels", "doub
 radius of its set, ``brittle``, or only where not, ``firm``; those that still stand under its threat; some of these, as
 ``sentinels``; or, ``doubted``, all of these where a sentinel fell or slopes mislead, else none. Where none is in doubt:
 the ``closest`` of those that stand, by their margin; then, ``pressed``, more of these where one of the closest fell,
-else the ``nearest``, as many as the closest but for the handful that these are at least.
+else the ``nearest``, a handful of these.
 """
 NO_THREAT = "none"
 TRANSFER = "transfer"

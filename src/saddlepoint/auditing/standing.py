@@ -22,8 +22,8 @@ EVERY, FEWEST = 8, 16
 """... every eighth of those who stand, but no fewer than this."""
 BRITTLE = 20
 """Where no more than one of so many stands, nearly all fell."""
-CLOSEST, PRESSED = 24, 16
-"""Every how manieth of those who stand is among the closest, and every how manieth once one of them fell."""
+CLOSEST, PRESSED, NEAREST = 24, 16, 128
+"""One of so many of those who stand is close; then one of so many, where one of the closest fell or where none did."""
 
 
 def asked(over: Over, standing: int) -> int:
@@ -31,7 +31,7 @@ def asked(over: Over, standing: int) -> int:
     if over == "sentinels":
         return min(max(standing // EVERY, FEWEST), SENTINELS, standing)
     if over == "nearest":
-        return min(max(standing // CLOSEST, 1), standing)
+        return min(max(standing // NEAREST, 1), standing)
     if over in ("closest", "pressed"):
         return min(max(standing // (CLOSEST if over == "closest" else PRESSED), FEWEST), standing)
     return standing

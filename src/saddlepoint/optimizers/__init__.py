@@ -7,6 +7,7 @@ from saddlepoint.optimizers.ddn import DDN
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fmn import FMN
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
+from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.squares import MovedMass, PaintedSquares, halving
 from saddlepoint.optimizers.tuned import Tuned
@@ -20,6 +21,7 @@ __all__ = [
     "BoundaryWalk",
     "DeepFool",
     "FrankWolfe",
+    "Intermediate",
     "MovedMass",
     "PaintedSquares",
     "RandomSearch",

@@ -15,6 +15,7 @@ from saddlepoint.attacks.recipes.square import square
 from saddlepoint.attacks.recipes.targets import multi_targeted, odi_pgd
 from saddlepoint.attacks.recipes.transferable import (
     di_fgsm,
+    ila,
     ni_fgsm,
     si_fgsm,
     ti_fgsm,
@@ -42,6 +43,7 @@ __all__ = [
     "fmn",
     "frank_wolfe",
     "hop_skip_jump",
+    "ila",
     "mi_fgsm",
     "multi_targeted",
     "nes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from saddlepoint.access.asking import GradientAccess
+from saddlepoint.attacks.anneal import Anneal
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import LpSet, recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
@@ -11,9 +12,11 @@ from saddlepoint.errors import OptionError
 from saddlepoint.gradients import Resized, Smoothed, Through, backprop, halved
 from saddlepoint.initializers import zero
 from saddlepoint.objectives import cross_entropy
+from saddlepoint.optimizers.ascent import Ascent
+from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.optimizers.tuned import Tuned
-from saddlepoint.sets import Linf
+from saddlepoint.sets import L1, L2, Linf
 
 NESTEROV = "Lin et al.: Nesterov accelerated gradient and scale invariance for adversarial attacks, ICLR 2020"
 VARIANCE = "Wang, He: Enhancing the transferability of adversarial attacks through variance tuning, CVPR 2021"
@@ -70,6 +73,23 @@ def vni_fgsm(
     """VMI-FGSM whose slope is taken where the momentum leads, as in NI-FGSM."""
     at_least_one(neighbors=neighbors)
     return family(threat, steps, decay, True, neighbors, width)
+
+
+@recipe(
+    access=GradientAccess,
+    sets=(Linf, L2, L1),
+    paper="Huang et al.: Enhancing adversarial example transferability with an intermediate level attack, ICCV 2019",
+)
+def ila(threat: LpSet, steps: int = 10, decay: float = 1.0, layer: str | None = None) -> Attack[GradientAccess]:
+    """MI-FGSM, then as many steps that move a layer inside as far as possible the way MI-FGSM moved it.
+
+    ``layer``: name of a module; the middle one of those with weights if none is said, the logits if there are none.
+    """
+    at_least_one(steps=steps)
+    first = Iterate(
+        threat, cross_entropy, Ascent(backprop, constant(1.0 / steps), decay), zero, steps, stop_when_met=False
+    )
+    return Anneal([first, Iterate(threat, cross_entropy, Intermediate(constant(1.0 / steps), layer), zero, steps)])
 
 
 @recipe(access=GradientAccess, sets=(Linf,), paper="all of the above; together: Wang, He, CVPR 2021, section 3.4")

@@ -1,0 +1,53 @@
+"""What a module inside a network answers on the way to the logits."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from saddlepoint.errors import AccessError, OptionError
+
+
+@contextlib.contextmanager
+def watching(network: object, name: str) -> Iterator[list[Tensor]]:
+    """Inside, the answers of the module ``name`` are kept in a list, with their graph.
+
+    Raises:
+        AccessError: what is asked is not made of modules.
+        OptionError: it has no module of that name.
+    """
+    module = dict(_named(network)).get(name)
+    if module is None:
+        names = [one for one, _ in _named(network)]
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names[:8])}"
+        raise OptionError(f"the network has no module {name!r}; {hint}")
+    seen: list[Tensor] = []
+
+    def keep(module: nn.Module, args: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            # A copy: the next module may write in place. Where it does, what is kept stays what was answered.
+            seen.append(output.clone())
+
+    handle = module.register_forward_hook(keep)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def middle(network: object) -> str | None:
+    """The name of the module in the middle of those with a matrix or a kernel of weights, if there are any."""
+    modules = network.named_modules() if isinstance(network, nn.Module) else []
+    weighty = [name for name, m in modules if name and getattr(getattr(m, "weight", None), "ndim", 0) > 1]
+    return weighty[(len(weighty) - 1) // 2] if weighty else None
+
+
+def _named(network: object) -> list[tuple[str, nn.Module]]:
+    if not isinstance(network, nn.Module):
+        raise AccessError(f"a {type(network).__name__} shows nothing inside: layers can be named of an nn.Module only")
+    return [(name, module) for name, module in network.named_modules() if name]
