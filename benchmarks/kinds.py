@@ -89,6 +89,7 @@ class Kind:
 LINF = Recipe("", "", "linf", 0.1, 3, 0.05, 1.0, epochs=3)
 L2 = Recipe("", "", "l2", 1.5, 3, 0.75, 1.0, epochs=3)
 SINGLE = dc.replace(LINF, steps=1, step_size=0.125)
+PLAIN = dc.replace(LINF, norm="none")
 KINDS = {
     "trades": Kind(ConvNet, LINF, "linf:0.1", trades=6.0),
     "residual": Kind(Residual, LINF, "linf:0.1"),
@@ -100,8 +101,13 @@ KINDS = {
     "trades-l2": Kind(ConvNet, L2, "l2:1.5", trades=6.0),
     "vit-l2": Kind(Attention, dc.replace(L2, learning_rate=2e-3), "l2:1.5"),
     "residual-l2": Kind(Residual, L2, "l2:1.5"),
+    "plain-residual": Kind(Residual, PLAIN, "linf:0.1"),
+    "plain-dense": Kind(dense, PLAIN, "linf:0.1"),
+    "plain-vit": Kind(Attention, dc.replace(PLAIN, learning_rate=2e-3), "linf:0.1"),
+    "plain-tanh": Kind(lambda: ConvNet((16, 32, 32), nn.Tanh), PLAIN, "linf:0.1"),
+    "plain-wide": Kind(lambda: ConvNet((48, 72, 72)), PLAIN, "linf:0.1"),
 }
-"""The single-step ones are slightly masked: what breaks them hides."""
+"""The single-step ones are slightly masked: what breaks them hides. The plain ones are for tables of transfer."""
 
 
 def pushed(network: nn.Module, x: Tensor, recipe: Recipe, share: float, generator: torch.Generator) -> Tensor:

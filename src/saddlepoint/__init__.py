@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from saddlepoint.access.adapters.estimators import from_estimator
     from saddlepoint.access.adapters.onnx import from_onnx
     from saddlepoint.attacks.substitute import learn_substitute
-    from saddlepoint.auditing import Audit, audit
+    from saddlepoint.auditing import Audit, audit, transfer
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
     from saddlepoint.sets import L0, L1, L2, Linf
     from saddlepoint.zoo.opening import open_model
@@ -41,6 +41,7 @@ _HOME = {
     "learn_substitute": "attacks.substitute",
     "open_model": "zoo.opening",
     "targeted": "core",
+    "transfer": "auditing",
     "untargeted": "core",
     "wrap": "access",
 }
@@ -65,6 +66,7 @@ __all__ = [  # noqa: RUF022
     "learn_substitute",
     "open_model",
     "targeted",
+    "transfer",
     "untargeted",
     "wrap",
     "zoo",

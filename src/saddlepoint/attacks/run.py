@@ -61,6 +61,23 @@ def run(
 
 def confirm(found: Result, access: LabelAccess, question: Question) -> Result:
     """Recompute success, size and range from the perturbations an attack returned. One forward a sample."""
+    x_adv, size = perturbed(found, question)
+    labels = torch.cat(list(in_batches(lambda rows: access.view(rows).labels(x_adv[rows]), access, len(x_adv))))
+    met = question.goal.met(labels)
+    met &= ~_short_of_confidence(found, question.goal)
+    status = torch.full_like(found.status, Status.HELD)
+    status = torch.where(found.status == Status.OUT_OF_BUDGET, found.status, status)
+    status = torch.where(found.met & ~met, int(Status.UNCONFIRMED), status)
+    status = torch.where(met, int(Status.FOOLED), status).to(torch.int8)
+    return dc.replace(found, x_adv=x_adv, size=size, met=met, status=status)
+
+
+def perturbed(found: Result, question: Question) -> tuple[Tensor, Tensor]:
+    """(the perturbed inputs [N, *D], the sizes [N]) of what an attack returned, computed anew.
+
+    Raises:
+        SaddlepointError: a perturbation is larger than the radius, or not a number.
+    """
     threat, x, radius = question.threat, question.x, question.radius
     x_adv = threat.apply(x, found.delta).detach()
     size = threat.size(x.double(), found.delta.double()).to(x.dtype)
@@ -71,14 +88,7 @@ def confirm(found: Result, access: LabelAccess, question: Question) -> Result:
             f"an attack returned a perturbation of size {float(size[worst]):g} for the radius {float(radius[worst]):g}:"
             " this is a fault of the attack, please report it"
         )
-    labels = torch.cat(list(in_batches(lambda rows: access.view(rows).labels(x_adv[rows]), access, len(x))))
-    met = question.goal.met(labels)
-    met &= ~_short_of_confidence(found, question.goal)
-    status = torch.full_like(found.status, Status.HELD)
-    status = torch.where(found.status == Status.OUT_OF_BUDGET, found.status, status)
-    status = torch.where(found.met & ~met, int(Status.UNCONFIRMED), status)
-    status = torch.where(met, int(Status.FOOLED), status).to(torch.int8)
-    return dc.replace(found, x_adv=x_adv, size=size, met=met, status=status)
+    return x_adv, size
 
 
 def _short_of_confidence(found: Result, goal: Goal) -> Tensor:

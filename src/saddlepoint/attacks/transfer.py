@@ -45,16 +45,30 @@ class Transferred:
         start: Tensor | None = None,
     ) -> Result:
         """Attack the surrogate, then ask about what came back."""
-        on = _going_on(self.attack)
         ledger, rows = access.ledger, access.rows
         before = ledger.forwards[rows].clone()
-        with self.surrogate.quiet():
-            own = self.surrogate.access(len(x), device=x.device)
-            found = on(own.lower(GradientAccess), x, goal, noise, radius, weight, start)
+        found = crafted(self.attack, self.surrogate, x, goal, noise, radius, weight=weight, start=start)
         x_adv = self.set.apply(x, found.delta)
         labels = torch.cat(list(in_batches(lambda some: access.view(some).labels(x_adv[some]), access, len(x))))
         asked = ledger.forwards[rows] - before
         return dc.replace(found, met=goal.met(labels), forwards=asked, backwards=torch.zeros_like(asked))
+
+
+def crafted(
+    attack: Attack[GradientAccess],
+    surrogate: Model,
+    x: Tensor,
+    goal: Goal,
+    noise: Noise,
+    radius: Tensor | None,
+    seed: int = 0,
+    weight: Tensor | None = None,
+    start: Tensor | None = None,
+) -> Result:
+    """What ``attack`` finds on the ``surrogate`` when it goes on after it fooled it."""
+    with surrogate.quiet(seed):
+        own = surrogate.access(len(x), device=x.device)
+        return _going_on(attack)(own.lower(GradientAccess), x, goal, noise, radius, weight, start)
 
 
 def _going_on(attack: Attack[GradientAccess]) -> Attack[GradientAccess]:

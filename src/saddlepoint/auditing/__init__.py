@@ -3,6 +3,7 @@
 from saddlepoint.auditing.audited import Audit
 from saddlepoint.auditing.call import audit
 from saddlepoint.auditing.compare import Comparison, compare
+from saddlepoint.auditing.crossing import Crossing, TransferTable, transfer
 from saddlepoint.auditing.entry import parse
 from saddlepoint.auditing.listener import Listener, Silent
 from saddlepoint.auditing.run import DEFAULT, read_example, read_records, read_spec
@@ -25,6 +26,7 @@ __all__ = [
     "Audit",
     "ClassShare",
     "Comparison",
+    "Crossing",
     "CurvePoint",
     "Doubt",
     "Estimate",
@@ -35,6 +37,7 @@ __all__ = [
     "StageSummary",
     "Summary",
     "ThreatSummary",
+    "TransferTable",
     "Verification",
     "audit",
     "compare",
@@ -43,4 +46,5 @@ __all__ = [
     "read_records",
     "read_spec",
     "summarize",
+    "transfer",
 ]

@@ -127,8 +127,8 @@ def _plain(name: str) -> str:
     return name.partition(",")[0].strip().casefold().replace("_", " ")
 
 
-def prepare_surrogate(surrogate: Callable[[Tensor], Any], subject: Subject) -> Model:
-    """A surrogate that fits the subject.
+def prepare_surrogate(surrogate: Callable[[Tensor], Any], subject: Subject, called: str = "the surrogate") -> Model:
+    """Another model that fits the subject; ``called`` so in errors.
 
     Raises:
         ModelError: it answers another number of classes, or takes other inputs.
@@ -136,18 +136,16 @@ def prepare_surrogate(surrogate: Callable[[Tensor], Any], subject: Subject) -> M
     """
     other = copy.copy(surrogate) if isinstance(surrogate, Model) else wrap(surrogate, bounds=_ends(subject.model))
     if _ends(other) != _ends(subject.model):
-        raise OptionError(f"the surrogate has bounds {_ends(other)}, the model {_ends(subject.model)}: they must agree")
+        raise OptionError(f"{called} has bounds {_ends(other)}, the model {_ends(subject.model)}: they must agree")
     few = subject.x[:1].to(other.device or subject.x.device)
     with other.quiet(), torch.no_grad():
         try:
             classes = other(check_inputs(few, other.box)).shape[1]
         except (RuntimeError, ValueError, TypeError) as error:
             shape = list(few.shape[1:])
-            raise ModelError(
-                f"the surrogate does not take samples of shape {shape}, as the model does: {error}"
-            ) from error
+            raise ModelError(f"{called} does not take samples of shape {shape}, as the model does: {error}") from error
     if classes != len(subject.classes):
-        raise ModelError(f"the surrogate knows {classes} classes, the model {len(subject.classes)}: they must agree")
+        raise ModelError(f"{called} knows {classes} classes, the model {len(subject.classes)}: they must agree")
     return other
 
 

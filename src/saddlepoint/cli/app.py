@@ -64,6 +64,14 @@ Examples:
 
 saddlepoint compare runs/before runs/after
 """
+TRANSFER_EXAMPLES = """
+Examples:
+
+saddlepoint transfer --data 'fashion-mnist-1k[:200]' --threat linf:0.1
+saddlepoint transfer zoo:fashion-standard zoo:fashion-fgsm net.onnx \\
+    --data 'fashion-mnist-1k[:200]' --threat linf:0.1 \\
+    --attacks 'mi_fgsm,vmi_fgsm(neighbors=5),ila' --sources zoo:fashion-standard
+"""
 AS_IS, AS_USUAL = ModelOptions(), WorkOptions()
 
 app = App(
@@ -244,6 +252,32 @@ def compare(first: Path, second: Path, /, *, debug: Flag = False) -> None:
     from saddlepoint.cli.comparing import compare as run
 
     run(first, second)
+
+
+@app.command(help_epilogue=TRANSFER_EXAMPLES)
+def transfer(
+    *models: str,
+    data: str,
+    threat: str,
+    attacks: Annotated[list[str] | None, Parameter(negative="")] = None,
+    sources: Annotated[list[str] | None, Parameter(negative="")] = None,
+    out: Path | None = None,
+    work: WorkOptions = AS_USUAL,
+) -> None:
+    """Which attacks on which models fool which others?
+
+    Args:
+        models: two or more, named as for an audit, for the same inputs in [0, 1]; all shipped networks if none is said.
+        data: samples, as for an audit; those are counted that every model classifies rightly.
+        threat: set and radius, such as linf:8/255.
+        attacks: names with commas between them, with options if wanted. If nothing is said:
+            mi_fgsm,vmi_fgsm,transferable.
+        sources: the models to craft on, if not all that give gradients; may be given several times.
+        out: file for the table, .json or .md.
+    """
+    from saddlepoint.cli.transferring import Wanted, carry
+
+    carry(models, Wanted(data, threat, tuple(attacks or ()), tuple(sources or ()), out), work)
 
 
 def main(words: Sequence[str] | None = None) -> int:

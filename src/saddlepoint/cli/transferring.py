@@ -1,0 +1,78 @@
+"""``saddlepoint transfer``: attacks crafted on each model, tried on all."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+from pathlib import Path
+
+from torch import nn
+
+from saddlepoint import sets
+from saddlepoint.access import Model
+from saddlepoint.auditing import atomic, transfer
+from saddlepoint.auditing.crossing import ATTACKS, TransferTable
+from saddlepoint.cli.options import ModelOptions, WorkOptions
+from saddlepoint.cli.progress import progress
+from saddlepoint.cli.setup import prepare, resolve_surrogate
+from saddlepoint.cli.tables import show, table
+from saddlepoint.cli.values import split_attacks
+from saddlepoint.errors import OptionError
+from saddlepoint.zoo import models as shipped
+
+FORMS = (".json", ".md")
+
+
+@dc.dataclass(frozen=True)
+class Wanted:
+    """What was typed."""
+
+    samples: str
+    threat: str
+    attacks: tuple[str, ...]
+    sources: tuple[str, ...]
+    out: Path | None
+
+
+def carry(names: tuple[str, ...], wanted: Wanted, work: WorkOptions) -> None:
+    """Print the table, and store it in ``out``.
+
+    Raises:
+        OptionError: fewer than two models, or another form of file.
+    """
+    if work.budget is not None:
+        raise OptionError("--budget is for attacks on the model itself: crafting on another one costs it nothing")
+    specs = names or tuple(f"zoo:{name}" for name in shipped.names())
+    if len(specs) < 2:
+        raise OptionError("say two models or more, from one to the other; or none, for all that are shipped")
+    if wanted.out is not None and wanted.out.suffix not in FORMS:
+        raise OptionError(f"--out {wanted.out}: the table goes into a file that ends in {' or '.join(FORMS)}")
+    threat = sets.parse(wanted.threat)
+    ready = prepare(specs[0], wanted.samples, ModelOptions(), work)
+    found: dict[str, nn.Module | Model] = {_short(specs[0]): ready.model}
+    found |= {_short(spec): resolve_surrogate(spec, work, ready) for spec in specs[1:]}
+    if len(found) < len(specs):
+        raise OptionError(f"a model is named twice: {', '.join(map(_short, specs))}")
+    with progress(work.quiet) as listener:
+        made = transfer(
+            found,
+            data=ready.data,
+            threat=threat,
+            attacks=split_attacks(wanted.attacks) or ATTACKS,
+            sources=[_short(spec) for spec in wanted.sources] or None,
+            seed=work.seed,
+            batch_size=work.batch_size,
+            listener=listener,
+        )
+    _show(made)
+    if wanted.out is not None:
+        atomic.write(wanted.out, (made.json() if wanted.out.suffix == ".json" else made.markdown()).encode() + b"\n")
+        show(f"table: {wanted.out}")
+
+
+def _show(made: TransferTable) -> None:
+    said = f"{made.threat}; percent of the {made.n} of {made.asked} samples that every model classifies rightly"
+    show("", said, "", table(made.header, made.rows(), right=range(2, len(made.header))))
+
+
+def _short(spec: str) -> str:
+    return spec.removeprefix("zoo:")

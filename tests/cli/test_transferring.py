@@ -1,0 +1,48 @@
+"""``saddlepoint transfer``."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from saddlepoint.cli import main
+
+ASK = ["--data", "fashion-mnist-1k[:24]", "--threat", "linf:0.1", "--attacks", "fgsm,mi_fgsm(steps=3)", "--quiet"]
+PAIR = ["zoo:fashion-standard", "zoo:fashion-fgsm"]
+
+
+@pytest.mark.parametrize("form", ["json", "md"])
+def test_the_table_is_printed_and_kept(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / f"table.{form}"
+    assert main(["transfer", *PAIR, *ASK, "--sources", PAIR[0], "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "samples that every model classifies rightly" in printed
+    line = next(line for line in printed.splitlines() if line.startswith("mi_fgsm(steps=3)"))
+    assert line.split()[1] == "fashion-standard"
+    if form == "json":
+        kept = json.loads(out.read_text())
+        assert kept["models"] == ["fashion-standard", "fashion-fgsm"]
+        assert len(kept["crossings"]) == 4
+    else:
+        assert out.read_text().splitlines()[-1].split("|")[1:4] == [f" {word} " for word in line.split()[:3]]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([PAIR[0], *ASK], "say two models or more"),
+        ([PAIR[0], PAIR[0], *ASK], "a model is named twice"),
+        ([*PAIR, *ASK, "--out", "table.csv"], "ends in .json or .md"),
+        ([*PAIR, *ASK, "--budget", "5"], "--budget is for attacks on the model itself"),
+        ([*PAIR, *ASK, "--sources", "zoo:fashion-smooth"], "no model is called 'fashion-smooth' here"),
+        ([*PAIR, "--data", "fashion-mnist-1k[:4]", "--threat", "linf:0.1", "--attacks", "pdg"], "did you mean pgd?"),
+    ],
+)
+def test_errors_are_one_line(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["transfer", *words]) == 2
+    error = capsys.readouterr().err.strip()
+    assert says in error
+    assert os.linesep not in error
