@@ -15,7 +15,7 @@ from saddlepoint.attacks.search import SearchWeight
 from saddlepoint.attacks.shrink import FreezeEntries, ShrinkCube
 from saddlepoint.attacks.smallest import CloserStarts, NearestTarget, Smallest
 from saddlepoint.gradients import Averaged
-from saddlepoint.gradients.nes import NES
+from saddlepoint.gradients.differences import Differences
 from saddlepoint.gradients.seen import Smoothed, Through
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.initializers.diversified import OutputDiversified
@@ -181,8 +181,8 @@ def slope(gradient: Any) -> float:
 
 
 @slope.register
-def _nes(gradient: NES) -> float:
-    return 2.0 * gradient.pairs + 1
+def _differences(gradient: Differences) -> float:
+    return gradient.questions + 1.0
 
 
 @slope.register

@@ -2,7 +2,21 @@
 
 from saddlepoint.gradients.averaged import Averaged
 from saddlepoint.gradients.backprop import backprop
-from saddlepoint.gradients.nes import NES
+from saddlepoint.gradients.differences import NES, RGF, Differences, Tiled, coordinates, gaussian, sphere
 from saddlepoint.gradients.seen import Resized, Smoothed, Through, halved
 
-__all__ = ["NES", "Averaged", "Resized", "Smoothed", "Through", "backprop", "halved"]
+__all__ = [
+    "NES",
+    "RGF",
+    "Averaged",
+    "Differences",
+    "Resized",
+    "Smoothed",
+    "Through",
+    "Tiled",
+    "backprop",
+    "coordinates",
+    "gaussian",
+    "halved",
+    "sphere",
+]

@@ -12,7 +12,7 @@ from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.square import AT_ONCE
 from saddlepoint.core.protocols import Attack
 from saddlepoint.errors import OptionError
-from saddlepoint.gradients.nes import NES
+from saddlepoint.gradients.differences import NES
 from saddlepoint.initializers import zero
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant

@@ -1,0 +1,156 @@
+"""Slopes estimated from scores alone, by differences along random directions."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.access.draws import covered, parts
+from saddlepoint.core.problem import Problem
+from saddlepoint.core.trial import Trial, look
+from saddlepoint.noise import Noise
+from saddlepoint.rows import as_images, column, flat_norm
+
+Directions = Callable[[Tensor, Noise, int], Tensor]
+"""(like [N, *P], randomness, number of the draw) -> directions u [N, *P] with E u uᵀ the identity, or a projection.
+
+So the mean of <g, u> u is g, or its projection; the length of u is about the root of the number of its entries.
+"""
+
+
+def gaussian(like: Tensor, noise: Noise, k: int) -> Tensor:
+    """Standard normal."""
+    return noise.at("direction", k).normal(tuple(like.shape[1:]), dtype=like.dtype)
+
+
+def sphere(like: Tensor, noise: Noise, k: int) -> Tensor:
+    """Uniform on the sphere of radius √d."""
+    u = gaussian(like, noise, k)
+    return u * column(math.sqrt(like[0].numel()) / flat_norm(u, 2), u) if len(u) else u
+
+
+def coordinates(like: Tensor, noise: Noise, k: int) -> Tensor:
+    """√d along one axis: all d of them in d questions, in an order that begins anywhere."""
+    flat = torch.zeros_like(like).flatten(1)
+    d = flat.shape[1]
+    start = (noise.at("axis").uniform((1,), dtype=torch.float64) * d).long()
+    axis = (start + k * _stride(d)) % d
+    return flat.scatter(1, axis, math.sqrt(d)).view_as(like)
+
+
+@dc.dataclass(frozen=True)
+class Tiled:
+    """Directions that are constant on tiles of ``side`` x ``side`` pixels: slopes of images are alike nearby.
+
+    The estimate is that of the slope's mean over each tile. Source: Ilyas, Engstrom, Madry, "Prior convictions:
+    black-box adversarial attacks with bandits and priors", ICLR 2019.
+    """
+
+    side: int
+    directions: Directions = gaussian
+
+    def __call__(self, like: Tensor, noise: Noise, k: int) -> Tensor:
+        """Directions for ``like`` [N, *P]."""
+        image = as_images(like)
+        height, width = image.shape[2:]
+        rows, columns = tile_counts(image, self.side)
+        coarse = self.directions(image.new_empty(*image.shape[:2], rows, columns), noise, k)
+        pixels = _pixels(height, rows, like).unsqueeze(1) * _pixels(width, columns, like)
+        return spread(coarse / pixels.sqrt(), height, width).view_as(like)
+
+
+def tile_counts(image: Tensor, side: int) -> tuple[int, int]:
+    """How many tiles of about ``side`` pixels an image [N, C, H, W] has along each side, at least one."""
+    height, width = image.shape[2:]
+    return max(round(height / side), 1), max(round(width / side), 1)
+
+
+def spread(coarse: Tensor, height: int, width: int) -> Tensor:
+    """Tiles [N, C, h, w] as pixels [N, C, H, W], each pixel that of its nearest tile."""
+    return functional.interpolate(coarse, size=(height, width), mode="nearest")
+
+
+def _pixels(length: int, tiles: int, like: Tensor) -> Tensor:
+    """How many pixels of a side of that length lie in each of its tiles."""
+    return torch.bincount(torch.arange(length) * tiles // length, minlength=tiles).to(like)
+
+
+def _stride(d: int) -> int:
+    """A step that visits all of d places before it comes back, far from the place before."""
+    step = max(round(0.618 * d), 1)
+    while math.gcd(step, d) > 1:
+        step += 1
+    return step
+
+
+@dc.dataclass(frozen=True)
+class Differences:
+    """g = mean of (f(δ + σ u) - f(δ - σ u)) / 2σ · u over ``draws`` directions u.
+
+    Unless ``opposite``, of (f(δ + σ u) - f(δ)) / σ · u. Of f smoothed over the directions the slope, without bias; of a
+    linear f the slope itself. σ (``sigma``) is in the units of the input, for each entry. Only valid inputs are asked
+    for, so at the bounds of the box the estimate of an entry has half its size, and the right sign. Costs 2 forwards a
+    draw (1 unless ``opposite``), and one to look at δ. Where the budget does not cover them, the slope is 0.
+
+    Source: random directions: Nesterov and Spokoiny, 2017 (RGF); opposite pairs: Salimans et al., 2017.
+    """
+
+    directions: Directions = gaussian
+    draws: int = 25
+    sigma: float = 1e-3
+    opposite: bool = True
+
+    @property
+    def questions(self) -> int:
+        """Forwards for each estimate, besides the look at δ."""
+        return 2 * self.draws if self.opposite else self.draws
+
+    def __call__(self, problem: Problem[ScoreAccess], delta: Tensor) -> tuple[Trial, Tensor]:
+        """(what was seen at δ, the estimated slope), for δ [N, *P]."""
+        trial, slope = look(problem, delta), torch.zeros_like(delta)
+        rows = covered(problem.access, self.questions).nonzero().squeeze(1)
+        if len(rows):
+            slope = slope.index_copy(0, rows, self._estimate(problem.rows(rows), delta[rows], trial.value[rows]))
+        return trial, slope
+
+    def _estimate(self, problem: Problem[ScoreAccess], delta: Tensor, here: Tensor) -> Tensor:
+        slope, above, u = torch.zeros_like(delta), torch.zeros_like(problem.radius), delta
+        for part in parts(problem.access, self.questions):
+            steps = []
+            for k in part:
+                draw = k // 2 if self.opposite else k
+                u = -u if self.opposite and k % 2 else self.directions(delta, problem.noise, draw)
+                steps.append(u)
+            points = delta + self.sigma * torch.stack(steps)
+            answers = problem.access.scores(problem.set.apply(problem.x, points), lead=1)
+            for k, step, point, answer in zip(part, steps, points, answers, strict=True):
+                value = problem.value(answer, point)
+                if not self.opposite:
+                    slope = slope + column(value - here, step) * step
+                elif k % 2:
+                    slope = slope + column(value - above, step) * step
+                above = value
+        return (slope / (self.questions * self.sigma)).nan_to_num(0.0, 0.0, 0.0)
+
+
+def NES(pairs: int = 25, sigma: float = 1e-3) -> Differences:  # noqa: N802
+    """Differences along ``pairs`` normal directions and their opposites.
+
+    Source: Ilyas, Engstrom, Athalye, Lin, "Black-box adversarial attacks with limited queries and information", ICML
+    2018.
+    """
+    return Differences(gaussian, pairs, sigma)
+
+
+def RGF(draws: int = 50, sigma: float = 1e-4) -> Differences:  # noqa: N802
+    """Differences to δ itself along ``draws`` directions of the sphere: random gradient-free.
+
+    Source: Nesterov and Spokoiny, "Random gradient-free minimization of convex functions", 2017.
+    """
+    return Differences(sphere, draws, sigma, opposite=False)
