@@ -19,12 +19,16 @@ from saddlepoint.gradients.differences import Differences
 from saddlepoint.gradients.seen import Smoothed, Through
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.initializers.diversified import OutputDiversified
+from saddlepoint.optimizers.adamm import AdaMM
 from saddlepoint.optimizers.ascent import Ascent
+from saddlepoint.optimizers.bandits import Bandits
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fab import FAB
 from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.random_search import RandomSearch
+from saddlepoint.optimizers.ray import RaySearch
+from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.warm_start import WarmStart
 
@@ -136,6 +140,27 @@ def walk(optimizer: Any, steps: int, classes: int) -> float:
 @walk.register
 def _ascent(optimizer: Ascent, steps: int, classes: int) -> float:  # type: ignore[type-arg]
     return steps * slope(optimizer.gradient)
+
+
+@walk.register
+def _bandits(optimizer: Bandits, steps: int, classes: int) -> float:
+    return 3.0 * steps
+
+
+@walk.register
+def _adamm(optimizer: AdaMM, steps: int, classes: int) -> float:  # type: ignore[type-arg]
+    return steps * slope(optimizer.gradient)
+
+
+@walk.register
+def _search_distribution(optimizer: SearchDistribution, steps: int, classes: int) -> float:
+    return float(optimizer.draws * steps)
+
+
+@walk.register
+def _ray(optimizer: RaySearch, steps: int, classes: int) -> float:
+    """A bisection follows at every step in the worst case; in the usual one, at few."""
+    return steps * (1.0 + optimizer.bisections)
 
 
 @walk.register

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.access.asking import LabelAccess
+from saddlepoint.access.asking import GradientAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.core.goal import Goal
@@ -103,9 +103,11 @@ class Case:
 
 
 def few(recipe: Recipe) -> dict[str, Any]:
-    """Few steps, queries and restarts, for those options the recipe has (a step on labels alone is many questions)."""
+    """Few steps, queries and restarts, for those options the recipe has; more steps where one is a question or two."""
     chosen = {name: value for name, value in FEW.items() if name in recipe.options}
-    return {**chosen, "steps": 2} if recipe.access is LabelAccess and "steps" in chosen else chosen
+    if "steps" in chosen and recipe.access is not GradientAccess:
+        chosen["steps"] = 2 if "first_draws" in chosen else 40
+    return chosen
 
 
 def radius_for(kind: type) -> float:

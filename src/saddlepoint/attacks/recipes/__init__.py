@@ -5,12 +5,14 @@ from saddlepoint.attacks.recipes.autoattack import autoattack
 from saddlepoint.attacks.recipes.carlini_wagner import cw_l0, cw_l2, cw_linf
 from saddlepoint.attacks.recipes.ddn import ddn
 from saddlepoint.attacks.recipes.deepfool import deepfool
+from saddlepoint.attacks.recipes.estimated import bandits, nattack, rgf, sign_hunter, zo_adamm
 from saddlepoint.attacks.recipes.fab import fab, fab_t
 from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
 from saddlepoint.attacks.recipes.hop_skip_jump import hop_skip_jump
 from saddlepoint.attacks.recipes.nes import nes
 from saddlepoint.attacks.recipes.pgd import bim, fgsm, mi_fgsm, pgd
+from saddlepoint.attacks.recipes.rays import rays
 from saddlepoint.attacks.recipes.square import square
 from saddlepoint.attacks.recipes.targets import multi_targeted, odi_pgd
 from saddlepoint.attacks.recipes.transferable import (
@@ -30,6 +32,7 @@ __all__ = [
     "apgd_dlr",
     "apgd_t",
     "autoattack",
+    "bandits",
     "bim",
     "cw_l0",
     "cw_l2",
@@ -46,15 +49,20 @@ __all__ = [
     "ila",
     "mi_fgsm",
     "multi_targeted",
+    "nattack",
     "nes",
     "ni_fgsm",
     "odi_pgd",
     "pgd",
+    "rays",
+    "rgf",
     "si_fgsm",
+    "sign_hunter",
     "square",
     "ti_fgsm",
     "transferable",
     "triage",
     "vmi_fgsm",
     "vni_fgsm",
+    "zo_adamm",
 ]

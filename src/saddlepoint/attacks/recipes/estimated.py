@@ -1,0 +1,159 @@
+"""Black boxes that answer with scores: ascent along estimated slopes, and searches that do without."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.attacks.iterate import Iterate
+from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
+from saddlepoint.attacks.recipes.square import AT_ONCE
+from saddlepoint.core.protocols import Attack, Optimizer
+from saddlepoint.errors import OptionError
+from saddlepoint.gradients.differences import Differences, Directions, Tiled, sphere
+from saddlepoint.initializers import zero
+from saddlepoint.optimizers.adamm import AdaMM
+from saddlepoint.optimizers.ascent import Ascent
+from saddlepoint.optimizers.bandits import Bandits
+from saddlepoint.optimizers.chunks import all_up, flip_chunks
+from saddlepoint.optimizers.random_search import RandomSearch
+from saddlepoint.optimizers.schedules import constant
+from saddlepoint.optimizers.search_distribution import SearchDistribution
+from saddlepoint.sets import L2, Linf
+
+Loss = Literal["margin", "cross-entropy"]
+
+
+@recipe(
+    access=ScoreAccess,
+    sets=(Linf, L2),
+    paper="Nesterov, Spokoiny: Random gradient-free minimization of convex functions, 2017; signs: Liu et al.: signSGD"
+    " via zeroth-order oracle, ICLR 2019",
+)
+def rgf(
+    threat: LpSet,
+    steps: int = 100,
+    samples: int = 50,
+    sigma: float = 1e-3,
+    tile: int = 1,
+    relative_step: float = 0.1,
+    momentum: float = 0.0,
+    objective: Loss = "margin",
+) -> Attack[ScoreAccess]:
+    """Steepest ascent on slopes estimated by one-sided differences along random directions: in Linf, ZO-signSGD.
+
+    ``samples`` + 1 forwards a step. ``sigma`` is in units of the range of the input; directions are constant on tiles
+    of ``tile`` pixels.
+    """
+    at_least_one(steps=steps, samples=samples, tile=tile)
+    estimate = _estimate(threat, samples, sigma, tile)
+    return _climb(threat, objective, Ascent(estimate, constant(relative_step), momentum), steps)
+
+
+@recipe(
+    access=ScoreAccess,
+    sets=(Linf,),
+    paper="Chen et al.: ZO-AdaMM: zeroth-order adaptive momentum method for black-box optimization, NeurIPS 2019",
+)
+def zo_adamm(
+    threat: LpSet,
+    steps: int = 100,
+    samples: int = 50,
+    sigma: float = 1e-3,
+    tile: int = 1,
+    relative_step: float = 0.3,
+    objective: Loss = "margin",
+) -> Attack[ScoreAccess]:
+    """AMSGrad on slopes estimated as in ``rgf``, its steps relative_step · radius / √t."""
+    at_least_one(steps=steps, samples=samples, tile=tile)
+    return _climb(threat, objective, AdaMM(_estimate(threat, samples, sigma, tile), relative_step), steps)
+
+
+@recipe(
+    access=ScoreAccess,
+    sets=(Linf, L2),
+    paper="Ilyas, Engstrom, Madry: Prior convictions: black-box adversarial attacks with bandits and priors, ICLR 2019",
+)
+def bandits(
+    threat: LpSet,
+    steps: int = 1500,
+    tile: int = 2,
+    relative_step: float | None = None,
+    rate_prior: float | None = None,
+    objective: Loss = "margin",
+) -> Attack[ScoreAccess]:
+    """Ascent along a slope that is remembered, and improved by two questions a step.
+
+    It is constant on tiles of ``tile`` pixels. Three forwards a step: the paper looks at its point without counting.
+    ``relative_step`` in units of the radius: 0.2 in Linf, 0.1 in L2, as published; so is ``rate_prior`` in L2, 0.1. In
+    Linf it is 3, where 100 as published leaves a third more standing on small images.
+    """
+    at_least_one(steps=steps, tile=tile)
+    cube = isinstance(threat, Linf)
+    climb = Bandits(
+        rate=(0.2 if cube else 0.1) if relative_step is None else relative_step,
+        rate_prior=(3.0 if cube else 0.1) if rate_prior is None else rate_prior,
+        probe=0.1 if cube else 0.01,
+        explore=1.0 if cube else 0.01,
+        tile=tile,
+        exponentiated=cube,
+        width=_width(threat),
+    )
+    return _climb(threat, objective, climb, steps)
+
+
+@recipe(
+    access=ScoreAccess,
+    sets=(Linf, L2),
+    paper="Li, Li, Wang, Zhang, Gong: NATTACK: learning the distributions of adversarial examples, ICML 2019",
+)
+def nattack(
+    threat: LpSet,
+    steps: int = 100,
+    samples: int = 30,
+    sigma: float = 0.1,
+    rate: float = 0.3,
+    tile: int = 2,
+    objective: Loss = "margin",
+) -> Attack[ScoreAccess]:
+    """Learn a normal distribution whose samples fool the model; no slope is needed, so none can be masked.
+
+    ``samples`` forwards a step. The paper draws 300 at a rate of 0.008 for 600 steps, far more questions than needed.
+    """
+    at_least_one(steps=steps, samples=samples, tile=tile)
+    if not sigma > 0:
+        raise OptionError(f"sigma is the deviation of the distribution, and must be positive; got {sigma:g}")
+    return _climb(threat, objective, SearchDistribution(samples, sigma, rate, tile), steps)
+
+
+@recipe(
+    access=ScoreAccess,
+    sets=(Linf, L2),
+    paper="Al-Dujaili, O'Reilly: Sign bits are all you need for black-box attacks, ICLR 2020",
+)
+def sign_hunter(threat: LpSet, steps: int = 5000, objective: Loss = "margin") -> Attack[ScoreAccess]:
+    """Turn the signs of all entries, of halves, quarters, ... at the surface of the ball; keep what raises the margin.
+
+    One forward a step. Where slopes are constant, one pass finds the corner that is best of all.
+    """
+    at_least_one(steps=steps)
+    search = RandomSearch(flip_chunks)
+    return Iterate(threat, objective_named(objective), search, all_up, steps, compact_below=AT_ONCE)
+
+
+def _climb(threat: LpSet, objective: str, optimizer: Optimizer[ScoreAccess], steps: int) -> Attack[ScoreAccess]:
+    return Iterate(threat, objective_named(objective), optimizer, zero, steps, compact_below=AT_ONCE)
+
+
+def _estimate(threat: LpSet, samples: int, sigma: float, tile: int) -> Differences:
+    if not sigma > 0:
+        raise OptionError(f"sigma is the length of the random steps, and must be positive; got {sigma:g}")
+    directions: Directions = Tiled(tile, sphere) if tile > 1 else sphere
+    return Differences(directions, samples, sigma * _width(threat), opposite=False)
+
+
+def _width(threat: LpSet) -> float:
+    width = threat.box.high - threat.box.low
+    return width if math.isfinite(width) else 1.0
