@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from saddlepoint.attacks.substitute import learn_substitute
     from saddlepoint.auditing import Audit, audit, transfer
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
-    from saddlepoint.sets import L0, L1, L2, Linf
+    from saddlepoint.sets import L0, L1, L2, Linf, Nuclear
     from saddlepoint.zoo.opening import open_model
 
 __version__ = "0.1.0"
@@ -32,6 +32,7 @@ _HOME = {
     "L2": "sets",
     "Linf": "sets",
     "Model": "access",
+    "Nuclear": "sets",
     "Result": "core",
     "Status": "core",
     "audit": "auditing",
@@ -55,6 +56,7 @@ __all__ = [  # noqa: RUF022
     "L2",
     "Linf",
     "Model",
+    "Nuclear",
     "Result",
     "Status",
     "attacks",

@@ -19,7 +19,7 @@ from saddlepoint.auditing.summary import Landscape
 from saddlepoint.core.goal import untargeted
 from saddlepoint.noise import Noise
 from saddlepoint.rows import column
-from saddlepoint.sets import L0
+from saddlepoint.sets import L0, Nuclear
 
 SAMPLES = 3
 POINTS = 21
@@ -33,7 +33,7 @@ def landscapes(subject: Subject, plan: Plan, standing: Standing, seed: int) -> t
     """For each threat the surroundings of a few samples, if slopes can be had and answers are not random."""
     if not issubclass(subject.model.kind, GradientAccess) or subject.model.draws > 1:
         return ()
-    shown = [threat for threat in plan.threats if not isinstance(threat.set, L0)]
+    shown = [threat for threat in plan.threats if not isinstance(threat.set, (L0, Nuclear))]
     return tuple(one for threat in shown for one in _around(subject, threat, standing, seed))
 
 

@@ -17,7 +17,7 @@ from saddlepoint.auditing.stages import PROOF, RESERVED, TRANSFER, AttackStage, 
 from saddlepoint.auditing.usual import STANDARD, THOROUGH, usual
 from saddlepoint.certificates import why_not
 from saddlepoint.errors import AccessError, OptionError, ThreatError
-from saddlepoint.sets import L0, Ball
+from saddlepoint.sets import L1, L2, Ball, Linf
 
 Options = Mapping[str, Mapping[str, Any]]
 AUTO = "auto"
@@ -134,7 +134,7 @@ def _provable(threats: Sequence[Threat], model: Model, x: Tensor, notices: list[
     if hindrance is not None:
         notices.append(f"nothing was proved: {hindrance}")
         return []
-    known = [threat for threat in threats if not isinstance(threat.set, L0)]
+    known = [threat for threat in threats if isinstance(threat.set, (Linf, L2, L1))]
     notices += [f"nothing was proved for {t.label}: no bound is known for its set" for t in threats if t not in known]
     return known
 

@@ -7,10 +7,11 @@ import math
 from saddlepoint.access.model import Box
 from saddlepoint.errors import ThreatError
 from saddlepoint.sets.lp import L2, Linf
+from saddlepoint.sets.nuclear import Nuclear
 from saddlepoint.sets.sparse import L0, L1
 
-LpBall = Linf | L2 | L1 | L0
-_KINDS: dict[str, type[LpBall]] = {"linf": Linf, "l2": L2, "l1": L1, "l0": L0}
+LpBall = Linf | L2 | L1 | L0 | Nuclear
+_KINDS: dict[str, type[LpBall]] = {"linf": Linf, "l2": L2, "l1": L1, "l0": L0, "nuclear": Nuclear}
 
 
 def names() -> tuple[str, ...]:

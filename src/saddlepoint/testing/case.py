@@ -15,11 +15,11 @@ from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.result import Result
-from saddlepoint.sets import L0, L1, L2, Linf
+from saddlepoint.sets import L0, L1, L2, Linf, Nuclear
 from saddlepoint.sets.ball import Ball
 from saddlepoint.testing.problems import MLP, SHAPE
 
-RADII: dict[type, float] = {Linf: 0.05, L2: 0.3, L1: 1.2, L0: 4.0}
+RADII: dict[type, float] = {Linf: 0.05, L2: 0.3, L1: 1.2, L0: 4.0, Nuclear: 0.4}
 """At these radii a good attack fools some of the samples of a ``Case``, not all."""
 SPARSE = ("l1", "l0")
 """Names of the balls whose steepest direction is a single entry."""

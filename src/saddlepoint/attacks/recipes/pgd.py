@@ -18,7 +18,7 @@ from saddlepoint.initializers import uniform, zero
 from saddlepoint.objectives import cross_entropy, margin
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L0, L1, L2, Linf
+from saddlepoint.sets import L0, L1, L2, Linf, Nuclear
 
 OBJECTIVES: dict[str, Objective] = {"cross-entropy": cross_entropy, "margin": margin}
 
@@ -63,7 +63,7 @@ def bim(threat: LpSet, steps: int | None = None, step_size: float | None = None)
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1),
+    sets=(Linf, L2, L1, Nuclear),
     paper="Madry, Makelov, Schmidt, Tsipras, Vladu: Towards deep learning models resistant to attacks, ICLR 2018",
 )
 def pgd(
