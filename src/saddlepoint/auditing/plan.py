@@ -14,7 +14,7 @@ from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe, get
 from saddlepoint.auditing.entry import Entry, parse
 from saddlepoint.auditing.stages import PROOF, RESERVED, TRANSFER, AttackStage, CleanStage, Over, ProofStage, Stage
-from saddlepoint.auditing.usual import STANDARD, THOROUGH, usual
+from saddlepoint.auditing.usual import STANDARD, THOROUGH, fitting, usual
 from saddlepoint.certificates import why_not
 from saddlepoint.errors import AccessError, OptionError, ThreatError
 from saddlepoint.sets import L1, L2, Ball, Linf
@@ -60,6 +60,10 @@ class Choice:
     curve: tuple[tuple[Entry, Over], ...]
     chosen: bool
 
+    def fitting(self, kind: type[Ball]) -> tuple[tuple[Entry, Over], ...]:
+        """The attacks for sets of a kind."""
+        return self.attacks if self.chosen else tuple((fitting(entry, kind), over) for entry, over in self.attacks)
+
 
 @dc.dataclass(frozen=True)
 class Item:
@@ -104,8 +108,7 @@ def make_plan(
         raise OptionError(f"attacks were named, and the plan {name!r} too: leave one out")
     choice = _choice(model, attacks, options, curve, name or STANDARD)
     notices: list[str] = []
-    tagged = _tagged(choice.attacks)
-    wanted = [Item(t, *one) for t in threats for one in tagged]
+    wanted = [Item(t, *one) for t in threats for one in _tagged(choice.fitting(type(t.set)))]
     kept = [item for item in wanted if _fits(item, model, choice.chosen, notices)]
     curves = [item for item in _curves(threats, choice.curve) if _fits(item, model, False, notices)]
     _check_coverage(threats, kept, curves)

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from saddlepoint.access.asking import GradientAccess, LabelAccess, ScoreAccess
+from saddlepoint.attacks.recipe import get
+from saddlepoint.auditing.entry import Entry
 from saddlepoint.auditing.stages import Over
 from saddlepoint.errors import OptionError
+from saddlepoint.sets import Ball
 
 
 class Usual(NamedTuple):
@@ -59,6 +62,20 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
         LabelAccess: Usual((), (("hop_skip_jump(steps=128)", "right"),)),
     },
 }
+
+
+def fitting(entry: Entry, kind: type[Ball]) -> Entry:
+    """``entry``; where square does not know a set, ascent on estimated slopes that asks about as often.
+
+    >>> from saddlepoint.sets import Nuclear
+    >>> fitting(Entry("square", {"steps": 220}), Nuclear)
+    Entry(name='rgf', options={'steps': 20, 'samples': 10, 'tile': 4})
+    """
+    recipe, other = get(entry.name), get("rgf")
+    if entry.name != "square" or issubclass(kind, recipe.sets) or not issubclass(kind, other.sets):
+        return entry
+    steps = entry.options.get("steps", recipe.options["steps"])
+    return Entry(other.name, {"steps": max(steps // 11, 1), "samples": 10, "tile": 4})
 
 
 def usual(plan: str, kind: type[LabelAccess]) -> Usual:

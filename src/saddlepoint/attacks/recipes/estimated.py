@@ -21,14 +21,14 @@ from saddlepoint.optimizers.chunks import all_up, flip_chunks
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.optimizers.search_distribution import SearchDistribution
-from saddlepoint.sets import L2, Linf
+from saddlepoint.sets import L2, Linf, Nuclear
 
 Loss = Literal["margin", "cross-entropy"]
 
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2),
+    sets=(Linf, L2, Nuclear),
     paper="Nesterov, Spokoiny: Random gradient-free minimization of convex functions, 2017; signs: Liu et al.: signSGD"
     " via zeroth-order oracle, ICLR 2019",
 )
