@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from saddlepoint.access.adapters.estimators import from_estimator
     from saddlepoint.access.adapters.onnx import from_onnx
     from saddlepoint.attacks.substitute import learn_substitute
+    from saddlepoint.attacks.universal import universal
     from saddlepoint.auditing import Audit, audit, transfer
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
     from saddlepoint.sets import L0, L1, L2, Linf, Nuclear
@@ -43,6 +44,7 @@ _HOME = {
     "open_model": "zoo.opening",
     "targeted": "core",
     "transfer": "auditing",
+    "universal": "attacks.universal",
     "untargeted": "core",
     "wrap": "access",
 }
@@ -69,6 +71,7 @@ __all__ = [  # noqa: RUF022
     "open_model",
     "targeted",
     "transfer",
+    "universal",
     "untargeted",
     "wrap",
     "zoo",
