@@ -60,12 +60,8 @@ def run(n: int) -> None:
         for spec in SCORES + LABELS:
             access = "labels" if spec in LABELS else "scores"
             network = sp.wrap(sp.zoo.load(name), access=access, output="logits")
-            row = {
-                "network": name,
-                "radius": radius,
-                "access": access,
-                "attack": spec.replace("steps={}", "").rstrip(",()"),
-            }
+            said = spec.replace("steps={}", "").replace(",)", ")").replace("()", "")
+            row = {"network": name, "radius": radius, "access": access, "attack": said}
             row |= asked(network, spec, data, radius, max(BUDGETS))
             rows.append(row)
             print(row, flush=True)

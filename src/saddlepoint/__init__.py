@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from saddlepoint import attacks, auditing, zoo
-    from saddlepoint.access import Model, wrap
+    from saddlepoint.access import Model, ensemble, wrap
     from saddlepoint.access.adapters.arrays import from_numpy
     from saddlepoint.access.adapters.estimators import from_estimator
     from saddlepoint.access.adapters.onnx import from_onnx
@@ -37,6 +37,7 @@ _HOME = {
     "Result": "core",
     "Status": "core",
     "audit": "auditing",
+    "ensemble": "access",
     "from_estimator": "access.adapters.estimators",
     "from_numpy": "access.adapters.arrays",
     "from_onnx": "access.adapters.onnx",
@@ -64,6 +65,7 @@ __all__ = [  # noqa: RUF022
     "attacks",
     "audit",
     "auditing",
+    "ensemble",
     "from_estimator",
     "from_numpy",
     "from_onnx",

@@ -2,6 +2,7 @@
 
 from saddlepoint.access.asking import GradientAccess, LabelAccess, Ledger, ScoreAccess
 from saddlepoint.access.backward import linear_backward, skip_backward
+from saddlepoint.access.ensemble import ensemble
 from saddlepoint.access.model import Box, Model, wrap
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Ledger",
     "Model",
     "ScoreAccess",
+    "ensemble",
     "linear_backward",
     "skip_backward",
     "wrap",
