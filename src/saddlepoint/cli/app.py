@@ -72,6 +72,12 @@ saddlepoint transfer zoo:fashion-standard zoo:fashion-fgsm net.onnx \\
     --data 'fashion-mnist-1k[:200]' --threat linf:0.1 \\
     --attacks 'mi_fgsm,vmi_fgsm(neighbors=5),ila' --sources zoo:fashion-standard
 """
+UNIVERSAL_EXAMPLES = """
+Examples:
+
+saddlepoint universal zoo:fashion-standard --data 'fashion-mnist-1k[:200]' \\
+    --held-out 'fashion-mnist-1k[500:]' --threat linf:0.1 --out delta.safetensors
+"""
 AS_IS, AS_USUAL = ModelOptions(), WorkOptions()
 
 app = App(
@@ -278,6 +284,38 @@ def transfer(
     from saddlepoint.cli.transferring import Wanted, carry
 
     carry(models, Wanted(data, threat, tuple(attacks or ()), tuple(sources or ()), out), work)
+
+
+@app.command(help_epilogue=UNIVERSAL_EXAMPLES)
+def universal(
+    model: str,
+    /,
+    *,
+    data: str,
+    threat: str,
+    held_out: str | None = None,
+    method: Literal["sgd", "deepfool"] = "sgd",
+    target: int | None = None,
+    epochs: int = 10,
+    out: Path | None = None,
+    of: ModelOptions = AS_IS,
+    work: WorkOptions = AS_USUAL,
+) -> None:
+    """Make one perturbation that fools a model on most samples.
+
+    Args:
+        model: as for an audit.
+        data: the samples it is made from, as for an audit; some hundreds are enough, labels do not matter.
+        threat: set and radius, such as linf:8/255.
+        held_out: other samples, to see how many of them it fools.
+        method: sgd climbs on batches; deepfool goes from sample to sample, and is the older, slower and weaker one.
+        target: label that all samples shall be taken for, by its number.
+        epochs: passes over the samples.
+        out: file for the perturbation, .safetensors.
+    """
+    from saddlepoint.cli.together import Wanted, together
+
+    together(model, Wanted(data, threat, held_out, method, target, epochs, out), of, work)
 
 
 def main(words: Sequence[str] | None = None) -> int:

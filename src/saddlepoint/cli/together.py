@@ -1,0 +1,93 @@
+"""``saddlepoint universal``: one perturbation for all samples, and in a file if wanted."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import time
+from pathlib import Path
+from typing import Literal
+
+from safetensors.torch import save
+from torch import Tensor
+
+from saddlepoint import sets
+from saddlepoint.attacks.universal import Universal, universal
+from saddlepoint.auditing import Estimate, atomic
+from saddlepoint.cli.options import ModelOptions, WorkOptions
+from saddlepoint.cli.setup import Ready, prepare
+from saddlepoint.cli.tables import show, table
+from saddlepoint.errors import DataError, OptionError
+from saddlepoint.report.words import duration, interval, percent, short
+from saddlepoint.zoo.data import load
+
+
+@dc.dataclass(frozen=True)
+class Wanted:
+    """What was typed."""
+
+    samples: str
+    threat: str
+    held_out: str | None
+    method: Literal["sgd", "deepfool"]
+    target: int | None
+    epochs: int
+    out: Path | None
+
+
+def together(model: str, wanted: Wanted, of: ModelOptions, work: WorkOptions) -> None:
+    """Make the perturbation, print whom it fools, and store it in ``out``.
+
+    Raises:
+        OptionError, DataError, ModelError: what is wrong, and what to do.
+    """
+    if work.budget is not None:
+        raise OptionError("--budget is for attacks on one sample at a time: here --epochs limits the effort")
+    if wanted.out is not None and wanted.out.suffix != ".safetensors":
+        raise OptionError(f"--out {wanted.out}: the perturbation goes into a file that ends in .safetensors")
+    threat = sets.parse(wanted.threat)
+    ready = prepare(model, wanted.samples, of, work)
+    others = None if wanted.held_out is None else _others(ready, wanted.held_out)
+    began = time.perf_counter()
+    found = universal(
+        ready.model,
+        _placed(ready, ready.data.x),
+        threat,
+        method=wanted.method,
+        target=wanted.target,
+        epochs=wanted.epochs,
+        seed=work.seed,
+    )
+    took = time.perf_counter() - began
+    rows = [_row("samples it was made from", found.fooled)]
+    if others is not None:
+        rows.append(_row("samples held out", found.fools(ready.model, _placed(ready, others))))
+    what = "prediction changed" if wanted.target is None else f"taken for label {wanted.target}"
+    show("", f"{ready.model.name}: one perturbation of size {threat.name}:{short(found.size)}", "")
+    show(table((what, "", "", "95 % interval"), rows, right=(1, 2)))
+    show("", f"{found.forwards} forwards, {found.backwards} backwards, {duration(took)}")
+    if wanted.out is not None:
+        atomic.write(wanted.out, _file(found, ready, wanted))
+        show(f"perturbation: {wanted.out}")
+
+
+def _others(ready: Ready, samples: str) -> Tensor:
+    data = load(samples)
+    if data.x.shape[1:] != ready.data.x.shape[1:]:
+        shapes = [list(one.x.shape[1:]) for one in (data, ready.data)]
+        raise DataError(f"{data.name} has samples of shape {shapes[0]}, {ready.data.name} of {shapes[1]}")
+    return data.x.to(ready.data.x.dtype)
+
+
+def _placed(ready: Ready, x: Tensor) -> Tensor:
+    return x.to(ready.model.device or x.device)
+
+
+def _row(name: str, fooled: Tensor) -> tuple[str, ...]:
+    estimate = Estimate.of(int(fooled.sum()), len(fooled))
+    return name, percent(estimate.value), f"{estimate.correct} of {estimate.n}", interval(estimate)
+
+
+def _file(found: Universal, ready: Ready, wanted: Wanted) -> bytes:
+    said = {"model": ready.model.name, "data": ready.data.name, "threat": wanted.threat, "method": wanted.method}
+    said |= {} if wanted.target is None else {"target": str(wanted.target)}
+    return save({"delta": found.delta.cpu().contiguous(), "fooled": found.fooled.cpu().contiguous()}, said)
