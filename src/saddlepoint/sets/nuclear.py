@@ -39,9 +39,9 @@ class Nuclear(Ball):
     Source: Kazemi, Kerdreux, Wang, "Generating structured adversarial attacks using Frank-Wolfe method", 2020.
 
     >>> x = torch.full((1, 1, 2, 2), 0.5)
-    >>> Nuclear().project(x, torch.diag(torch.tensor([0.4, 0.1])).view(1, 1, 2, 2), torch.tensor([0.3]))
-    tensor([[[[0.3000, 0.0000],
-              [0.0000, 0.0000]]]])
+    >>> delta = torch.diag(torch.tensor([0.4, 0.1])).view(1, 1, 2, 2)
+    >>> (Nuclear().project(x, delta, torch.tensor([0.3])).abs() > 1e-6).flatten().tolist()
+    [True, False, False, False]
     """
 
     name: ClassVar[str] = "nuclear"
