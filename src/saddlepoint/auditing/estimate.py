@@ -16,6 +16,7 @@ from saddlepoint.attacks.shrink import FreezeEntries, ShrinkCube
 from saddlepoint.attacks.smallest import CloserStarts, NearestTarget, Smallest
 from saddlepoint.gradients import Averaged
 from saddlepoint.gradients.differences import Differences
+from saddlepoint.gradients.guided import PriorGuided
 from saddlepoint.gradients.seen import Smoothed, Through
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.initializers.diversified import OutputDiversified
@@ -207,6 +208,11 @@ def slope(gradient: Any) -> float:
 
 @slope.register
 def _differences(gradient: Differences) -> float:
+    return gradient.questions + 1.0
+
+
+@slope.register
+def _guided(gradient: PriorGuided) -> float:
     return gradient.questions + 1.0
 
 

@@ -3,6 +3,7 @@
 from saddlepoint.gradients.averaged import Averaged
 from saddlepoint.gradients.backprop import backprop
 from saddlepoint.gradients.differences import NES, RGF, Differences, Tiled, coordinates, gaussian, sphere
+from saddlepoint.gradients.guided import PriorGuided
 from saddlepoint.gradients.seen import Resized, Smoothed, Through, halved
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "RGF",
     "Averaged",
     "Differences",
+    "PriorGuided",
     "Resized",
     "Smoothed",
     "Through",

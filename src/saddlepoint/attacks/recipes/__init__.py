@@ -5,7 +5,7 @@ from saddlepoint.attacks.recipes.autoattack import autoattack
 from saddlepoint.attacks.recipes.carlini_wagner import cw_l0, cw_l2, cw_linf
 from saddlepoint.attacks.recipes.ddn import ddn
 from saddlepoint.attacks.recipes.deepfool import deepfool
-from saddlepoint.attacks.recipes.estimated import bandits, nattack, rgf, sign_hunter, zo_adamm
+from saddlepoint.attacks.recipes.estimated import bandits, nattack, p_rgf, rgf, sign_hunter, zo_adamm
 from saddlepoint.attacks.recipes.fab import fab, fab_t
 from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
@@ -53,6 +53,7 @@ __all__ = [
     "nes",
     "ni_fgsm",
     "odi_pgd",
+    "p_rgf",
     "pgd",
     "rays",
     "rgf",

@@ -6,6 +6,7 @@ import math
 from typing import Literal
 
 from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.access.model import Model
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import LpSet, recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
@@ -13,6 +14,7 @@ from saddlepoint.attacks.recipes.square import AT_ONCE
 from saddlepoint.core.protocols import Attack, Optimizer
 from saddlepoint.errors import OptionError
 from saddlepoint.gradients.differences import Differences, Directions, Tiled, sphere
+from saddlepoint.gradients.guided import PriorGuided
 from saddlepoint.initializers import zero
 from saddlepoint.optimizers.adamm import AdaMM
 from saddlepoint.optimizers.ascent import Ascent
@@ -50,6 +52,35 @@ def rgf(
     at_least_one(steps=steps, samples=samples, tile=tile)
     estimate = _estimate(threat, samples, sigma, tile)
     return _climb(threat, objective, Ascent(estimate, constant(relative_step), momentum), steps)
+
+
+@recipe(
+    access=ScoreAccess,
+    sets=(Linf, L2),
+    paper="Cheng, Dong, Pang, Su, Zhu: Improving black-box adversarial attacks with a transfer-based prior, 2019",
+)
+def p_rgf(
+    threat: LpSet,
+    surrogate: Model | None = None,
+    steps: int = 60,
+    samples: int = 50,
+    probes: int = 10,
+    sigma: float = 1e-3,
+    relative_step: float = 0.1,
+    objective: Loss = "margin",
+) -> Attack[ScoreAccess]:
+    """As ``rgf``, but most of the directions lie near the slope of a ``surrogate`` where that is worth it.
+
+    ``probes`` + ``samples`` + 2 forwards a step; what the surrogate is asked does not count. ``surrogate`` is what
+    ``sp.wrap`` gives; without one, directions are those of ``rgf``.
+    """
+    at_least_one(steps=steps, samples=samples, probes=probes)
+    estimate: Differences | PriorGuided = _estimate(threat, samples, sigma, 1)
+    if surrogate is not None:
+        if not isinstance(surrogate, Model):
+            raise OptionError("surrogate is what sp.wrap(network) gives, with gradients")
+        estimate = PriorGuided(surrogate, samples, sigma * _width(threat), probes)
+    return _climb(threat, objective, Ascent(estimate, constant(relative_step)), steps)
 
 
 @recipe(
