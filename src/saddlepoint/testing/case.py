@@ -106,7 +106,8 @@ def few(recipe: Recipe) -> dict[str, Any]:
     """Few steps, queries and restarts, for those options the recipe has; more steps where one is a question or two."""
     chosen = {name: value for name, value in FEW.items() if name in recipe.options}
     if "steps" in chosen and recipe.access is not GradientAccess:
-        chosen["steps"] = 2 if "first_draws" in chosen else 40
+        many = {"samples", "pairs"} & set(chosen)
+        chosen["steps"] = 2 if "first_draws" in chosen else 8 if many else 25
     return chosen
 
 
