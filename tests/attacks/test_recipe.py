@@ -59,7 +59,7 @@ def test_options_reach_the_attack() -> None:
 
 
 def test_sets_that_do_not_fit_are_refused_with_those_that_do() -> None:
-    with pytest.raises(ThreatError, match="pgd works in Linf, L2, L1, not in L0"):
+    with pytest.raises(ThreatError, match="pgd works in Linf, L2, L1, Nuclear, not in L0"):
         sp.attacks.pgd(NETWORK, X, Y, sp.L0(3.0))  # type: ignore[arg-type]
     with pytest.raises(ThreatError, match=r"pgd needs a perturbation set with a radius, for instance sp.Linf\(8/255\)"):
         sp.attacks.pgd(NETWORK, X, Y)
@@ -118,15 +118,20 @@ INERT = {
     "square": {"share"},  # in a few steps the schedule shrinks the square to one pixel at once
 }
 
-LONGER = {"ddn": {"steps": 20}, "fmn": {"steps": 20}}
-"""Below ten steps there is no second part, to which ``k`` matters."""
+TELLING = {
+    "ddn": {"steps": 20},  # below ten steps there is no second part, to which ``k`` matters
+    "fmn": {"steps": 20},
+    "p_rgf": {"surrogate": sp.wrap(MLP(seed=7))},  # without one, nothing is probed
+}
 
 
 def other_values(value: object) -> list[Any]:
     """Other values of an option of that type, larger and smaller; none where none can be guessed from the type."""
+    if isinstance(value, bool):
+        return [not value]
     if isinstance(value, int):
         return [value + 1] + [value // 2] * (value > 1)
-    return [1.5 * value, 0.5 * value] if isinstance(value, float) else []
+    return [1.5 * value or 0.5, 0.5 * value] if isinstance(value, float) else []
 
 
 def asks_the_same(case: Case, other: Case) -> bool:
@@ -154,7 +159,7 @@ def asks_the_same(case: Case, other: Case) -> bool:
 def test_every_option_with_a_number_changes_what_is_asked(name: str) -> None:
     """An argument that never reached the optimizer is a fault peers had."""
     case = Case.of(get(name))
-    case = dc.replace(case, options={**case.options, **LONGER.get(name, {})})
+    case = dc.replace(case, options={**case.options, **TELLING.get(name, {})})
     for option, value in {**get(name).options, **case.options}.items():
         others = [] if option in INERT.get(name, ()) else other_values(value)
         changed = [dc.replace(case, options={**case.options, option: other}) for other in others]

@@ -93,6 +93,10 @@ class Problem(Generic[A_co]):
             return value
         return value - self.weight * self.penalty(self, delta)
 
+    def valid(self, delta: Tensor) -> Tensor:
+        """The nearest perturbation of any size whose ``apply`` is a valid input, for δ [N, *P]."""
+        return self.set.project(self.x, delta, torch.full_like(self.radius, torch.inf))
+
     def within(self, size: Tensor) -> Tensor:
         """Which sizes [N] are at most the radius, up to the stated tolerance: bool [N]."""
         return size <= self.radius + tolerance(self.radius, self.x.dtype)

@@ -113,11 +113,7 @@ class Differences:
 
     def __call__(self, problem: Problem[ScoreAccess], delta: Tensor) -> tuple[Trial, Tensor]:
         """(what was seen at δ, the estimated slope), for δ [N, *P]."""
-        trial, slope = look(problem, delta), torch.zeros_like(delta)
-        rows = covered(problem.access, self.questions).nonzero().squeeze(1)
-        if len(rows):
-            slope = slope.index_copy(0, rows, self._estimate(problem.rows(rows), delta[rows], trial.value[rows]))
-        return trial, slope
+        return estimated(problem, delta, self.questions, self._estimate)
 
     def _estimate(self, problem: Problem[ScoreAccess], delta: Tensor, here: Tensor) -> Tensor:
         slope, above, u = torch.zeros_like(delta), torch.zeros_like(problem.radius), delta
@@ -137,6 +133,19 @@ class Differences:
                     slope = slope + column(value - above, step) * step
                 above = value
         return (slope / (self.questions * self.sigma)).nan_to_num(0.0, 0.0, 0.0)
+
+
+Estimate = Callable[[Problem[ScoreAccess], Tensor, Tensor], Tensor]
+"""(problem, δ [n, *P], the value there [n]) -> the slope [n, *P]."""
+
+
+def estimated(problem: Problem[ScoreAccess], delta: Tensor, questions: int, estimate: Estimate) -> tuple[Trial, Tensor]:
+    """A look at δ, and the slope where the budget covers so many ``questions`` more; 0 elsewhere."""
+    trial, slope = look(problem, delta), torch.zeros_like(delta)
+    rows = covered(problem.access, questions).nonzero().squeeze(1)
+    if len(rows):
+        slope = slope.index_copy(0, rows, estimate(problem.rows(rows), delta[rows], trial.value[rows]))
+    return trial, slope
 
 
 def NES(pairs: int = 25, sigma: float = 1e-3) -> Differences:  # noqa: N802

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import GradientAccess, ScoreAccess
-from saddlepoint.access.draws import covered, parts
+from saddlepoint.access.draws import parts
 from saddlepoint.access.model import Model
 from saddlepoint.core.problem import Problem
-from saddlepoint.core.trial import Trial, look
+from saddlepoint.core.trial import Trial
 from saddlepoint.gradients.backprop import backprop
-from saddlepoint.gradients.differences import gaussian
+from saddlepoint.gradients.differences import estimated, gaussian
 from saddlepoint.rows import column, flat_norm
 
 
@@ -44,11 +44,7 @@ class PriorGuided:
 
     def __call__(self, problem: Problem[ScoreAccess], delta: Tensor) -> tuple[Trial, Tensor]:
         """(what was seen at δ, the estimated slope), for δ [N, *P]."""
-        trial, slope = look(problem, delta), torch.zeros_like(delta)
-        rows = covered(problem.access, self.questions).nonzero().squeeze(1)
-        if len(rows):
-            slope = slope.index_copy(0, rows, self._estimate(problem.rows(rows), delta[rows], trial.value[rows]))
-        return trial, slope
+        return estimated(problem, delta, self.questions, self._estimate)
 
     def _estimate(self, problem: Problem[ScoreAccess], delta: Tensor, here: Tensor) -> Tensor:
         d = math.prod(delta.shape[1:])

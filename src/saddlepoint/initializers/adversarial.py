@@ -138,4 +138,4 @@ def met(problem: Problem[LabelAccess], delta: Tensor) -> Tensor:
 
 def _toward(problem: Problem[LabelAccess], point: Tensor) -> Tensor:
     """point - x, as far as box and mask allow."""
-    return problem.set.project(problem.x, point - problem.x, torch.full_like(problem.radius, torch.inf))
+    return problem.valid(point - problem.x)

@@ -50,8 +50,7 @@ class Adam(Generic[A]):
         mean = first * state.mean + (1 - first) * g
         square = second * state.square + (1 - second) * g.square()
         direction = (mean / (1 - first**state.t)) / ((square / (1 - second**state.t)).sqrt() + 1e-8)
-        anywhere = torch.full_like(problem.radius, torch.inf)
-        delta = problem.set.project(problem.x, state.delta + self.rate(state.t - 1) * direction, anywhere)
+        delta = problem.valid(state.delta + self.rate(state.t - 1) * direction)
         return AdamState(delta, mean, square, state.t + 1), trial
 
     def finish(self, problem: Problem[A], state: AdamState) -> Trial:

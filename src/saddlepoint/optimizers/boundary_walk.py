@@ -115,7 +115,7 @@ class BoundaryWalk:
         """A random change of length ``probe`` [n], as far as box and mask allow: [n, *P]."""
         u = self.directions(problem.noise, tuple(delta.shape[1:]), delta.dtype)
         length = flat_norm(u, 2).clamp_min(torch.finfo(u.dtype).tiny)
-        return _valid(problem, delta + column(probe / length, u) * u) - delta
+        return problem.valid(delta + column(probe / length, u) * u) - delta
 
     def _outward(self, problem: Problem[LabelAccess], state: WalkState, direction: Tensor) -> tuple[Tensor, Tensor]:
         """δ + s · direction with the first of the steps s, each half the last, at which the goal is met; and if."""
@@ -126,7 +126,7 @@ class BoundaryWalk:
             if not len(rows):
                 break
             left = problem.rows(rows)
-            point = _valid(left, state.delta[rows] + column(step[rows], outer) * direction[rows])
+            point = left.valid(state.delta[rows] + column(step[rows], outer) * direction[rows])
             hit = met(left, point).nonzero().squeeze(1)
             outer, found = outer.index_copy(0, rows[hit], point[hit]), found.index_fill(0, rows[hit], True)
             step = step / 2
@@ -148,11 +148,6 @@ class BoundaryWalk:
         """How often to halve until θ is reached, or the resolution of the numbers."""
         theta = min(self.gamma * _entries(delta) ** -self.power, COARSEST)
         return math.ceil(-math.log2(max(theta, torch.finfo(delta.dtype).eps)))
-
-
-def _valid(problem: Problem[LabelAccess], delta: Tensor) -> Tensor:
-    """δ as far as box and mask allow, [n, *P]."""
-    return problem.set.project(problem.x, delta, torch.full_like(problem.radius, torch.inf))
 
 
 def _entries(delta: Tensor) -> int:

@@ -58,7 +58,7 @@ class Tuned(Generic[A]):
         reach = self.rate(state.t) * column(problem.radius, state.delta)
         ahead = state.delta
         if self.lookahead:
-            ahead = _valid(problem, state.delta + reach * self.momentum * state.velocity)
+            ahead = problem.valid(state.delta + reach * self.momentum * state.velocity)
         trial, g = self.gradient(problem, ahead)
         if self.lookahead:
             trial = look(problem, state.delta)
@@ -77,10 +77,5 @@ class Tuned(Generic[A]):
         for k in range(self.draws):
             drawn = problem.at("nearby", k)
             u = 2 * drawn.noise.uniform(tuple(delta.shape[1:]), dtype=delta.dtype) - 1
-            total = total + self.gradient(drawn, _valid(problem, delta + wide * u))[1]
+            total = total + self.gradient(drawn, problem.valid(delta + wide * u))[1]
         return total / self.draws
-
-
-def _valid(problem: Problem[A], delta: Tensor) -> Tensor:
-    """The nearest perturbation of any size that box and mask allow."""
-    return problem.set.project(problem.x, delta, torch.full_like(problem.radius, torch.inf))

@@ -107,7 +107,9 @@ def few(recipe: Recipe) -> dict[str, Any]:
     chosen = {name: value for name, value in FEW.items() if name in recipe.options}
     if "steps" in chosen and recipe.access is not GradientAccess:
         many = {"samples", "pairs"} & set(chosen)
-        chosen["steps"] = 2 if "first_draws" in chosen else 8 if many else 25
+        chosen["steps"] = 2 if "first_draws" in chosen else 8 if many else 15
+    if "neighbors" in recipe.options:
+        chosen["neighbors"] = 2  # none is allowed as well, so it is not among those above
     return chosen
 
 

@@ -28,6 +28,7 @@ class Small(nn.Module):
         super().__init__()
         self.conv, self.head = nn.Conv2d(3, 5, 3), nn.Linear(5, 4)
         self.pretrained_cfg = {"mean": MEAN, "std": STD}
+        self.config = types.SimpleNamespace(id2label={3: "dog", 0: "bird", 2: "deer", 1: "cat"})
 
     def forward(self, x):
         return self.head(self.conv(x).tanh().mean((2, 3)))
@@ -101,7 +102,9 @@ def test_an_untrained_network_is_not_audited_by_mistake(monkeypatch):
 def test_transformers_is_seen_from_pixels(monkeypatch, tmp_path, x):
     as_transformers(monkeypatch, tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(CONFIG))
-    torch.testing.assert_close(open_model(f"hf:{tmp_path}")(x), right(x))
+    opened = open_model(f"hf:{tmp_path}")
+    torch.testing.assert_close(opened(x), right(x))
+    assert opened.class_names == ["bird", "cat", "deer", "dog"]
 
 
 @pytest.mark.parametrize(
