@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from saddlepoint.attacks.universal import universal
     from saddlepoint.auditing import Audit, audit, transfer
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
-    from saddlepoint.sets import L0, L1, L2, Linf, Nuclear
+    from saddlepoint.sets import L0, L1, L2, Flow, Linf, Nuclear, Recolor, Spatial, Wasserstein
     from saddlepoint.zoo.opening import open_model
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Audit": "auditing",
+    "Flow": "sets",
     "Goal": "core",
     "L0": "sets",
     "L1": "sets",
@@ -34,8 +35,11 @@ _HOME = {
     "Linf": "sets",
     "Model": "access",
     "Nuclear": "sets",
+    "Recolor": "sets",
     "Result": "core",
+    "Spatial": "sets",
     "Status": "core",
+    "Wasserstein": "sets",
     "audit": "auditing",
     "ensemble": "access",
     "from_estimator": "access.adapters.estimators",
@@ -53,6 +57,7 @@ _ROOMS = ("attacks", "auditing", "zoo")
 
 __all__ = [  # noqa: RUF022
     "Audit",
+    "Flow",
     "Goal",
     "L0",
     "L1",
@@ -60,8 +65,11 @@ __all__ = [  # noqa: RUF022
     "Linf",
     "Model",
     "Nuclear",
+    "Recolor",
     "Result",
+    "Spatial",
     "Status",
+    "Wasserstein",
     "attacks",
     "audit",
     "auditing",

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from saddlepoint.sets.ball import Ball
+from saddlepoint.sets.neighborhood import Neighborhood
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ def narrowed(attack: T, keep: Tensor) -> T:
 
     An attack whose sets hold nothing of single samples comes back as it is.
     """
-    if isinstance(attack, Ball):
+    if isinstance(attack, Neighborhood):
         return attack.rows(keep)
     if isinstance(attack, (list, tuple)):
         parts = [narrowed(part, keep) for part in attack]

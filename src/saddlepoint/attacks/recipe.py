@@ -19,9 +19,8 @@ from saddlepoint.core.goal import Goal
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result
 from saddlepoint.errors import OptionError, ThreatError
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Neighborhood
 
-LpSet = Ball
 _REGISTRY: dict[str, Recipe] = {}
 
 
@@ -37,7 +36,7 @@ class Recipe:
     name: str
     build: Callable[..., Attack[Any]]
     access: type[LabelAccess]
-    sets: tuple[type[LpSet], ...]
+    sets: tuple[type[Neighborhood], ...]
     paper: str
     minimal: bool
 
@@ -57,7 +56,7 @@ class Recipe:
         model: Callable[[Tensor], Any],
         x: Tensor,
         y: Tensor | Goal,
-        threat: LpSet | None = None,
+        threat: Neighborhood | None = None,
         *,
         seed: int = 0,
         budget: int | None = None,
@@ -98,7 +97,7 @@ class Recipe:
             ids=ids,
         )
 
-    def attack(self, threat: LpSet, **options: Any) -> Attack[Any]:
+    def attack(self, threat: Neighborhood, **options: Any) -> Attack[Any]:
         """``build`` with the options checked by name."""
         known = self.options
         for name in options:
@@ -108,7 +107,7 @@ class Recipe:
                 raise OptionError(f"{self.name} has no option {name!r}{hint}; it has: {', '.join(known) or 'none'}")
         return self.build(threat, **options)
 
-    def check_threat(self, threat: LpSet | None, model: Model) -> LpSet:
+    def check_threat(self, threat: Neighborhood | None, model: Model) -> Neighborhood:
         """The set as this attack uses it on this model. Raises ThreatError where the two do not fit."""
         if threat is None:
             if not self.minimal:
@@ -123,7 +122,7 @@ class Recipe:
 
 
 def recipe(
-    *, access: type[LabelAccess], sets: tuple[type[LpSet], ...], paper: str, minimal: bool = False
+    *, access: type[LabelAccess], sets: tuple[type[Neighborhood], ...], paper: str, minimal: bool = False
 ) -> Callable[[Callable[..., Attack[Any]]], Recipe]:
     """Register a function ``(threat, **options) -> Attack`` under its own name."""
 

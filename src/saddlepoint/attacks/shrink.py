@@ -17,7 +17,7 @@ from saddlepoint.core.result import Result, Status
 from saddlepoint.core.slope import slope
 from saddlepoint.noise import Noise
 from saddlepoint.rows import column, put, where
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Neighborhood
 
 FIRST_PRICE, LAST_PRICE, TIGHTEN, SMALLEST = 1e-5, 20.0, 0.9, 1 / 256
 FIRST_L0_PRICE, LAST_L0_PRICE, DEARER = 0.1, 2e6, 4.0
@@ -85,7 +85,7 @@ class FreezeEntries:
     """
 
     attack: Iterate[GradientAccess]
-    count: Ball
+    count: Neighborhood
     rounds: int
 
     def __call__(
@@ -156,6 +156,6 @@ def _within(out: Result, x: Tensor, radius: Tensor) -> Result:
     return where(out.size <= radius, out, nothing)
 
 
-def _ball(threat: PerturbationSet) -> Ball:
-    assert isinstance(threat, Ball)
+def _ball(threat: PerturbationSet) -> Neighborhood:
+    assert isinstance(threat, Neighborhood)
     return threat

@@ -15,7 +15,7 @@ from saddlepoint.core.goal import Goal, without
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result
 from saddlepoint.noise import Noise
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Neighborhood
 
 C = TypeVar("C", bound=LabelAccess)
 S = TypeVar("S", bound=ScoreAccess)
@@ -100,7 +100,7 @@ class CloserStarts(Generic[C]):
     """
 
     attack: Attack[C]
-    set: Ball
+    set: Neighborhood
     n: int
 
     def __call__(

@@ -19,7 +19,7 @@ from saddlepoint.core.slope import slope
 from saddlepoint.errors import DataError, OptionError, ThreatError
 from saddlepoint.noise import Noise
 from saddlepoint.rows import batches
-from saddlepoint.sets import L2, Ball
+from saddlepoint.sets import L2, Ball, Neighborhood
 
 Method = Literal["sgd", "deepfool"]
 CEILING = 9.0
@@ -65,7 +65,7 @@ class Universal:
 def universal(
     model: Callable[[Tensor], Any],
     x: Tensor,
-    threat: Ball,
+    threat: Neighborhood,
     *,
     method: Method = "sgd",
     target: int | None = None,
@@ -140,7 +140,7 @@ def universal(
     return Universal(best, ball, size, fooled, target, wrapped.asked - before, backwards)
 
 
-def _shared(threat: Ball, model: Model, x: Tensor) -> Ball:
+def _shared(threat: Neighborhood, model: Model, x: Tensor) -> Ball:
     """The set as one perturbation lives in it: one radius, no box of its own but when it is applied."""
     if not isinstance(threat, Ball):
         raise ThreatError(f"a universal perturbation needs a ball with a radius, such as sp.Linf(10/255); got {threat}")

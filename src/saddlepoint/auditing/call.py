@@ -26,7 +26,7 @@ from saddlepoint.auditing.spec import make_spec
 from saddlepoint.auditing.subject import prepare, prepare_surrogate
 from saddlepoint.auditing.tally import summarize
 from saddlepoint.errors import OptionError
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Neighborhood
 from saddlepoint.shapes import Inputs, Labels
 from saddlepoint.zoo.data import Data
 
@@ -36,7 +36,7 @@ def audit(
     x: Inputs | None = None,
     y: Labels | None = None,
     *,
-    threat: Ball | Sequence[Ball],
+    threat: Neighborhood | Sequence[Neighborhood],
     data: Data | None = None,
     plan: str | None = None,
     attacks: Sequence[str | Recipe] | None = None,

@@ -25,7 +25,7 @@ from saddlepoint.auditing.summary import Estimate
 from saddlepoint.core.protocols import Attack
 from saddlepoint.errors import DataError, OptionError
 from saddlepoint.noise import Noise
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Neighborhood
 from saddlepoint.zoo.data import Data
 
 ATTACKS = ("mi_fgsm", "vmi_fgsm", "transferable")
@@ -124,7 +124,7 @@ def transfer(
     x: Tensor | None = None,
     y: Tensor | None = None,
     *,
-    threat: Ball,
+    threat: Neighborhood,
     data: Data | None = None,
     attacks: Sequence[str] = ATTACKS,
     sources: Sequence[str] | None = None,
@@ -237,7 +237,7 @@ def _pieces(rows: np.ndarray[Any, Any], size: int) -> Iterator[np.ndarray[Any, n
 
 
 def _crafted(
-    job: _Crafting, source: Model, subject: Subject, threat: Ball, rows: np.ndarray[Any, Any], seed: int
+    job: _Crafting, source: Model, subject: Subject, threat: Neighborhood, rows: np.ndarray[Any, Any], seed: int
 ) -> tuple[Tensor, Tensor]:
     """(perturbed inputs, true labels) of some samples, feasible by a fresh look."""
     x, y, ids = subject.rows(rows)

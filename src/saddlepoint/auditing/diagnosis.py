@@ -17,7 +17,7 @@ from saddlepoint.auditing.probes import ROUNDING, Answers, Slopes, answers, slop
 from saddlepoint.auditing.subject import Subject
 from saddlepoint.core.goal import untargeted
 from saddlepoint.noise import Noise
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Neighborhood
 
 SAMPLES = 32
 """So many samples are asked about."""
@@ -90,7 +90,7 @@ class Diagnosis:
 
 
 @torch.inference_mode(False)
-def diagnose(subject: Subject, threat: Ball, seed: int) -> Diagnosis:
+def diagnose(subject: Subject, threat: Neighborhood, seed: int) -> Diagnosis:
     """Ask about a few samples, and look for a remedy where slopes lead nowhere. The model is left as it was."""
     started, model = time.perf_counter(), subject.model
     before = model.draws, model.smooth_rounding, dict(model.stand_ins), model.batch_size
@@ -121,7 +121,7 @@ class _Patient:
     model: Model
     x: Tensor
     y: Tensor
-    threat: Ball
+    threat: Neighborhood
     noise: Noise
     seed: int
 

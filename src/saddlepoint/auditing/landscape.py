@@ -19,7 +19,7 @@ from saddlepoint.auditing.summary import Landscape
 from saddlepoint.core.goal import untargeted
 from saddlepoint.noise import Noise
 from saddlepoint.rows import column
-from saddlepoint.sets import L0, Nuclear
+from saddlepoint.sets import L1, L2, Linf
 
 SAMPLES = 3
 POINTS = 21
@@ -33,7 +33,7 @@ def landscapes(subject: Subject, plan: Plan, standing: Standing, seed: int) -> t
     """For each threat the surroundings of a few samples, if slopes can be had and answers are not random."""
     if not issubclass(subject.model.kind, GradientAccess) or subject.model.draws > 1:
         return ()
-    shown = [threat for threat in plan.threats if not isinstance(threat.set, (L0, Nuclear))]
+    shown = [threat for threat in plan.threats if isinstance(threat.set, (Linf, L2, L1))]
     return tuple(one for threat in shown for one in _around(subject, threat, standing, seed))
 
 
@@ -57,7 +57,7 @@ def _around(subject: Subject, threat: Threat, standing: Standing, seed: int) -> 
     radius = own.radii(x)
     with subject.model.quiet(seed):
         slope, _ = slope_of(subject.model, x, y, own, own.zero(x))
-        u, v = (own.steepest(own.masked(way)) for way in (slope.nan_to_num(0.0, 0.0, 0.0), random))
+        u, v = (own.steepest(way) for way in (slope.nan_to_num(0.0, 0.0, 0.0), random))
         margins = _margins(subject, x, y, (column(radius, u) * u, column(radius, v) * v))
     return [
         Landscape(int(ids[i]), int(y[i]), threat.label, float(radius[i]), REACH * float(radius[i]), margins[i])

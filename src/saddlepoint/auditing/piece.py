@@ -79,11 +79,15 @@ class Address:
 
 @dc.dataclass(frozen=True)
 class Evidence:
-    """Inputs of the samples an attack claimed: ``sample`` (long [M]), ``x`` and ``x_adv`` [M, *D]."""
+    """Inputs of the samples an attack claimed: ``sample`` (long [M]), ``x`` and ``x_adv`` [M, *D].
+
+    ``delta`` [M, *P]: the perturbations, where they are not the difference of the two.
+    """
 
     sample: Tensor
     x: Tensor
     x_adv: Tensor
+    delta: Tensor | None = None
 
 
 @dc.dataclass(frozen=True)
@@ -198,8 +202,8 @@ def _where(note: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bytes(stored: Evidence) -> bytes:
-    tensors = {f.name: getattr(stored, f.name).detach().cpu().contiguous() for f in dc.fields(stored)}
-    return tensor_bytes(tensors)
+    tensors = {f.name: getattr(stored, f.name) for f in dc.fields(stored)}
+    return tensor_bytes({name: t.detach().cpu().contiguous() for name, t in tensors.items() if t is not None})
 
 
 def _check_inputs(path: Path, expected: str | None) -> None:

@@ -14,10 +14,10 @@ from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe, get
 from saddlepoint.auditing.entry import Entry, parse
 from saddlepoint.auditing.stages import PROOF, RESERVED, TRANSFER, AttackStage, CleanStage, Over, ProofStage, Stage
-from saddlepoint.auditing.usual import STANDARD, THOROUGH, fitting, usual
+from saddlepoint.auditing.usual import OWN, STANDARD, THOROUGH, fitting, usual
 from saddlepoint.certificates import why_not
 from saddlepoint.errors import AccessError, OptionError, ThreatError
-from saddlepoint.sets import L1, L2, Ball, Linf
+from saddlepoint.sets import L1, L2, Linf, Neighborhood
 
 Options = Mapping[str, Mapping[str, Any]]
 AUTO = "auto"
@@ -27,7 +27,7 @@ AUTO = "auto"
 class Threat:
     """A perturbation set with its radius, the ``label`` it has in the run, and the ``family`` of equal sets."""
 
-    set: Ball
+    set: Neighborhood
     label: str
     family: str
 
@@ -60,9 +60,11 @@ class Choice:
     curve: tuple[tuple[Entry, Over], ...]
     chosen: bool
 
-    def fitting(self, kind: type[Ball]) -> tuple[tuple[Entry, Over], ...]:
+    def fitting(self, kind: type[Neighborhood]) -> tuple[tuple[Entry, Over], ...]:
         """The attacks for sets of a kind."""
-        return self.attacks if self.chosen else tuple((fitting(entry, kind), over) for entry, over in self.attacks)
+        if self.chosen:
+            return self.attacks
+        return OWN.get(kind) or tuple((fitting(entry, kind), over) for entry, over in self.attacks)
 
 
 @dc.dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Item:
 def make_plan(
     model: Model,
     x: Tensor,
-    threat: Ball | Sequence[Ball],
+    threat: Neighborhood | Sequence[Neighborhood],
     attacks: Sequence[str | Recipe] | None,
     options: Options | None,
     curve: str | None,
@@ -142,9 +144,9 @@ def _provable(threats: Sequence[Threat], model: Model, x: Tensor, notices: list[
     return known
 
 
-def _threats(threat: Ball | Sequence[Ball], model: Model, x: Tensor) -> tuple[Threat, ...]:
+def _threats(threat: Neighborhood | Sequence[Neighborhood], model: Model, x: Tensor) -> tuple[Threat, ...]:
     given: list[Any] = list(threat) if isinstance(threat, (list, tuple)) else [threat]
-    if not given or not all(isinstance(one, Ball) for one in given):
+    if not given or not all(isinstance(one, Neighborhood) for one in given):
         raise ThreatError("an audit needs a perturbation set with a radius, or several: threat=sp.Linf(8/255)")
     threats = tuple(_named(_placed(one, model, x)) for one in given)
     labels = [one.label for one in threats]
@@ -156,15 +158,15 @@ def _threats(threat: Ball | Sequence[Ball], model: Model, x: Tensor) -> tuple[Th
     return threats
 
 
-def _placed(ball: Ball, model: Model, x: Tensor) -> Ball:
+def _placed(ball: Neighborhood, model: Model, x: Tensor) -> Neighborhood:
     """The set in the bounds of the model, what it holds of single samples on the device that asks."""
     device = model.device or x.device
     radius = ball.radius.to(device) if isinstance(ball.radius, Tensor) else ball.radius
     return dc.replace(ball, box=model.box, radius=radius, mask=None if ball.mask is None else ball.mask.to(device))
 
 
-def _named(ball: Ball) -> Threat:
-    family, label = ball.name, str(ball)
+def _named(ball: Neighborhood) -> Threat:
+    family, label = ball.family, str(ball)
     if isinstance(ball.radius, Tensor) and ball.radius.ndim:
         label += f" {_digest(ball.radius)}"
     if ball.mask is not None:

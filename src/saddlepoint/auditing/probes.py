@@ -17,7 +17,7 @@ from saddlepoint.attacks.batches import out_of_memory, that_fit
 from saddlepoint.attacks.run import ask_clean
 from saddlepoint.core.goal import untargeted
 from saddlepoint.noise import Noise
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Linf, Neighborhood
 
 FORWARDS = 5
 """So often the same question is asked, to see whether the answer is always the same (as AutoAttack's own check)."""
@@ -116,15 +116,17 @@ def _doubt(logits: Tensor) -> Tensor:
     return ranked[:, 1:].logsumexp(-1) - ranked.logsumexp(-1)
 
 
-def slopes(model: Model, x: Tensor, y: Tensor, threat: Ball, noise: Noise) -> Slopes:
+def slopes(model: Model, x: Tensor, y: Tensor, threat: Neighborhood, noise: Noise) -> Slopes:
     """Slopes of the margin at a random point of the set around each of x [n, *D]. The caller holds ``Model.quiet``."""
     radius = threat.radii(x)
     delta = threat.project(x, threat.sample(x, radius, noise.at("start")), radius).detach()
-    slope, absent = slope_of(model, x, y, threat, delta)
+    x = threat.apply(x, delta).detach()
+    around = Linf(box=threat.box, mask=threat.mask)
+    slope, absent = slope_of(model, x, y, around, torch.zeros_like(x))
     wild = ~slope.flatten(1).isfinite().all(1)
     slope = slope.nan_to_num(0.0, 0.0, 0.0)
     zero = (slope.flatten(1) == 0).all(1) & ~wild
-    told = torch.where(zero | wild, 0.0, _told(model, x + delta, y, threat.masked(slope), noise))
+    told = torch.where(zero | wild, 0.0, _told(model, x, y, around.masked(slope), noise))
     n = len(x)
     return Slopes(n, n if absent else 0, 0 if absent else int(zero.sum()), int(wild.sum()), float(told.median()))
 
@@ -142,7 +144,7 @@ def _told(model: Model, x: Tensor, y: Tensor, slope: Tensor, noise: Noise) -> Te
     return torch.where(moved > 0, 1 - missed / moved, 0.0)
 
 
-def slope_of(model: Model, x: Tensor, y: Tensor, threat: Ball, delta: Tensor) -> tuple[Tensor, bool]:
+def slope_of(model: Model, x: Tensor, y: Tensor, threat: Neighborhood, delta: Tensor) -> tuple[Tensor, bool]:
     """The slope of the margin in δ as autograd gives it, [n, *D], and whether none connects some answer and input.
 
     The goal is untargeted, so that it points away from the labels y. The caller holds ``Model.quiet``.

@@ -130,7 +130,7 @@ def _threat(threat: Threat) -> dict[str, Any]:
     return {
         "label": threat.label,
         "family": threat.family,
-        "set": threat.set.name,
+        "set": threat.set.family,
         "radius": None if radius == math.inf else radius,
     }
 

@@ -22,7 +22,7 @@ from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result, Status
 from saddlepoint.noise import Noise
 from saddlepoint.rows import put
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Neighborhood
 
 Over = Literal["all", "right", "brittle", "firm", "standing", "sentinels", "doubted", "closest", "pressed", "nearest"]
 """Which samples a stage runs on: all; those ``right`` unperturbed, or these only where nearly all of them fell at every
@@ -97,7 +97,7 @@ class ProofStage:
 
     name: str
     label: str
-    threat: Ball
+    threat: Neighborhood
     seed: int
     over: ClassVar[Over] = "standing"
 
@@ -134,7 +134,7 @@ class AttackStage:
     tag: str
     label: str
     over: Over
-    threat: Ball
+    threat: Neighborhood
     recipe: Recipe
     options: dict[str, Any]
     seed: int
@@ -169,7 +169,7 @@ class AttackStage:
             clean = subject.logits(x)
             result = self._run(subject, question, clean, picked)
             again = _ask_again(subject, result, clean)
-        evidence = _evidence(result, x, ids)
+        evidence = _evidence(result, x, ids, result.delta if not threat.additive else None)
         result = dc.replace(result, forwards=result.forwards + subject.model.draws)
         columns = self._columns(_honest(result, goal, predict(again)), question, clean, again, ids)
         return Piece({**columns, **_alike(len(x), self.called, started, self.seed)}, evidence)
@@ -242,9 +242,10 @@ def _as_given(subject: Subject, y: Tensor, ids: Tensor, logits: Tensor) -> dict[
     }
 
 
-def _evidence(result: Result, x: Tensor, ids: Tensor) -> Evidence | None:
+def _evidence(result: Result, x: Tensor, ids: Tensor, delta: Tensor | None) -> Evidence | None:
     rows = result.met.nonzero().squeeze(1)
-    return Evidence(ids[rows], x[rows], result.x_adv[rows]) if len(rows) else None
+    own = None if delta is None else delta[rows]
+    return Evidence(ids[rows], x[rows], result.x_adv[rows], own) if len(rows) else None
 
 
 def _words(status: Tensor) -> list[str]:

@@ -10,7 +10,7 @@ from saddlepoint.attacks.recipe import get
 from saddlepoint.auditing.entry import Entry
 from saddlepoint.auditing.stages import Over
 from saddlepoint.errors import OptionError
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Ball, Flow, Neighborhood, Spatial
 
 
 class Usual(NamedTuple):
@@ -64,7 +64,13 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
 }
 
 
-def fitting(entry: Entry, kind: type[Ball]) -> Entry:
+OWN: Final[Mapping[type[Neighborhood], tuple[tuple[Entry, Over], ...]]] = {
+    Spatial: ((Entry("worst_of", {"k": 10}), "standing"), (Entry("grid", {}), "standing")),
+}
+"""Sets for which there is something better than the attacks of the plans."""
+
+
+def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     """``entry``; where square does not know a set, ascent on estimated slopes that asks about as often.
 
     >>> from saddlepoint.sets import Nuclear
@@ -75,7 +81,8 @@ def fitting(entry: Entry, kind: type[Ball]) -> Entry:
     if entry.name != "square" or issubclass(kind, recipe.sets) or not issubclass(kind, other.sets):
         return entry
     steps = entry.options.get("steps", recipe.options["steps"])
-    return Entry(other.name, {"steps": max(steps // 11, 1), "samples": 10, "tile": 4})
+    tiles = {"tile": 4} if issubclass(kind, (Ball, Flow)) else {}
+    return Entry(other.name, {"steps": max(steps // 11, 1), "samples": 10, **tiles})
 
 
 def usual(plan: str, kind: type[LabelAccess]) -> Usual:

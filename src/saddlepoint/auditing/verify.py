@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import math
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from saddlepoint.auditing.records import column, positions, stage_rows
 from saddlepoint.auditing.run import Run
 from saddlepoint.auditing.stages import AttackStage
 from saddlepoint.auditing.subject import Subject
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Neighborhood
 
 ROUNDING = 1e-4
 """Relative: sizes and logits that differ by less are the same but for rounding."""
@@ -99,19 +100,34 @@ def _check(
 
 
 def _misfits(
-    subject: Subject, threat: Ball, stored: Evidence, claims: pa.Table, x: Tensor, x_adv: Tensor
+    subject: Subject, threat: Neighborhood, stored: Evidence, claims: pa.Table, x: Tensor, x_adv: Tensor
 ) -> Iterator[tuple[int, str]]:
     """What does not fit without asking the model: (row, what is wrong)."""
-    box, size = subject.model.box, threat.size(x.double(), x_adv.double() - x.double()).cpu()
+    box = subject.model.box
+    size, apart = _measured(threat, stored, x, x_adv)
     recorded, radius = (torch.from_numpy(column(claims, name).copy()) for name in ("size", "radius"))
     marks = {
         "its clean input is not that of the data": (x.cpu() != stored.x).flatten(1).any(1),
         "it leaves the bounds": ((x_adv < box.low) | (x_adv > box.high)).flatten(1).any(1).cpu(),
+        "it is not what its perturbation makes of the clean input": apart,
         "its perturbation is larger than recorded": size > recorded * (1 + ROUNDING) + ROUNDING**2,
         "its perturbation is larger than the radius": size > radius * (1 + ROUNDING),
     }
     for what, wrong in marks.items():
         yield from ((row, what) for row in wrong.nonzero().squeeze(1).tolist())
+
+
+def _measured(threat: Neighborhood, stored: Evidence, x: Tensor, x_adv: Tensor) -> tuple[Tensor, Tensor]:
+    """The sizes [M] anew, and whether what was stored is not what the perturbation makes of x (bool [M])."""
+    if threat.additive:
+        size = threat.size(x.double(), x_adv.double() - x.double()).cpu()
+        return size, torch.zeros_like(size, dtype=torch.bool)
+    if stored.delta is None:
+        return torch.full((len(x),), torch.inf, dtype=torch.float64), torch.ones(len(x), dtype=torch.bool)
+    delta = stored.delta.to(x.device)
+    gap = (threat.apply(x, delta) - x_adv).flatten(1).abs().amax(1).cpu()
+    width = 1.0 if math.isinf(threat.box.high - threat.box.low) else threat.box.high - threat.box.low
+    return threat.size(x.double(), delta.double()).cpu(), gap > ROUNDING * width
 
 
 def _close(logits: Tensor, label: int, tolerance: float = ROUNDING) -> bool:

@@ -24,7 +24,7 @@ from saddlepoint.certificates.interval import Interval
 from saddlepoint.certificates.region import Region, region
 from saddlepoint.errors import OptionError, ThreatError
 from saddlepoint.rows import batches
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Ball, Neighborhood
 from saddlepoint.shapes import Flags, Inputs, Labels, PerSample
 
 Method = Literal["auto", "ibp", "crown-ibp", "crown"]
@@ -59,7 +59,7 @@ def certify(
     model: nn.Module | Model,
     x: Inputs,
     y: Labels,
-    threat: Ball,
+    threat: Neighborhood,
     *,
     method: Method = "auto",
     batch_size: int | None = None,
@@ -195,7 +195,7 @@ def _gathered(parts: list[_Bounds], device: torch.device) -> Certificate:
     return Certificate(margin, margin > 0, tuple(METHODS[m] for m in method))
 
 
-def _within(threat: Ball, x: Tensor, model: Model) -> Ball:
+def _within(threat: Neighborhood, x: Tensor, model: Model) -> Ball:
     """The threat in the bounds of the model. Raises ThreatError where it does not fit."""
     if not isinstance(threat, Ball):
         raise ThreatError(f"a threat is a set with a radius, for instance saddlepoint.Linf(0.1); got {threat!r}")

@@ -28,7 +28,7 @@ from saddlepoint.cli.values import convert
 from saddlepoint.core.result import Result, Status, concatenate
 from saddlepoint.errors import OptionError
 from saddlepoint.report.words import duration, interval, percent, short
-from saddlepoint.sets import Ball, LpBall
+from saddlepoint.sets import Neighborhood
 
 OWN = ("data", "threat", "out", *(f.name for kind in (ModelOptions, WorkOptions) for f in dc.fields(kind)))
 """The options of the command itself."""
@@ -39,7 +39,7 @@ class Attempt:
     """An attack under a threat with its options, and what each sample may cost."""
 
     recipe: Recipe
-    threat: LpBall | None
+    threat: Neighborhood | None
     options: dict[str, Any]
     seed: int
     budget: int | None
@@ -109,7 +109,7 @@ def _piece(attempt: Attempt, ready: Ready, rows: Tensor) -> Result:
     return Result(**{field.name: getattr(found, field.name).cpu() for field in dc.fields(Result)})
 
 
-def _table(result: Result, threat: Ball, seconds: float) -> Table:
+def _table(result: Result, threat: Neighborhood, seconds: float) -> Table:
     n, wrong = len(result), int((result.status == Status.CLEAN).sum())
     standing = int((~result.met).sum())
     robust, fooled = Estimate.of(standing, n), n - wrong - standing

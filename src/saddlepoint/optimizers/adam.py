@@ -13,6 +13,7 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.core.protocols import Gradient
 from saddlepoint.core.trial import Trial, look
 from saddlepoint.optimizers.schedules import Schedule
+from saddlepoint.rows import column
 
 A = TypeVar("A", bound=ScoreAccess)
 
@@ -31,13 +32,16 @@ class AdamState:
 class Adam(Generic[A]):
     """m <- β₁ m + (1 - β₁) g; v <- β₂ v + (1 - β₂) g²; δ <- P(δ + rate(t) · m̂ / (√v̂ + 1e-8)).
 
-    P keeps the input valid and knows no radius: a Lagrangian attack pays for the size instead. ``rate`` is in the
-    units of the input. Source: Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    P keeps the input valid and knows no radius, for a Lagrangian attack pays for the size. ``inside``, P is the
+    projection onto the set, and ``rate`` in units of the radius; else it is in the units of the perturbation.
+
+    Source: Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
     """
 
     gradient: Gradient[A]
     rate: Schedule
     decay: tuple[float, float] = (0.9, 0.999)
+    inside: bool = False
 
     def init(self, problem: Problem[A], delta: Tensor) -> AdamState:
         """Begin at δ, with nothing remembered."""
@@ -50,7 +54,12 @@ class Adam(Generic[A]):
         mean = first * state.mean + (1 - first) * g
         square = second * state.square + (1 - second) * g.square()
         direction = (mean / (1 - first**state.t)) / ((square / (1 - second**state.t)).sqrt() + 1e-8)
-        delta = problem.valid(state.delta + self.rate(state.t - 1) * direction)
+        step = self.rate(state.t - 1) * direction
+        if self.inside:
+            moved = state.delta + column(problem.radius, step) * step
+            delta = problem.set.project(problem.x, moved, problem.radius)
+        else:
+            delta = problem.valid(state.delta + step)
         return AdamState(delta, mean, square, state.t + 1), trial
 
     def finish(self, problem: Problem[A], state: AdamState) -> Trial:

@@ -8,7 +8,17 @@ from typing import Any
 from saddlepoint.auditing.summary import StageSummary, Summary, ThreatSummary
 from saddlepoint.report.words import short
 
-SET_NAMES = {"linf": "Linf", "l2": "L2", "l1": "L1", "l0": "L0", "nuclear": "Nuclear"}
+SET_NAMES = {
+    "linf": "Linf",
+    "l2": "L2",
+    "l1": "L1",
+    "l0": "L0",
+    "nuclear": "Nuclear",
+    "spatial": "Spatial",
+    "flow": "Flow",
+    "recolor": "Recolor",
+    "wasserstein": "Wasserstein",
+}
 
 
 def threat_words(threat: ThreatSummary) -> str:

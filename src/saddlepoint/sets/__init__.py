@@ -1,10 +1,33 @@
 """Perturbation sets: which changes of an input are allowed, and the geometry of each."""
 
 from saddlepoint.sets.ball import Ball
+from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.lp import L2, Linf
+from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.sets.nuclear import Nuclear
 from saddlepoint.sets.oracle import HasLMO, linear_oracle
+from saddlepoint.sets.recolor import Recolor
 from saddlepoint.sets.sparse import L0, L1
-from saddlepoint.sets.threat import LpBall, kinds, names, parse
+from saddlepoint.sets.spatial import Spatial
+from saddlepoint.sets.threat import NON_ADDITIVE, kinds, names, parse
+from saddlepoint.sets.wasserstein import Wasserstein
 
-__all__ = ["L0", "L1", "L2", "Ball", "HasLMO", "Linf", "LpBall", "Nuclear", "kinds", "linear_oracle", "names", "parse"]
+__all__ = [
+    "L0",
+    "L1",
+    "L2",
+    "NON_ADDITIVE",
+    "Ball",
+    "Flow",
+    "HasLMO",
+    "Linf",
+    "Neighborhood",
+    "Nuclear",
+    "Recolor",
+    "Spatial",
+    "Wasserstein",
+    "kinds",
+    "linear_oracle",
+    "names",
+    "parse",
+]

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+import re
+from typing import Any
 
 from saddlepoint.access.model import Box
 from saddlepoint.errors import ThreatError
+from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.lp import L2, Linf
+from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.sets.nuclear import Nuclear
+from saddlepoint.sets.recolor import Recolor
 from saddlepoint.sets.sparse import L0, L1
+from saddlepoint.sets.spatial import Spatial
+from saddlepoint.sets.wasserstein import Wasserstein
 
-LpBall = Linf | L2 | L1 | L0 | Nuclear
-_KINDS: dict[str, type[LpBall]] = {"linf": Linf, "l2": L2, "l1": L1, "l0": L0, "nuclear": Nuclear}
+NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein)
+"""Sets whose perturbations are not added to the input."""
+_ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, *NON_ADDITIVE)
+_KINDS = {kind.name: kind for kind in _ALL}
+_FORM = re.compile(r"\s*([\w ]*?)\s*(?:\(([^()]*)\))?\s*(?::(.*))?", re.DOTALL)
 
 
 def names() -> tuple[str, ...]:
@@ -19,30 +30,61 @@ def names() -> tuple[str, ...]:
     return tuple(_KINDS)
 
 
-def kinds() -> dict[str, type[LpBall]]:
+def kinds() -> dict[str, type[Neighborhood]]:
     """The sets that ``parse`` knows, by name."""
     return dict(_KINDS)
 
 
-def parse(spec: str, box: Box = Box()) -> LpBall:
-    """The set and radius written as ``name:radius``; the radius a number, a quotient such as 8/255, or ``inf``.
+def parse(spec: str, box: Box = Box()) -> Neighborhood:
+    """The set and radius written as ``name:radius`` or ``name(option=value, ...):radius``.
 
-    ``parse(str(s))`` has exactly the radius of s. Without ``:radius`` the radius is infinite.
+    The radius is a number, a quotient such as 8/255, or ``inf``. ``parse(str(s))`` has exactly the radius of s. Without
+    ``:radius`` the radius is infinite.
 
     Args:
-        spec: for instance "linf:8/255", "l2:0.5", "L0:20"; case and blanks do not matter.
+        spec: for instance "linf:8/255", "l2:0.5", "L0:20", "nuclear(form=whole):2"; case and blanks do not matter.
         box: the range of valid inputs.
 
     Raises:
-        ThreatError: an unknown name, or a radius that is no number, negative or NaN.
+        ThreatError: an unknown name or option, or a radius that is no number, negative or NaN.
 
-    >>> print(parse("Linf:8/255"), parse("l2"))
-    linf:0.03137254901960784 l2:inf
+    >>> print(parse("Linf:8/255"), parse("l2"), parse("spatial(degrees=10):1"))
+    linf:0.03137254901960784 l2:inf spatial(degrees=10):1.0
     """
-    name, colon, radius = (part.strip().lower() for part in spec.partition(":"))
+    found = _FORM.fullmatch(spec.lower())
+    name, options, radius = found.groups() if found else (spec.partition(":")[0].strip(), None, None)
     if name not in _KINDS:
         raise ThreatError(f"unknown perturbation set {name!r} in {spec!r}; known: {', '.join(_KINDS)} (linf:8/255)")
-    return _KINDS[name](_number(radius, spec) if colon else math.inf, box=box)
+    kind = _KINDS[name]
+    size = math.inf if radius is None else _number(radius.strip(), spec)
+    return kind(size, box=box, **_options(options or "", kind, spec))
+
+
+def _options(text: str, kind: type[Neighborhood], spec: str) -> dict[str, Any]:
+    chosen: dict[str, Any] = {}
+    known = kind.options()
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if name not in known or not equals:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ThreatError(
+                f"{kind.name} has no option {name!r}{hint} in {spec!r}; it has: {', '.join(known) or 'none'}"
+            )
+        chosen[name] = _value(value, known[name], f"{name}={value} in {spec!r}")
+    return chosen
+
+
+def _value(text: str, usual: Any, where: str) -> Any:
+    """The value as a whole number or a number where the default is one, or where it reads as one; else the word."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    if isinstance(usual, (int, float)):
+        raise ThreatError(f"{where} is no number")
+    return text
 
 
 def _number(text: str, spec: str) -> float:

@@ -15,19 +15,30 @@ from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.result import Result
-from saddlepoint.sets import L0, L1, L2, Linf, Nuclear
-from saddlepoint.sets.ball import Ball
+from saddlepoint.sets import L0, L1, L2, Flow, Linf, Neighborhood, Nuclear, Recolor, Spatial, Wasserstein
 from saddlepoint.testing.problems import MLP, SHAPE
 
-RADII: dict[type, float] = {Linf: 0.05, L2: 0.3, L1: 1.2, L0: 4.0, Nuclear: 0.4}
+RADII: dict[type, float] = {
+    Linf: 0.05,
+    L2: 0.3,
+    L1: 1.2,
+    L0: 4.0,
+    Nuclear: 0.4,
+    Spatial: 0.5,
+    Flow: 0.5,
+    Recolor: 0.1,
+    Wasserstein: 0.1,
+}
 """At these radii a good attack fools some of the samples of a ``Case``, not all."""
 SPARSE = ("l1", "l0")
 """Names of the balls whose steepest direction is a single entry."""
 FEW: dict[str, int] = {
     "first_draws": 12,
+    "angles": 5,
     "iterations": 5,
     "k": 2,
     "most_draws": 24,
+    "neighbors": 2,
     "pairs": 3,
     "phases": 2,
     "queries": 40,
@@ -36,11 +47,14 @@ FEW: dict[str, int] = {
     "rounds": 3,
     "samples": 6,
     "scales": 2,
+    "shifts": 3,
     "starts": 2,
     "steps": 5,
     "tries": 20,
 }
 """Options that cost time, and how much of each is enough to see how an attack behaves."""
+MAY_BE_NONE = ("neighbors",)
+"""Options of which 0 makes sense to some attacks."""
 N = 8
 
 
@@ -67,19 +81,24 @@ class Case:
             y = network(x).argmax(1)
         return Case(recipe, few(recipe) if options is None else options, network, x, y)
 
-    def threats(self, scale: float = 1.0, **knobs: Any) -> Iterator[Ball]:
+    @property
+    def kinds(self) -> tuple[type[Neighborhood], ...]:
+        """The sets it is tested in: those whose perturbations are added, where it knows any."""
+        return tuple(kind for kind in self.recipe.sets if kind.additive) or self.recipe.sets
+
+    def threats(self, scale: float = 1.0, **knobs: Any) -> Iterator[Neighborhood]:
         """Every set the recipe knows, at its telling radius times ``scale``."""
-        for kind in self.recipe.sets:
+        for kind in self.kinds:
             yield kind(radius_for(kind) * scale, **knobs)
 
-    def natural(self, **knobs: Any) -> Iterator[Ball]:
+    def natural(self, **knobs: Any) -> Iterator[Neighborhood]:
         """Every set as the recipe is meant to be used: without a radius where it looks for the smallest one."""
-        for kind in self.recipe.sets:
+        for kind in self.kinds:
             yield kind(**knobs) if self.recipe.minimal else kind(radius_for(kind), **knobs)
 
     def run(
         self,
-        threat: Ball,
+        threat: Neighborhood,
         *,
         model: nn.Module | Model | None = None,
         x: Tensor | None = None,
@@ -96,7 +115,7 @@ class Case:
         build = self.recipe.build
 
         @functools.wraps(build)
-        def rebuilt(threat: Ball, **options: Any) -> Any:
+        def rebuilt(threat: Neighborhood, **options: Any) -> Any:
             return with_compaction(build(threat, **options), below)
 
         return dc.replace(self, recipe=dc.replace(self.recipe, build=rebuilt))
@@ -107,9 +126,7 @@ def few(recipe: Recipe) -> dict[str, Any]:
     chosen = {name: value for name, value in FEW.items() if name in recipe.options}
     if "steps" in chosen and recipe.access is not GradientAccess:
         many = {"samples", "pairs"} & set(chosen)
-        chosen["steps"] = 2 if "first_draws" in chosen else 8 if many else 15
-    if "neighbors" in recipe.options:
-        chosen["neighbors"] = 2  # none is allowed as well, so it is not among those above
+        chosen["steps"] = 2 if "first_draws" in chosen else 8 if many else 20
     return chosen
 
 

@@ -13,6 +13,7 @@ from saddlepoint.attacks.recipes.hop_skip_jump import hop_skip_jump
 from saddlepoint.attacks.recipes.nes import nes
 from saddlepoint.attacks.recipes.pgd import bim, fgsm, mi_fgsm, pgd
 from saddlepoint.attacks.recipes.rays import rays
+from saddlepoint.attacks.recipes.smooth import recoloradv, stadv
 from saddlepoint.attacks.recipes.square import square
 from saddlepoint.attacks.recipes.targets import multi_targeted, odi_pgd
 from saddlepoint.attacks.recipes.transferable import (
@@ -26,6 +27,7 @@ from saddlepoint.attacks.recipes.transferable import (
     vni_fgsm,
 )
 from saddlepoint.attacks.recipes.triage import triage
+from saddlepoint.attacks.recipes.visits import grid, worst_of
 
 __all__ = [
     "apgd_ce",
@@ -45,6 +47,7 @@ __all__ = [
     "fgsm",
     "fmn",
     "frank_wolfe",
+    "grid",
     "hop_skip_jump",
     "ila",
     "mi_fgsm",
@@ -56,14 +59,17 @@ __all__ = [
     "p_rgf",
     "pgd",
     "rays",
+    "recoloradv",
     "rgf",
     "si_fgsm",
     "sign_hunter",
     "square",
+    "stadv",
     "ti_fgsm",
     "transferable",
     "triage",
     "vmi_fgsm",
     "vni_fgsm",
+    "worst_of",
     "zo_adamm",
 ]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.each_target import EachTarget
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.auto_pgd import PAPER, apgd_ce, apgd_t
 from saddlepoint.attacks.recipes.fab import walk
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.attacks.recipes.square import square
 from saddlepoint.core.protocols import Attack
-from saddlepoint.sets import L1, L2, Linf
+from saddlepoint.sets import L1, L2, Linf, Neighborhood
 
 TARGETS = 9
 
 
 @recipe(access=GradientAccess, sets=(Linf, L2, L1), paper=PAPER)
-def autoattack(threat: LpSet, steps: int = 100, queries: int = 5000) -> Attack[GradientAccess]:
+def autoattack(threat: Neighborhood, steps: int = 100, queries: int = 5000) -> Attack[GradientAccess]:
     """Auto-PGD on cross-entropy, targeted Auto-PGD, targeted FAB and Square, each over what still stands.
 
     The standard version: ``steps`` steps for the first three (restarts and targets as in their own defaults), and

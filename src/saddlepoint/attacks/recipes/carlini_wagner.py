@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.attacks.search import SearchWeight
 from saddlepoint.attacks.shrink import FreezeEntries, ShrinkCube, overflow
@@ -23,13 +23,15 @@ from saddlepoint.optimizers.deepfool import DeepFool, WithinBox
 from saddlepoint.optimizers.hyperplane import nearest_in
 from saddlepoint.optimizers.schedules import constant, cosine
 from saddlepoint.optimizers.warm_start import WarmStart
-from saddlepoint.sets import L0, L2, Linf
+from saddlepoint.sets import L0, L2, Linf, Neighborhood
 
 PAPER = "Carlini, Wagner: Towards evaluating the robustness of neural networks, S&P 2017"
 
 
 @recipe(access=GradientAccess, sets=(L2,), paper=PAPER, minimal=True)
-def cw_l2(threat: LpSet, steps: int = 200, rounds: int = 9, rate: float = 0.01, k: int = 9) -> Attack[GradientAccess]:
+def cw_l2(
+    threat: Neighborhood, steps: int = 200, rounds: int = 9, rate: float = 0.01, k: int = 9
+) -> Attack[GradientAccess]:
     """Adam on the margin minus a price on |δ|², with the price of each sample found by bisection.
 
     maximize min(margin, κ) - |δ|₂² / c. ``rounds`` runs of ``steps`` steps; c begins at 1e-3. The paper makes up to
@@ -44,7 +46,7 @@ def cw_l2(threat: LpSet, steps: int = 200, rounds: int = 9, rate: float = 0.01, 
 
 
 @recipe(access=GradientAccess, sets=(Linf,), paper=PAPER, minimal=True)
-def cw_linf(threat: LpSet, steps: int = 100, rounds: int = 80, rate: float = 0.005) -> Attack[GradientAccess]:
+def cw_linf(threat: Neighborhood, steps: int = 100, rounds: int = 80, rate: float = 0.005) -> Attack[GradientAccess]:
     """Adam on the margin minus a price on what sticks out of a cube, which shrinks with every success.
 
     maximize min(margin, κ) - Σ max(|δ_i| - τ, 0) / c, in the units of the range. After a success
@@ -59,7 +61,7 @@ def cw_linf(threat: LpSet, steps: int = 100, rounds: int = 80, rate: float = 0.0
 
 
 @recipe(access=GradientAccess, sets=(L0,), paper=PAPER, minimal=True)
-def cw_l0(threat: LpSet, steps: int = 50, reductions: int = 100, rate: float = 0.01) -> Attack[GradientAccess]:
+def cw_l0(threat: Neighborhood, steps: int = 50, reductions: int = 100, rate: float = 0.01) -> Attack[GradientAccess]:
     """Adam on the margin minus a price on |δ|², over fewer and fewer entries.
 
     After a success the entries that matter least, by |δ_i · slope_i|, are frozen at their clean value, and the rest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.fmn import then_from_nearest
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.core.problem import Objective
@@ -15,7 +15,7 @@ from saddlepoint.gradients import backprop
 from saddlepoint.objectives import cross_entropy
 from saddlepoint.optimizers.ddn import DDN
 from saddlepoint.optimizers.schedules import cosine
-from saddlepoint.sets import L2
+from saddlepoint.sets import L2, Neighborhood
 
 
 @recipe(
@@ -24,7 +24,7 @@ from saddlepoint.sets import L2
     paper="Rony et al.: Decoupling direction and norm for efficient gradient-based L2 adversarial attacks, CVPR 2019",
     minimal=True,
 )
-def ddn(threat: LpSet, steps: int = 100, share: float = 0.1, k: int = 9) -> Attack[GradientAccess]:
+def ddn(threat: Neighborhood, steps: int = 100, share: float = 0.1, k: int = 9) -> Attack[GradientAccess]:
     """The smallest L2 perturbation, on a sphere that shrinks where the goal is met and grows where it is not.
 
     Nine tenths of the ``steps`` begin at the input and follow the cross-entropy; the last tenth begins at the nearest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.trial import smallest
@@ -12,7 +12,7 @@ from saddlepoint.errors import OptionError
 from saddlepoint.initializers import zero
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers.deepfool import DeepFool, straight
-from saddlepoint.sets import L2, Linf
+from saddlepoint.sets import L2, Linf, Neighborhood
 
 
 @recipe(
@@ -21,7 +21,7 @@ from saddlepoint.sets import L2, Linf
     paper="Moosavi-Dezfooli, Fawzi, Frossard: DeepFool: a simple and accurate method to fool deep networks, CVPR 2016",
     minimal=True,
 )
-def deepfool(threat: LpSet, steps: int = 50, k: int = 9, overshoot: float = 0.02) -> Attack[GradientAccess]:
+def deepfool(threat: Neighborhood, steps: int = 50, k: int = 9, overshoot: float = 0.02) -> Attack[GradientAccess]:
     """A small perturbation, fast: to the nearest boundary of the linearized model, until it is crossed.
 
     A sample is finished with its first success; fmn, ddn and fab look for smaller ones. A step costs a forward and,

@@ -8,7 +8,7 @@ from typing import Literal
 from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.square import AT_ONCE
 from saddlepoint.core.protocols import Attack, Optimizer
@@ -23,19 +23,19 @@ from saddlepoint.optimizers.chunks import all_up, flip_chunks
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.optimizers.search_distribution import SearchDistribution
-from saddlepoint.sets import L2, Linf, Nuclear
+from saddlepoint.sets import L2, NON_ADDITIVE, Ball, Flow, Linf, Neighborhood, Nuclear
 
 Loss = Literal["margin", "cross-entropy"]
 
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2, Nuclear),
+    sets=(Linf, L2, Nuclear, *NON_ADDITIVE),
     paper="Nesterov, Spokoiny: Random gradient-free minimization of convex functions, 2017; signs: Liu et al.: signSGD"
     " via zeroth-order oracle, ICLR 2019",
 )
 def rgf(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int = 100,
     samples: int = 50,
     sigma: float = 1e-3,
@@ -60,7 +60,7 @@ def rgf(
     paper="Cheng, Dong, Pang, Su, Zhu: Improving black-box adversarial attacks with a transfer-based prior, 2019",
 )
 def p_rgf(
-    threat: LpSet,
+    threat: Neighborhood,
     surrogate: Model | None = None,
     steps: int = 60,
     samples: int = 50,
@@ -89,7 +89,7 @@ def p_rgf(
     paper="Chen et al.: ZO-AdaMM: zeroth-order adaptive momentum method for black-box optimization, NeurIPS 2019",
 )
 def zo_adamm(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int = 100,
     samples: int = 50,
     sigma: float = 1e-3,
@@ -108,7 +108,7 @@ def zo_adamm(
     paper="Ilyas, Engstrom, Madry: Prior convictions: black-box adversarial attacks with bandits and priors, ICLR 2019",
 )
 def bandits(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int = 1500,
     tile: int = 2,
     relative_step: float | None = None,
@@ -141,7 +141,7 @@ def bandits(
     paper="Li, Li, Wang, Zhang, Gong: NATTACK: learning the distributions of adversarial examples, ICML 2019",
 )
 def nattack(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int = 100,
     samples: int = 30,
     sigma: float = 0.1,
@@ -164,7 +164,7 @@ def nattack(
     sets=(Linf, L2),
     paper="Al-Dujaili, O'Reilly: Sign bits are all you need for black-box attacks, ICLR 2020",
 )
-def sign_hunter(threat: LpSet, steps: int = 5000, objective: Loss = "margin") -> Attack[ScoreAccess]:
+def sign_hunter(threat: Neighborhood, steps: int = 5000, objective: Loss = "margin") -> Attack[ScoreAccess]:
     """Turn the signs of all entries, of halves, quarters, ... at the surface of the ball; keep what raises the margin.
 
     One forward a step. Where slopes are constant, one pass finds the corner that is best of all.
@@ -174,17 +174,19 @@ def sign_hunter(threat: LpSet, steps: int = 5000, objective: Loss = "margin") ->
     return Iterate(threat, objective_named(objective), search, all_up, steps, compact_below=AT_ONCE)
 
 
-def _climb(threat: LpSet, objective: str, optimizer: Optimizer[ScoreAccess], steps: int) -> Attack[ScoreAccess]:
+def _climb(threat: Neighborhood, objective: str, optimizer: Optimizer[ScoreAccess], steps: int) -> Attack[ScoreAccess]:
     return Iterate(threat, objective_named(objective), optimizer, zero, steps, compact_below=AT_ONCE)
 
 
-def _estimate(threat: LpSet, samples: int, sigma: float, tile: int) -> Differences:
+def _estimate(threat: Neighborhood, samples: int, sigma: float, tile: int) -> Differences:
     if not sigma > 0:
         raise OptionError(f"sigma is the length of the random steps, and must be positive; got {sigma:g}")
+    if tile > 1 and not isinstance(threat, (Ball, Flow)):
+        raise OptionError(f"{threat.name} has no pixels to put on tiles: leave tile at 1")
     directions: Directions = Tiled(tile, sphere) if tile > 1 else sphere
     return Differences(directions, samples, sigma * _width(threat), opposite=False)
 
 
-def _width(threat: LpSet) -> float:
-    width = threat.box.high - threat.box.low
+def _width(threat: Neighborhood) -> float:
+    width = threat.box.high - threat.box.low if threat.additive else 1.0
     return width if math.isfinite(width) else 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.attacks.smallest import CloserStarts, NearestTarget
 from saddlepoint.core.protocols import Attack
@@ -14,14 +14,14 @@ from saddlepoint.initializers import zero
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers.fab import FAB
 from saddlepoint.optimizers.hyperplane import nearest_in
-from saddlepoint.sets import L1, L2, Linf
+from saddlepoint.sets import L1, L2, Linf, Neighborhood
 
 PAPER = "Croce, Hein: Minimally distorted adversarial examples with a fast adaptive boundary attack, ICML 2020"
 
 
 @recipe(access=GradientAccess, sets=(L2, Linf, L1), paper=PAPER, minimal=True)
 def fab(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int = 100,
     restarts: int = 1,
     k: int | None = None,
@@ -39,7 +39,7 @@ def fab(
 
 @recipe(access=GradientAccess, sets=(L2, Linf, L1), paper=PAPER, minimal=True)
 def fab_t(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int = 100,
     restarts: int = 1,
     k: int = 9,
@@ -56,7 +56,13 @@ def fab_t(
 
 
 def walk(
-    threat: LpSet, steps: int, k: int | None, alpha_max: float, eta: float, beta: float, stop_when_met: bool = False
+    threat: Neighborhood,
+    steps: int,
+    k: int | None,
+    alpha_max: float,
+    eta: float,
+    beta: float,
+    stop_when_met: bool = False,
 ) -> Iterate[GradientAccess]:
     """One run from the clean input; with ``stop_when_met`` a sample is finished at its first success in the radius."""
     at_least_one(steps=steps, k=k)
@@ -70,6 +76,6 @@ def walk(
     return Iterate(threat, margin, optimizer, zero, steps, order=smallest, stop_when_met=stop_when_met)
 
 
-def _restarted(attack: Attack[GradientAccess], threat: LpSet, restarts: int) -> Attack[GradientAccess]:
+def _restarted(attack: Attack[GradientAccess], threat: Neighborhood, restarts: int) -> Attack[GradientAccess]:
     at_least_one(restarts=restarts)
     return attack if restarts == 1 else CloserStarts(attack, threat, restarts)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.attacks.smallest import Smallest
 from saddlepoint.core.problem import Objective
@@ -21,7 +21,7 @@ from saddlepoint.optimizers.fmn import FMN, by_count, by_share
 from saddlepoint.optimizers.hyperplane import nearest_in
 from saddlepoint.optimizers.schedules import cosine
 from saddlepoint.optimizers.warm_start import WarmStart
-from saddlepoint.sets import L0, L1, L2, Linf
+from saddlepoint.sets import L0, L1, L2, Linf, Neighborhood
 
 Climb = Callable[[Initializer[GradientAccess], Objective, int], Attack[GradientAccess]]
 """(where to begin, what to climb, number of steps) -> a run."""
@@ -38,7 +38,7 @@ SHARE, HASTIEST_SHARE, HASTIEST_RATE = 0.05, 0.3, 2.5
     minimal=True,
 )
 def fmn(
-    threat: LpSet, steps: int = 100, share: float | None = None, rate: float | None = None, k: int = 9
+    threat: Neighborhood, steps: int = 100, share: float | None = None, rate: float | None = None, k: int = 9
 ) -> Attack[GradientAccess]:
     """The smallest perturbation, by ascent of the margin in a ball that closes in on the boundary.
 
@@ -66,7 +66,9 @@ def fmn(
     return then_from_nearest(climb, margin, threat, steps, k)
 
 
-def then_from_nearest(climb: Climb, objective: Objective, threat: LpSet, steps: int, k: int) -> Attack[GradientAccess]:
+def then_from_nearest(
+    climb: Climb, objective: Objective, threat: Neighborhood, steps: int, k: int
+) -> Attack[GradientAccess]:
     """Nine tenths of the steps from the input, the last from the nearest linearized boundary, there on the margin."""
     late = steps // 10
     early = climb(zero, objective, steps - late)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import check_steps
 from saddlepoint.core.protocols import Attack
 from saddlepoint.gradients import backprop
@@ -12,16 +12,16 @@ from saddlepoint.initializers import zero
 from saddlepoint.objectives import cross_entropy
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L1, L2, Linf, Nuclear
+from saddlepoint.sets import L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear
 
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1, Nuclear),
+    sets=(Linf, L2, L1, Nuclear, *NON_ADDITIVE),
     paper="Chen, Zhou, Yi, Gu: A Frank-Wolfe framework for efficient and effective adversarial attacks, AAAI 2020",
 )
 def frank_wolfe(
-    threat: LpSet, steps: int = 20, relative_step: float = 0.1, momentum: float = 0.9
+    threat: Neighborhood, steps: int = 20, relative_step: float = 0.1, momentum: float = 0.9
 ) -> Attack[GradientAccess]:
     """Projection-free ascent: each step goes part of the way to the set's vertex along the averaged gradient.
 

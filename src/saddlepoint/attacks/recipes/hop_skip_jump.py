@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.trial import smallest
@@ -18,7 +18,7 @@ from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk
-from saddlepoint.sets import L2, Linf
+from saddlepoint.sets import L2, Linf, Neighborhood
 
 
 @recipe(
@@ -28,7 +28,7 @@ from saddlepoint.sets import L2, Linf
     minimal=True,
 )
 def hop_skip_jump(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int = 25,
     first_draws: int = 100,
     most_draws: int = 10_000,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.square import AT_ONCE
 from saddlepoint.core.protocols import Attack
@@ -16,7 +16,7 @@ from saddlepoint.gradients.differences import NES
 from saddlepoint.initializers import zero
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L2, Linf
+from saddlepoint.sets import L2, Linf, Neighborhood
 
 
 @recipe(
@@ -25,7 +25,7 @@ from saddlepoint.sets import L2, Linf
     paper="Ilyas, Engstrom, Athalye, Lin: Black-box adversarial attacks with limited queries and information, 2018",
 )
 def nes(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int = 100,
     pairs: int = 25,
     sigma: float = 1e-3,

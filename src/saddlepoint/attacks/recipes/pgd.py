@@ -9,7 +9,7 @@ import torch
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.cascade import restarts as restarted
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.core.problem import Objective
 from saddlepoint.core.protocols import Attack
 from saddlepoint.errors import OptionError
@@ -18,7 +18,7 @@ from saddlepoint.initializers import uniform, zero
 from saddlepoint.objectives import cross_entropy, margin
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L0, L1, L2, Linf, Nuclear
+from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear
 
 OBJECTIVES: dict[str, Objective] = {"cross-entropy": cross_entropy, "margin": margin}
 
@@ -28,7 +28,7 @@ OBJECTIVES: dict[str, Objective] = {"cross-entropy": cross_entropy, "margin": ma
     sets=(Linf, L2, L1, L0),
     paper="Goodfellow, Shlens, Szegedy: Explaining and harnessing adversarial examples, ICLR 2015",
 )
-def fgsm(threat: LpSet) -> Attack[GradientAccess]:
+def fgsm(threat: Neighborhood) -> Attack[GradientAccess]:
     """One step of the length of the radius along the steepest direction, from the clean input.
 
     δ = P(radius · steepest(∇ cross-entropy)): in Linf the sign of the gradient, times the radius.
@@ -41,7 +41,7 @@ def fgsm(threat: LpSet) -> Attack[GradientAccess]:
     sets=(Linf, L2, L1),
     paper="Kurakin, Goodfellow, Bengio: Adversarial examples in the physical world, ICLR workshop 2017",
 )
-def bim(threat: LpSet, steps: int | None = None, step_size: float | None = None) -> Attack[GradientAccess]:
+def bim(threat: Neighborhood, steps: int | None = None, step_size: float | None = None) -> Attack[GradientAccess]:
     """Iterated FGSM from the clean input, projected after each step.
 
     Defaults as in the paper, for a radius ε in units of 1/255 of the range: steps of 1/255 of the range, and
@@ -63,11 +63,11 @@ def bim(threat: LpSet, steps: int | None = None, step_size: float | None = None)
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1, Nuclear),
+    sets=(Linf, L2, L1, Nuclear, *NON_ADDITIVE),
     paper="Madry, Makelov, Schmidt, Tsipras, Vladu: Towards deep learning models resistant to attacks, ICLR 2018",
 )
 def pgd(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int = 40,
     restarts: int = 1,
     relative_step: float | None = None,
@@ -88,7 +88,7 @@ def pgd(
     sets=(Linf, L2, L1),
     paper="Dong et al.: Boosting adversarial attacks with momentum, CVPR 2018",
 )
-def mi_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0) -> Attack[GradientAccess]:
+def mi_fgsm(threat: Neighborhood, steps: int = 10, decay: float = 1.0) -> Attack[GradientAccess]:
     """Iterated FGSM whose direction is a running sum of normalized gradients.
 
     g <- decay · g + ∇ / mean|∇|; steps of radius / steps, from the clean input.

@@ -6,7 +6,7 @@ import math
 
 from saddlepoint.access.asking import LabelAccess
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.attacks.recipes.square import AT_ONCE
 from saddlepoint.core.protocols import Attack
@@ -15,7 +15,7 @@ from saddlepoint.errors import OptionError, ThreatError
 from saddlepoint.initializers import zero
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers.ray import RaySearch
-from saddlepoint.sets import Linf
+from saddlepoint.sets import Linf, Neighborhood
 
 
 @recipe(
@@ -24,7 +24,7 @@ from saddlepoint.sets import Linf
     paper="Chen, Gu: RayS: a ray searching method for hard-label adversarial attack, KDD 2020",
     minimal=True,
 )
-def rays(threat: LpSet, steps: int = 1000, tolerance: float = 1e-3) -> Attack[LabelAccess]:
+def rays(threat: Neighborhood, steps: int = 1000, tolerance: float = 1e-3) -> Attack[LabelAccess]:
     """Turn the signs of all entries, of halves, quarters, ...; keep a direction whose boundary is nearer.
 
     One forward a step, and about ten more where the direction is better: sizes are found to within ``tolerance``, in

@@ -7,14 +7,14 @@ from typing import Literal
 from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.attacks.cascade import restarts as restarted
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.core.protocols import Attack, Initializer
 from saddlepoint.errors import OptionError
 from saddlepoint.initializers.stripes import BumpGrid, stripes
 from saddlepoint.optimizers.random_search import Propose, RandomSearch
 from saddlepoint.optimizers.squares import MovedMass, PaintedSquares, halving
-from saddlepoint.sets import L1, L2, Linf
+from saddlepoint.sets import L1, L2, Linf, Neighborhood
 
 AT_ONCE = 1.0
 """A black box charges for each question: samples leave the batch as soon as they are finished."""
@@ -27,7 +27,7 @@ AT_ONCE = 1.0
     " random search, ECCV 2020",
 )
 def square(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int = 5000,
     share: float = 0.8,
     period: int | None = None,
@@ -54,7 +54,7 @@ def square(
 
 
 def _search(
-    threat: LpSet, objective: str, propose: Propose, start: Initializer[ScoreAccess], steps: int, restarts: int
+    threat: Neighborhood, objective: str, propose: Propose, start: Initializer[ScoreAccess], steps: int, restarts: int
 ) -> Attack[ScoreAccess]:
     search = RandomSearch(propose)
     one = Iterate(threat, objective_named(objective), search, start, steps, compact_below=AT_ONCE)

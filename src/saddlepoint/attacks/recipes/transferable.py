@@ -5,7 +5,7 @@ from __future__ import annotations
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.anneal import Anneal
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.core.protocols import Attack, Gradient
 from saddlepoint.errors import OptionError
@@ -16,14 +16,14 @@ from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.optimizers.tuned import Tuned
-from saddlepoint.sets import L1, L2, Linf
+from saddlepoint.sets import L1, L2, Linf, Neighborhood
 
 NESTEROV = "Lin et al.: Nesterov accelerated gradient and scale invariance for adversarial attacks, ICLR 2020"
 VARIANCE = "Wang, He: Enhancing the transferability of adversarial attacks through variance tuning, CVPR 2021"
 
 
 @recipe(access=GradientAccess, sets=(Linf,), paper=NESTEROV)
-def ni_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0) -> Attack[GradientAccess]:
+def ni_fgsm(threat: Neighborhood, steps: int = 10, decay: float = 1.0) -> Attack[GradientAccess]:
     """MI-FGSM whose slope is taken where the momentum leads.
 
     g <- decay · g + ∇ / mean|∇| with ∇ at δ + step · decay · g.
@@ -32,7 +32,7 @@ def ni_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0) -> Attack[Gradie
 
 
 @recipe(access=GradientAccess, sets=(Linf,), paper=NESTEROV)
-def si_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0, scales: int = 5) -> Attack[GradientAccess]:
+def si_fgsm(threat: Neighborhood, steps: int = 10, decay: float = 1.0, scales: int = 5) -> Attack[GradientAccess]:
     """MI-FGSM on the mean slope over ``scales`` copies of the input, x / 2^i."""
     return family(threat, steps, decay, scales=scales)
 
@@ -42,7 +42,9 @@ def si_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0, scales: int = 5)
     sets=(Linf,),
     paper="Xie et al.: Improving transferability of adversarial examples with input diversity, CVPR 2019",
 )
-def di_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0, diversity: float = 0.5) -> Attack[GradientAccess]:
+def di_fgsm(
+    threat: Neighborhood, steps: int = 10, decay: float = 1.0, diversity: float = 0.5
+) -> Attack[GradientAccess]:
     """MI-FGSM on images that are resized and moved at random, with a chance of ``diversity``."""
     return family(threat, steps, decay, diversity=diversity)
 
@@ -52,14 +54,14 @@ def di_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0, diversity: float
     sets=(Linf,),
     paper="Dong et al.: Evading defenses to transferable adversarial examples by translation-invariant attacks, 2019",
 )
-def ti_fgsm(threat: LpSet, steps: int = 10, decay: float = 1.0, kernel: int = 7) -> Attack[GradientAccess]:
+def ti_fgsm(threat: Neighborhood, steps: int = 10, decay: float = 1.0, kernel: int = 7) -> Attack[GradientAccess]:
     """MI-FGSM on slopes smoothed by a Gaussian of ``kernel`` x ``kernel`` pixels."""
     return family(threat, steps, decay, kernel=kernel)
 
 
 @recipe(access=GradientAccess, sets=(Linf,), paper=VARIANCE)
 def vmi_fgsm(
-    threat: LpSet, steps: int = 10, decay: float = 1.0, neighbors: int = 20, width: float = 1.5
+    threat: Neighborhood, steps: int = 10, decay: float = 1.0, neighbors: int = 20, width: float = 1.5
 ) -> Attack[GradientAccess]:
     """MI-FGSM on slopes corrected by those of ``neighbors`` points within ``width`` radii, seen the step before."""
     at_least_one(neighbors=neighbors)
@@ -68,7 +70,7 @@ def vmi_fgsm(
 
 @recipe(access=GradientAccess, sets=(Linf,), paper=VARIANCE)
 def vni_fgsm(
-    threat: LpSet, steps: int = 10, decay: float = 1.0, neighbors: int = 20, width: float = 1.5
+    threat: Neighborhood, steps: int = 10, decay: float = 1.0, neighbors: int = 20, width: float = 1.5
 ) -> Attack[GradientAccess]:
     """VMI-FGSM whose slope is taken where the momentum leads, as in NI-FGSM."""
     at_least_one(neighbors=neighbors)
@@ -80,7 +82,7 @@ def vni_fgsm(
     sets=(Linf, L2, L1),
     paper="Huang et al.: Enhancing adversarial example transferability with an intermediate level attack, ICCV 2019",
 )
-def ila(threat: LpSet, steps: int = 10, decay: float = 1.0, layer: str | None = None) -> Attack[GradientAccess]:
+def ila(threat: Neighborhood, steps: int = 10, decay: float = 1.0, layer: str | None = None) -> Attack[GradientAccess]:
     """MI-FGSM, then as many steps that move a layer inside as far as possible the way MI-FGSM moved it.
 
     ``layer``: name of a module; the middle one of those with weights if none is said, the logits if there are none.
@@ -94,7 +96,7 @@ def ila(threat: LpSet, steps: int = 10, decay: float = 1.0, layer: str | None = 
 
 @recipe(access=GradientAccess, sets=(Linf,), paper="all of the above; together: Wang, He, CVPR 2021, section 3.4")
 def transferable(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int = 10,
     decay: float = 1.0,
     lookahead: bool = True,
@@ -115,7 +117,7 @@ def transferable(
 
 
 def family(
-    threat: LpSet,
+    threat: Neighborhood,
     steps: int,
     decay: float,
     lookahead: bool = False,

@@ -7,7 +7,7 @@ from saddlepoint.attacks.anneal import Anneal
 from saddlepoint.attacks.close_calls import CloseCalls, Round
 from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipe import LpSet, recipe
+from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.auto_pgd import sparse
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.core.problem import Objective
@@ -17,7 +17,7 @@ from saddlepoint.initializers import uniform
 from saddlepoint.objectives import cross_entropy, margin, toward_target
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import cosine
-from saddlepoint.sets import L1, L2, Linf, Nuclear
+from saddlepoint.sets import L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear
 
 WITHIN_REACH = 0.5
 """After short runs, the share of the clean margin from which another class may yet be reached."""
@@ -31,10 +31,10 @@ CLOSER = 0.6
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1, Nuclear),
+    sets=(Linf, L2, L1, Nuclear, *NON_ADDITIVE),
     paper="parts: Madry et al., ICLR 2018; Carlini, Wagner, S&P 2017; Gowal et al. 2019; the order is our own",
 )
-def triage(threat: LpSet, steps: int = 50, rounds: int = 4) -> Attack[GradientAccess]:
+def triage(threat: Neighborhood, steps: int = 50, rounds: int = 4) -> Attack[GradientAccess]:
     """PGD on three objectives: short runs over everyone, long ones over the close calls.
 
     A fifth of the ``steps`` on the margin and on cross-entropy over everyone; two fifths toward each of the 3 likeliest
@@ -59,14 +59,14 @@ def triage(threat: LpSet, steps: int = 50, rounds: int = 4) -> Attack[GradientAc
     return CloseCalls(threat, out)
 
 
-def climb(threat: LpSet, objective: Objective, steps: int) -> Attack[GradientAccess]:
+def climb(threat: Neighborhood, objective: Objective, steps: int) -> Attack[GradientAccess]:
     """Steepest ascent whose steps shrink to nothing; in L1 the sparse kind, whose steps shrink by themselves."""
     if isinstance(threat, L1):
         return sparse(threat, objective, steps)
     return Iterate(threat, objective, Ascent(backprop, cosine(2.0, 0.0, steps)), uniform, steps)
 
 
-def from_outside(threat: LpSet, objective: Objective, steps: int) -> Attack[GradientAccess]:
+def from_outside(threat: Neighborhood, objective: Objective, steps: int) -> Attack[GradientAccess]:
     """As ``climb``; in L2 half of the steps in a ball twice as large, the other half from there at the true radius.
 
     What lies behind a ridge inside the ball can be reached around it.

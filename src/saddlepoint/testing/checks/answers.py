@@ -12,7 +12,7 @@ from saddlepoint.access.model import wrap
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.result import Result, Status
-from saddlepoint.sets import Ball
+from saddlepoint.sets import Neighborhood
 from saddlepoint.testing.case import Case
 from saddlepoint.testing.checks.demands import demand, identical, same, sound
 from saddlepoint.testing.tripwire import CountingModel, OutOfMemory
@@ -66,7 +66,9 @@ def counts_are_exact(recipe: Recipe, options: Mapping[str, Any] | None = None) -
                 demand(torch.equal(told, seen), f"{kind}: {name} told {told.tolist()}, counted {seen.tolist()}")
 
 
-def _counted(case: Case, threat: Ball, counting: CountingModel, result: Result, **knobs: Any) -> tuple[Tensor, Tensor]:
+def _counted(
+    case: Case, threat: Neighborhood, counting: CountingModel, result: Result, **knobs: Any
+) -> tuple[Tensor, Tensor]:
     """The forwards and backwards a counting network saw of each sample, long [N] each.
 
     Where an attack shows it views of its inputs, their signatures may be unreadable: then the sums must be those told,

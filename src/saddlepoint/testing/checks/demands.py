@@ -11,7 +11,7 @@ from saddlepoint.access.model import Box, Model, wrap
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.problem import tolerance
 from saddlepoint.core.result import Result, Status
-from saddlepoint.sets.ball import Ball
+from saddlepoint.sets.neighborhood import Neighborhood
 
 SUCCESS = (Status.FOOLED, Status.CLEAN)
 
@@ -22,7 +22,7 @@ def demand(condition: bool | Tensor, complaint: str) -> None:
         raise AssertionError(complaint)
 
 
-def feasible(result: Result, x: Tensor, threat: Ball, box: Box = Box()) -> None:
+def feasible(result: Result, x: Tensor, threat: Neighborhood, box: Box = Box()) -> None:
     """In the ball, in the box, off the mask, free of NaN, of the form of the inputs; sizes as recomputed.
 
     A size may exceed the radius by ``tolerance(radius, dtype)``: 1e-6 of it in float64, 8e-6 in float32.
@@ -32,7 +32,7 @@ def feasible(result: Result, x: Tensor, threat: Ball, box: Box = Box()) -> None:
     demand(x_adv.shape == x.shape and x_adv.dtype == x.dtype, f"{threat}: x_adv is {x_adv.dtype} {list(x_adv.shape)}")
     demand(x_adv.isfinite(), f"{threat}: x_adv holds NaN or infinity")
     demand((x_adv >= box.low) & (x_adv <= box.high), f"{threat}: x_adv leaves the box {box}")
-    size = threat.size(x.double(), x_adv.double() - x.double())
+    size = threat.size(x.double(), x_adv.double() - x.double() if threat.additive else delta.double())
     radius = threat.radii(x)
     slack = tolerance(radius, x.dtype)
     rounding = 64 * torch.finfo(x.dtype).eps
@@ -65,7 +65,7 @@ def honest(result: Result, model: torch.nn.Module | Model, goal: Goal) -> None:
         demand(not value.requires_grad and not value.is_inference(), f"{name} still belongs to a graph")
 
 
-def sound(result: Result, x: Tensor, threat: Ball, model: torch.nn.Module | Model, goal: Goal) -> None:
+def sound(result: Result, x: Tensor, threat: Neighborhood, model: torch.nn.Module | Model, goal: Goal) -> None:
     """Feasible and honest."""
     feasible(result, x, threat, model.box if isinstance(model, Model) else Box())
     honest(result, model, goal)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.errors import DataError, OptionError, SaddlepointError, ThreatError
-from saddlepoint.testing.case import Case
+from saddlepoint.testing.case import MAY_BE_NONE, Case
 from saddlepoint.testing.checks.demands import demand
 
 
@@ -79,7 +79,7 @@ def refuses_bad_options(recipe: Recipe, options: Mapping[str, Any] | None = None
     _refused(lambda: case.run(threat, stepz=3), OptionError, "stepz", "an unknown option")
     _refused(lambda: case.run(threat, budget=2), OptionError, "at least 3", "a budget of 2")
     for name in case.options:
-        for value in (0, -1):
+        for value in (-1,) if name in MAY_BE_NONE else (0, -1):
             bad = dc.replace(case, options={**case.options, name: value})
             _refused(functools.partial(bad.run, threat), OptionError, name, f"{name}={value}")
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from saddlepoint.access.model import wrap
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.errors import AccessError
-from saddlepoint.sets.ball import Ball
+from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.testing.case import Case
 from saddlepoint.testing.checks.demands import demand, identical
 from saddlepoint.testing.problems import ConvNet, stochastic
@@ -103,7 +103,7 @@ def _delicate(case: Case) -> tuple[ConvNet, Tensor, Tensor]:
     return network, x, y
 
 
-def _breaks(case: Case, threat: Ball, network: FailsAt, x: Tensor, y: Tensor) -> bool:
+def _breaks(case: Case, threat: Neighborhood, network: FailsAt, x: Tensor, y: Tensor) -> bool:
     try:
         case.run(threat, model=network, x=x, y=y)
     except RuntimeError as error:
@@ -112,6 +112,6 @@ def _breaks(case: Case, threat: Ball, network: FailsAt, x: Tensor, y: Tensor) ->
     return False
 
 
-def _unchanged(before: Snapshot, after: Snapshot, threat: Ball) -> None:
+def _unchanged(before: Snapshot, after: Snapshot, threat: Neighborhood) -> None:
     changed = before.differences(after)
     demand(not changed, f"{threat}: changed {', '.join(changed)}")

@@ -1,0 +1,40 @@
+"""Attacks that know balls as well, in sets whose perturbations are not added to the input."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+
+import pytest
+
+import saddlepoint as sp
+from saddlepoint.attacks import get
+from saddlepoint.errors import OptionError
+from saddlepoint.sets import NON_ADDITIVE, Neighborhood
+from saddlepoint.testing import check
+
+CHECKS = (
+    "is_feasible_and_honest",
+    "works_in_other_bounds",
+    "counts_are_exact",
+    "ignores_the_batch_size",
+    "ignores_compaction",
+    "does_nothing_at_radius_0",
+    "respects_each_radius",
+    "respects_masks",
+    "takes_any_dtype",
+    "survives_zero_gradients",
+    "does_not_lose_by_a_larger_radius",
+)
+
+
+@pytest.mark.parametrize("kind", NON_ADDITIVE, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("name", ["pgd", "frank_wolfe", "rgf"])
+def test_conforms(name: str, kind: type[Neighborhood]) -> None:
+    for only in CHECKS if name == "pgd" else CHECKS[:3]:
+        check(dc.replace(get(name), sets=(kind,)), only=only)
+
+
+def test_tiles_need_pixels() -> None:
+    with pytest.raises(OptionError, match="spatial has no pixels to put on tiles"):
+        get("rgf").attack(sp.Spatial(1.0), tile=2)
+    get("rgf").attack(sp.Flow(1.0), tile=2)
