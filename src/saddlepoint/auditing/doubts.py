@@ -22,6 +22,7 @@ from saddlepoint.auditing.records import CLEAN, column, stage_rows
 from saddlepoint.auditing.stages import CERTIFIED, PROOF
 from saddlepoint.auditing.standing import SENTINELS, Standing
 from saddlepoint.auditing.summary import Doubt, Estimate, StageSummary, Weight
+from saddlepoint.sets import kinds
 
 BLACK_BOX_GAIN = 0.002
 """A black box that breaks a larger share of all samples than this after gradients flags (AutoAttack's threshold)."""
@@ -208,10 +209,14 @@ def _remedy(diagnosis: Diagnosis) -> str:
 
 
 def _black_box(case: Case) -> Iterator[Doubt]:
-    """What a black box broke after gradients had failed, under each threat."""
+    """What a black box broke after gradients had failed, under each threat whose perturbations are added to the input.
+
+    Elsewhere a few parameters move every pixel at once: there many dips are where gradients end, of any network.
+    """
+    added = {one["label"] for one in case.spec["threats"] if kinds()[one["set"].partition("(")[0]].additive}
     for label, (gained, names) in _gains(case, lambda stage: not _by_slopes(stage)).items():
         fell = _fallen(case, label, by_slopes=False)
-        if gained > max(BLACK_BOX_GAIN * case.clean.n, ONE):
+        if label in added and gained > max(BLACK_BOX_GAIN * case.clean.n, ONE):
             yield Doubt(
                 "black-box",
                 "flag",

@@ -65,7 +65,11 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
 
 
 OWN: Final[Mapping[type[Neighborhood], tuple[tuple[Entry, Over], ...]]] = {
-    Spatial: ((Entry("worst_of", {"k": 10}), "standing"), (Entry("grid", {}), "standing")),
+    Spatial: (
+        (Entry("worst_of", {"k": 10}), "standing"),
+        (Entry("grid", {}), "standing"),
+        (Entry("triage", {}), "standing"),
+    ),
 }
 """Sets for which there is something better than the attacks of the plans."""
 
