@@ -17,6 +17,7 @@ def roughness(problem: Problem[LabelAccess], delta: Tensor) -> Tensor:
     Zero where δ is the same everywhere. Source: Xiao et al., ICLR 2018 (each pair twice); Laidlaw and Feizi, NeurIPS
     2019.
 
+    >>> import torch
     >>> steps = torch.tensor([0.0, 1.0, 1.0]).view(1, 1, 1, 3)
     >>> roughness(None, steps).round(decimals=3)
     tensor([1.])

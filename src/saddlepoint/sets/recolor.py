@@ -32,8 +32,8 @@ class Recolor(Warp):
 
     >>> x = torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 1, 3)
     >>> darker_white = torch.tensor([0.0, -0.2]).view(1, 1, 2, 1, 1)
-    >>> Recolor(nodes=2).apply(x, darker_white).flatten().round(decimals=4).tolist()
-    [0.0, 0.4000, 0.8]
+    >>> Recolor(nodes=2).apply(x, darker_white).round(decimals=4)
+    tensor([[[[0.0000, 0.4000, 0.8000]]]])
     """
 
     name: ClassVar[str] = "recolor"
