@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from saddlepoint.attacks.universal import universal
     from saddlepoint.auditing import Audit, audit, transfer
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
-    from saddlepoint.sets import L0, L1, L2, Flow, Linf, Nuclear, Recolor, Spatial, Wasserstein
+    from saddlepoint.sets import L0, L1, L2, Composed, Flow, Linf, Nuclear, Recolor, Spatial, Wasserstein
     from saddlepoint.zoo.opening import open_model
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Audit": "auditing",
+    "Composed": "sets",
     "Flow": "sets",
     "Goal": "core",
     "L0": "sets",
@@ -57,6 +58,7 @@ _ROOMS = ("attacks", "auditing", "zoo")
 
 __all__ = [  # noqa: RUF022
     "Audit",
+    "Composed",
     "Flow",
     "Goal",
     "L0",

@@ -38,7 +38,7 @@ def test_a_step_is_rate_radii_along_the_steepest_direction_then_projected(ball: 
     start = uniform(asked)
     state, trial = optimizer.step(asked, optimizer.init(asked, start))
     _, slope = backprop(asked, start)
-    expected = ball.project(X, start + 0.5 * 0.4 * ball.steepest(slope), asked.radius)
+    expected = ball.project(X, start + 0.5 * 0.4 * ball.steepest(X, slope), asked.radius)
     assert torch.allclose(state.delta, expected)
     assert torch.equal(trial.delta, start)
 

@@ -133,8 +133,8 @@ def test_l2_projection_is_radial_where_the_box_is_far() -> None:
 @pytest.mark.parametrize("kind", [Linf, L2])
 def test_no_direction_of_unit_size_rises_faster(kind: type[Linf] | type[L2]) -> None:
     g = torch.from_numpy(rng(0).normal(size=(6, 2, 5)))
-    best = (g * kind().steepest(g)).flatten(1).sum(1)
-    torch.testing.assert_close(kind().size(g, kind().steepest(g)), torch.ones(6, dtype=g.dtype))
+    best = (g * kind().steepest(g, g)).flatten(1).sum(1)
+    torch.testing.assert_close(kind().size(g, kind().steepest(g, g)), torch.ones(6, dtype=g.dtype))
     for seed in range(300):
         v = torch.from_numpy(rng(seed).normal(size=(6, 2, 5)))
         v = v / kind().size(v, v)[:, None, None]
@@ -147,8 +147,8 @@ def test_the_direction_has_no_scale(kind: type[Linf] | type[L2], scale: float) -
     g = torch.tensor([[3.0, -4.0, 0.0, 12.0], [1.0, 1.0, -1.0, 0.0]])
     expected = {Linf: g.sign(), L2: g / torch.tensor([[13.0], [3**0.5]])}[kind]
     close = {"rtol": 1e-2, "atol": 0.0} if scale == 1e-42 else {"rtol": 1e-6, "atol": 0.0}  # few digits are left there
-    torch.testing.assert_close(kind().steepest(g * scale), expected, **close)
-    assert torch.equal(kind().steepest(torch.zeros_like(g)), torch.zeros_like(g))
+    torch.testing.assert_close(kind().steepest(g, g * scale), expected, **close)
+    assert torch.equal(kind().steepest(g, torch.zeros_like(g)), torch.zeros_like(g))
 
 
 def test_linf_samples_are_uniform() -> None:

@@ -68,7 +68,7 @@ def test_projections_are_inside_stay_and_are_nearest(kind: type[Neighborhood]) -
 def test_the_steepest_direction_has_unit_size_and_beats_random_ones(kind: type[Neighborhood]) -> None:
     threat = kind()
     g = slope(threat)
-    way = threat.steepest(g)
+    way = threat.steepest(X, g)
     gain = (g * way).flatten(1).sum(1)
     assert bool((gain > 0).all())
     if kind is sp.Wasserstein:  # in proportion to the gain, for all to move: the one best move is that of the oracle
@@ -79,7 +79,7 @@ def test_the_steepest_direction_has_unit_size_and_beats_random_ones(kind: type[N
     for k in range(20):
         drawn = threat.sample(X, torch.ones(N, dtype=X.dtype), NOISE.at(k))
         assert bool(((g * drawn).flatten(1).sum(1) <= gain + 1e-9).all())
-    assert torch.equal(threat.steepest(torch.zeros_like(g)), torch.zeros_like(g))
+    assert torch.equal(threat.steepest(X, torch.zeros_like(g)), torch.zeros_like(g))
 
 
 @KINDS

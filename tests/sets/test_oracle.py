@@ -29,7 +29,7 @@ class Everything:
     def project(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
         return delta
 
-    def steepest(self, gradient: Tensor) -> Tensor:
+    def steepest(self, x: Tensor, gradient: Tensor) -> Tensor:
         return gradient
 
     def size(self, x: Tensor, delta: Tensor) -> Tensor:

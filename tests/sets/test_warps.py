@@ -38,7 +38,7 @@ def test_a_shift_moves_right_and_down_and_lets_black_in() -> None:
     torch.testing.assert_close(down[:, :, 1:], X[:, :, :-1])
     below = sp.Spatial(pixels=1, box=Box(-1.0, 1.0)).apply(X, torch.tensor([[0.0, -1, 0]], dtype=X.dtype).expand(2, 3))
     torch.testing.assert_close(below[..., :-1], X[..., 1:])
-    assert bool((below[..., -1] == -1).all())
+    torch.testing.assert_close(below[..., -1], torch.full_like(below[..., -1], -1))
 
 
 def test_a_turn_and_a_shift_are_a_turn_then_a_shift() -> None:

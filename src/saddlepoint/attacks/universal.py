@@ -181,7 +181,7 @@ def _descended(
         else:
             value = -torch.nn.functional.cross_entropy(logits, torch.full_like(own[some], target), reduction="none")
         g = slope(value.sum(), shared)
-        delta = _project(ball, delta + step * float(torch.as_tensor(ball.radius)) * ball.steepest(g))
+        delta = _project(ball, delta + step * float(torch.as_tensor(ball.radius)) * ball.steepest(x[:1], g))
     return delta
 
 

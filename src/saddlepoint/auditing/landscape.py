@@ -57,7 +57,7 @@ def _around(subject: Subject, threat: Threat, standing: Standing, seed: int) -> 
     radius = own.radii(x)
     with subject.model.quiet(seed):
         slope, _ = slope_of(subject.model, x, y, own, own.zero(x))
-        u, v = (own.steepest(way) for way in (slope.nan_to_num(0.0, 0.0, 0.0), random))
+        u, v = (own.steepest(x, way) for way in (slope.nan_to_num(0.0, 0.0, 0.0), random))
         margins = _margins(subject, x, y, (column(radius, u) * u, column(radius, v) * v))
     return [
         Landscape(int(ids[i]), int(y[i]), threat.label, float(radius[i]), REACH * float(radius[i]), margins[i])

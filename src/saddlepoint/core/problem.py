@@ -43,7 +43,7 @@ class PerturbationSet(Protocol):
         """The nearest perturbation of size <= radius whose ``apply`` is a valid input, [N, *P]."""
         ...
 
-    def steepest(self, gradient: Tensor) -> Tensor:
+    def steepest(self, x: Tensor, gradient: Tensor) -> Tensor:
         """The direction of unit size that rises fastest, argmax <gradient, v> over size(v) <= 1: [N, *P]."""
         ...
 

@@ -32,6 +32,6 @@ class OutputDiversified:
             logits = problem.access.logits(problem.set.apply(problem.x, delta))
             w = 2 * problem.noise.at("direction").uniform(logits.shape[1:], dtype=logits.dtype) - 1
             g = slope((w * logits).nansum(), delta)
-            moved = delta.detach() + self.rate * column(problem.radius, g) * problem.set.steepest(g)
+            moved = delta.detach() + self.rate * column(problem.radius, g) * problem.set.steepest(problem.x, g)
             delta = problem.set.project(problem.x, moved, problem.radius)
         return delta

@@ -46,7 +46,7 @@ class Ascent(Generic[A]):
         """One look, one step along the steepest direction of the set, one projection."""
         trial, g = self.gradient(problem, state.delta)
         velocity = None if state.velocity is None else self.momentum * state.velocity + of_unit_mean(g)
-        direction = problem.set.steepest(g if velocity is None else velocity)
+        direction = problem.set.steepest(problem.x, g if velocity is None else velocity)
         moved = state.delta + self.rate(state.t) * column(problem.radius, g) * direction
         return AscentState(problem.set.project(problem.x, moved, problem.radius), velocity, state.t + 1), trial
 

@@ -108,7 +108,7 @@ class AutoPGD(Generic[A]):
     def _move(self, problem: Problem[A], state: AutoPGDState, here: Point) -> AutoPGDState:
         alpha = self.inertia if state.t else 1.0
         project, x, radius = problem.set.project, problem.x, problem.radius
-        step = column(state.rate, here.delta) * problem.set.steepest(here.gradient)
+        step = column(state.rate, here.delta) * problem.set.steepest(problem.x, here.gradient)
         ahead = project(x, here.delta + step, radius)
         moved = here.delta + alpha * (ahead - here.delta) + (1 - alpha) * (here.delta - state.before)
         moved = project(x, moved, radius) if state.t else ahead

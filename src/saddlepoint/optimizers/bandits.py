@@ -64,7 +64,7 @@ class Bandits:
         above, below = (self._along(problem, state.prior + sign * self.explore * u, state.delta) for sign in (1, -1))
         rise = ((above - below) / (self.probe * self.explore)).nan_to_num(0.0, 0.0, 0.0)
         prior = self._improved(state.prior, column(rise, u) * u)
-        uphill = problem.set.steepest(self._spread(prior, state.delta))
+        uphill = problem.set.steepest(problem.x, self._spread(prior, state.delta))
         moved = state.delta + self.rate * column(problem.radius, uphill) * uphill
         return BanditState(problem.set.project(problem.x, moved, problem.radius), prior, state.t + 1), trial
 

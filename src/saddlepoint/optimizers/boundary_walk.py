@@ -94,7 +94,7 @@ class BoundaryWalk:
         if state.t:
             probe = state.reach * (self.gamma / _entries(state.delta))
         normal = self._normal(problem, state.delta, probe, draws)
-        outer, found = self._outward(problem, state, problem.set.steepest(normal))
+        outer, found = self._outward(problem, state, problem.set.steepest(problem.x, normal))
         rows = found.nonzero().squeeze(1)
         there, outer = problem.rows(rows), outer[rows]
         new = WalkState(self._back(there, outer), found[rows], there.set.size(there.x, outer), state.t)

@@ -59,7 +59,7 @@ class DDN(Generic[A]):
         out = (1 + share) * (trial.size + first_order_distance(problem, trial, g))
         grown = torch.where(found, more, torch.maximum(out, 2 * trial.size))
         radius = torch.minimum(torch.where(trial.met, less, grown), problem.radius)
-        ahead = state.delta + column(self.rate(state.t) * radius, g) * problem.set.steepest(g)
+        ahead = state.delta + column(self.rate(state.t) * radius, g) * problem.set.steepest(problem.x, g)
         delta = linear_oracle(problem.set)(problem.x, ahead, radius)
         return DDNState(delta, found, state.t + 1), trial
 

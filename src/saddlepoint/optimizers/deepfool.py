@@ -68,7 +68,7 @@ def straight(problem: Problem[GradientAccess], seen: Boundaries) -> Tensor:
 
     The published step, as if there were no box.
     """
-    directions = [problem.set.steepest(slope) for slope in seen.slope.unbind(1)]
+    directions = [problem.set.steepest(problem.x, slope) for slope in seen.slope.unbind(1)]
     distance = distances(problem, seen)
     best, least = torch.zeros_like(directions[0]), torch.full_like(distance[:, 0], torch.inf)
     for c, direction in enumerate(directions):
@@ -113,5 +113,5 @@ def movable(problem: Problem[GradientAccess], seen: Boundaries) -> Boundaries:
 
 def distances(problem: Problem[GradientAccess], seen: Boundaries) -> Tensor:
     """|gap| / |slope|_dual, how far each linearized boundary is without a box: [N, C]; infinite for a slope of 0."""
-    dual = torch.stack([(w * problem.set.steepest(w)).flatten(1).sum(1) for w in seen.slope.unbind(1)], 1)
+    dual = torch.stack([(w * problem.set.steepest(problem.x, w)).flatten(1).sum(1) for w in seen.slope.unbind(1)], 1)
     return torch.where(dual > 0, seen.gap.abs() / dual, torch.inf)

@@ -106,7 +106,7 @@ class FMN(Generic[A]):
 
 def first_order_distance(problem: Problem[A], trial: Trial, g: Tensor) -> Tensor:
     """|value| / |g|_dual, the size of the smallest step that brings a linear value to 0: [N]; 0 for a slope of 0."""
-    steepness = (g * problem.set.steepest(g)).flatten(1).sum(1)
+    steepness = (g * problem.set.steepest(problem.x, g)).flatten(1).sum(1)
     return torch.where(steepness > 0, trial.value.abs() / steepness, 0).nan_to_num(0.0, 0.0, 0.0)
 
 

@@ -54,7 +54,7 @@ class Intermediate:
         logits, found = self._inside(problem, delta)
         value = _along(state, found)
         g = slope(value.sum(), delta)
-        moved = state.delta + self.rate(state.t) * column(problem.radius, g) * problem.set.steepest(g)
+        moved = state.delta + self.rate(state.t) * column(problem.radius, g) * problem.set.steepest(problem.x, g)
         moved = problem.set.project(problem.x, moved, problem.radius)
         return dc.replace(state, delta=moved, t=state.t + 1), _trial(problem, state, logits, value)
 

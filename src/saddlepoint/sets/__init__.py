@@ -1,6 +1,7 @@
 """Perturbation sets: which changes of an input are allowed, and the geometry of each."""
 
 from saddlepoint.sets.ball import Ball
+from saddlepoint.sets.composed import Composed
 from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.lp import L2, Linf
 from saddlepoint.sets.neighborhood import Neighborhood
@@ -18,6 +19,7 @@ __all__ = [
     "L2",
     "NON_ADDITIVE",
     "Ball",
+    "Composed",
     "Flow",
     "HasLMO",
     "Linf",

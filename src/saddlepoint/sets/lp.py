@@ -38,7 +38,7 @@ class Linf(Ball):
         """clamp(δ, max(low - x, -radius), min(high - x, radius)), [N, *D]."""
         return delta.clamp(*self._within(x, radius))
 
-    def steepest(self, gradient: Delta) -> Delta:
+    def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """sign(g), 0 where the gradient is 0: [N, *D]."""
         return self.masked(gradient).sign()
 
@@ -84,7 +84,7 @@ class L2(Ball):
         low, high = self.interval(x)
         return self._fill(delta, delta.clamp(low, high), low, high, radius)
 
-    def steepest(self, gradient: Delta) -> Delta:
+    def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """g / |g|, 0 for a gradient of 0, at any scale of the gradient: [N, *D]."""
         scaled = _to_unit_scale(self.masked(gradient))
         return scaled / column(self.size(scaled, scaled).clamp_min(1), scaled)
@@ -101,7 +101,7 @@ class L2(Ball):
 
         A random direction times radius · u^(1/d), u uniform, d the number of entries that may change.
         """
-        direction = self.steepest(noise.at("direction").normal(tuple(x.shape[1:]), dtype=x.dtype))
+        direction = self.steepest(x, noise.at("direction").normal(tuple(x.shape[1:]), dtype=x.dtype))
         entries = direction.flatten(1).sign().abs().sum(1).clamp_min(1)
         length = self._reach(x, radius) * noise.at("length").uniform(dtype=x.dtype) ** (1 / entries)
         return self.project(x, direction * column(length, x), radius)

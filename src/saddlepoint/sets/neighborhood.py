@@ -116,7 +116,7 @@ class Neighborhood(abc.ABC):
         """The nearest perturbation of a size of at most the ``radius`` [N]: [N, *P], cut off from autograd."""
 
     @abc.abstractmethod
-    def steepest(self, gradient: Delta) -> Delta:
+    def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """The direction of unit size that rises fastest, [N, *P]; zero for a gradient of zero."""
 
     @abc.abstractmethod

@@ -75,7 +75,7 @@ class Nuclear(Ball):
         start, low, high, radius = at(rows, delta.nan_to_num(0.0), low, high, radius)
         return put_back(inside, rows, self._shrunk(self._between(start, low, high, radius), radius))
 
-    def steepest(self, gradient: Delta) -> Delta:
+    def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """u₁ v₁ᵀ of the matrix with the largest singular value, 0 for a gradient of zero: [N, *D]."""
         g = self.masked(gradient).detach()
         largest = g.flatten(1).abs().amax(1) if g.numel() else g.new_zeros(len(g))
@@ -92,7 +92,7 @@ class Nuclear(Ball):
     def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
         """radius · u₁ v₁ᵀ, clipped to the box and scaled back into the ball: [N, *D]."""
         finite = torch.minimum(radius, self._widest(x))
-        return self._feasible(x, column(finite, gradient) * self.steepest(gradient), radius)
+        return self._feasible(x, column(finite, gradient) * self.steepest(x, gradient), radius)
 
     def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
         """A random direction of few directions: the outer product of normal vectors in each matrix, [N, *D]."""

@@ -49,7 +49,7 @@ class L1(Ball):
         shrunk = _shrink(delta.abs().flatten(1), room.flatten(1), radius).view_as(delta)
         return put_back(inside, rows, shrunk * delta.sign())
 
-    def steepest(self, gradient: Delta) -> Delta:
+    def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D]."""
         return _spike(self.masked(gradient))
 
@@ -113,7 +113,7 @@ class L0(Ball):
         inside = delta.clamp(*self.interval(x))
         return self._select(inside, radius, lambda rows: (2 * delta - inside)[rows])
 
-    def steepest(self, gradient: Delta) -> Delta:
+    def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D].
 
         One entry may change by any amount; of these directions the one whose largest entry is 1.

@@ -9,6 +9,7 @@ from typing import Any
 
 from saddlepoint.access.model import Box
 from saddlepoint.errors import ThreatError
+from saddlepoint.sets.composed import Composed
 from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.lp import L2, Linf
 from saddlepoint.sets.neighborhood import Neighborhood
@@ -18,11 +19,12 @@ from saddlepoint.sets.sparse import L0, L1
 from saddlepoint.sets.spatial import Spatial
 from saddlepoint.sets.wasserstein import Wasserstein
 
-NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein)
+NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein, Composed)
 """Sets whose perturbations are not added to the input."""
 _ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, *NON_ADDITIVE)
 _KINDS = {kind.name: kind for kind in _ALL}
-_FORM = re.compile(r"\s*([\w ]*?)\s*(?:\(([^()]*)\))?\s*(?::(.*))?", re.DOTALL)
+_FORM = re.compile(r"\s*([\w ]*?)\s*(?:\((.*)\))?\s*(?::([^()]*))?", re.DOTALL)
+_PLUS = re.compile(r"\+(?=\s*\w+\s*[(:])")
 
 
 def names() -> tuple[str, ...]:
@@ -36,13 +38,14 @@ def kinds() -> dict[str, type[Neighborhood]]:
 
 
 def parse(spec: str, box: Box = Box()) -> Neighborhood:
-    """The set and radius written as ``name:radius`` or ``name(option=value, ...):radius``.
+    """The set and radius written as ``name:radius`` or ``name(option=value, ...):radius``, several joined by ``+``.
 
     The radius is a number, a quotient such as 8/255, or ``inf``. ``parse(str(s))`` has exactly the radius of s. Without
-    ``:radius`` the radius is infinite.
+    ``:radius`` the radius is infinite. ``a:r+b:s`` is a composition, first a, then b, of radius 1.
 
     Args:
-        spec: for instance "linf:8/255", "l2:0.5", "L0:20", "nuclear(form=whole):2"; case and blanks do not matter.
+        spec: for instance "linf:8/255", "l2:0.5", "L0:20", "nuclear(form=whole):2", "recolor:0.06+linf:0.03"; case and
+            blanks do not matter.
         box: the range of valid inputs.
 
     Raises:
@@ -51,13 +54,25 @@ def parse(spec: str, box: Box = Box()) -> Neighborhood:
     >>> print(parse("Linf:8/255"), parse("l2"), parse("spatial(degrees=10):1"))
     linf:0.03137254901960784 l2:inf spatial(degrees=10):1.0
     """
+    if len(parts := _parts(spec)) > 1:
+        return Composed(1.0, box=box, parts=tuple(parse(part) for part in parts))
     found = _FORM.fullmatch(spec.lower())
     name, options, radius = found.groups() if found else (spec.partition(":")[0].strip(), None, None)
     if name not in _KINDS:
         raise ThreatError(f"unknown perturbation set {name!r} in {spec!r}; known: {', '.join(_KINDS)} (linf:8/255)")
     kind = _KINDS[name]
     size = math.inf if radius is None else _number(radius.strip(), spec)
+    if kind is Composed and options:
+        return Composed(size, box=box, parts=tuple(parse(part) for part in _parts(options)))
     return kind(size, box=box, **_options(options or "", kind, spec))
+
+
+def _parts(spec: str) -> list[str]:
+    """What pluses outside of brackets separate."""
+    starts = [at.start() for at in _PLUS.finditer(spec)]
+    outside = [at for at in starts if spec.count("(", 0, at) == spec.count(")", 0, at)]
+    ends = [*outside, len(spec)]
+    return [spec[start:end] for start, end in zip([0, *(at + 1 for at in outside)], ends, strict=True)]
 
 
 def _options(text: str, kind: type[Neighborhood], spec: str) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Warp(Neighborhood):
         length = self._lengths(delta).unsqueeze(1)
         return torch.where(length > wide, delta * (wide / length), delta)
 
-    def steepest(self, gradient: Delta) -> Delta:
+    def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """sign(g), or g / |g| of each vector; 0 where the gradient is 0: [N, *P]."""
         if not self.vectors:
             return gradient.sign()
@@ -72,7 +72,7 @@ class Warp(Neighborhood):
     @torch.no_grad()
     def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
         """radius · steepest(g), [N, *P]."""
-        return column(radius, gradient) * self.steepest(gradient)
+        return column(radius, gradient) * self.steepest(x, gradient)
 
     def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
         """Uniform parameters, or vectors uniform in the disk or ball: [N, *P]."""
@@ -81,7 +81,7 @@ class Warp(Neighborhood):
         if not self.vectors:
             unit = 2 * noise.uniform(shape, dtype=x.dtype) - 1
         else:
-            way = self.steepest(noise.at("way").normal(shape, dtype=x.dtype))
+            way = self.steepest(x, noise.at("way").normal(shape, dtype=x.dtype))
             unit = way * noise.at("length").uniform((1, *shape[1:]), dtype=x.dtype) ** (1 / shape[0])
         return self.project(x, unit * column(reach, unit), radius)
 

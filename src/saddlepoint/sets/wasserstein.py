@@ -99,7 +99,7 @@ class Wasserstein(Neighborhood):
         found = _project(rows, self._cost(delta), radius)
         return self._whole(x, delta, rows, _no_dearer(found, rows, self._cost(delta), radius, self._center))
 
-    def steepest(self, gradient: Delta) -> Delta:
+    def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """From each pixel to those with a larger slope, in proportion to the gain; of cost 1: [N, C, k², H, W]."""
         here = self._center
         gain = (gradient - gradient[:, :, here : here + 1]).clamp_min(0) * self._open(gradient).to(gradient)
@@ -121,7 +121,7 @@ class Wasserstein(Neighborhood):
         """Along the steepest direction of random slopes of pixels, of a random cost: [N, C, k², H, W]."""
         slope = noise.at("slope").normal(tuple(x.shape[1:]), dtype=x.dtype)
         length = self._reach(x, radius) * noise.at("length").uniform(dtype=x.dtype)
-        way = self.steepest(self._around(slope))
+        way = self.steepest(x, self._around(slope))
         return self.project(x, 2 * column(length, way) * way, length)
 
     def largest(self, x: Inputs) -> PerSample:

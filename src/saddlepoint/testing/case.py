@@ -15,7 +15,7 @@ from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.result import Result
-from saddlepoint.sets import L0, L1, L2, Flow, Linf, Neighborhood, Nuclear, Recolor, Spatial, Wasserstein
+from saddlepoint.sets import L0, L1, L2, Composed, Flow, Linf, Neighborhood, Nuclear, Recolor, Spatial, Wasserstein
 from saddlepoint.testing.problems import MLP, SHAPE
 
 RADII: dict[type, float] = {
@@ -28,6 +28,7 @@ RADII: dict[type, float] = {
     Flow: 0.5,
     Recolor: 0.1,
     Wasserstein: 0.1,
+    Composed: 0.5,
 }
 """At these radii a good attack fools some of the samples of a ``Case``, not all."""
 SPARSE = ("l1", "l0")

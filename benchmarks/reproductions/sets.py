@@ -1,0 +1,168 @@
+"""What papers say of perturbations that are not added, on Fashion-MNIST.
+
+    python benchmarks/reproductions/sets.py spatial      # turns and shifts: slopes are weak, trying is strong
+    python benchmarks/reproductions/sets.py wasserstein  # exact projections are stronger than Sinkhorn's, and faster
+    python benchmarks/reproductions/sets.py others       # flows, colors, and both kinds of networks
+
+Prints rows for README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from measure import provenance
+
+import saddlepoint as sp
+from saddlepoint.auditing.summary import Estimate
+from saddlepoint.sets import Neighborhood, parse
+
+NETWORKS = ("fashion-standard", "fashion-pgd-linf", "fashion-pgd-l2")
+
+
+def main() -> None:
+    """Run one of the parts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("spatial", "wasserstein", "others"))
+    parser.add_argument("--n", type=int, default=500)
+    asked = parser.parse_args()
+    print(provenance(asked.n))
+    {"spatial": spatial, "wasserstein": wasserstein, "others": others}[asked.part](asked.n)
+
+
+def spatial(n: int) -> None:
+    """Accuracy under a random turn and shift, the worst of ten, what slopes find, and the worst of a grid."""
+    data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+    columns = ("worst_of(k=1)", "worst_of(k=10)", "pgd(steps=100)", "grid")
+    print("| network | clean |", " | ".join(columns), "|")
+    for name in NETWORKS:
+        cells = [_left(name, data.x, data.y, sp.Spatial(1.0), one) for one in (None, *columns)]
+        print(f"| {name} |", " | ".join(cells), "|", flush=True)
+
+
+def others(n: int) -> None:
+    """Accuracy under flows and maps of colors."""
+    data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+    columns = (
+        ("flow:0.5", "stadv"), ("flow:0.5", "triage"), ("recolor:0.2", "recoloradv"), ("recolor:0.2", "triage"),
+        ("nuclear:1", "triage"),
+    )  # fmt: skip
+    print("| network | clean |", " | ".join(f"{threat}, {attack}" for threat, attack in columns), "|")
+    for name in NETWORKS:
+        cells = [_left(name, data.x, data.y, parse("linf:0"), None)]
+        cells += [_left(name, data.x, data.y, parse(threat), attack) for threat, attack in columns]
+        print(f"| {name} |", " | ".join(cells), "|", flush=True)
+
+
+def wasserstein(n: int) -> None:
+    """Accuracy left by the exact projection, by Frank-Wolfe, and by projected Sinkhorn iterations (ART's)."""
+    data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+    threat = sp.Wasserstein(0.1, power=2.0)
+    columns = ("pgd(steps=20)", "frank_wolfe(steps=20)", "triage")
+    print("| network | clean |", " | ".join(columns), "| Sinkhorn (ART), 20 steps | mass it lost | CPU s: pgd, ART |")
+    for name in NETWORKS[1:2]:
+        cells = [_left(name, data.x, data.y, threat, None)]
+        began = time.process_time()
+        cells.append(_left(name, data.x, data.y, threat, columns[0]))
+        own = time.process_time() - began
+        cells += [_left(name, data.x, data.y, threat, one) for one in columns[1:]]
+        cells += _sinkhorn(name, data.x, data.y, float(threat.radius), own)
+        print(f"| {name} |", " | ".join(cells), "|", flush=True)
+    _speed(data.x[:256])
+
+
+def _left(name: str, x: Tensor, y: Tensor, threat: Neighborhood, attack: str | None) -> str:
+    """The share that is right, clean or after an attack, with its interval."""
+    network = sp.zoo.load(name)
+    with torch.no_grad():
+        right = network(x).argmax(1) == y
+    if attack is not None:
+        recipe, _, options = attack.partition("(")
+        chosen = {k: int(v) for k, _, v in (pair.partition("=") for pair in options.rstrip(")").split(",") if pair)}
+        right = ~sp.attacks.get(recipe)(network, x, y, threat, **chosen).met
+    return _share(int(right.sum()), len(x))
+
+
+def _share(right: int, n: int) -> str:
+    one = Estimate.of(right, n)
+    return f"{one.value:.1%} [{one.low:.1%}, {one.high:.1%}]"
+
+
+def _sinkhorn(name: str, x: Tensor, y: Tensor, radius: float, own: float) -> list[str]:
+    warnings.simplefilter("ignore")
+    from art.attacks.evasion import Wasserstein
+    from art.estimators.classification import PyTorchClassifier
+
+    network = sp.zoo.load(name)
+    with torch.no_grad():
+        right = network(x).argmax(1) == y
+    model = PyTorchClassifier(
+        sp.zoo.load(name), torch.nn.CrossEntropyLoss(), (1, 28, 28), 10, clip_values=(0, 1), device_type="cpu"
+    )
+    attack = Wasserstein(model, eps=radius, eps_step=0.1, max_iter=20, batch_size=128, verbose=False)
+    began = time.process_time()
+    x_adv = torch.from_numpy(attack.generate(x[right].numpy(), y[right].numpy()))
+    took = time.process_time() - began
+    with torch.no_grad():
+        stands = int((network(x_adv).argmax(1) == y[right]).sum())
+    lost = (1 - x_adv.flatten(1).sum(1) / x[right].flatten(1).sum(1)).abs()
+    return [_share(stands, len(x)), f"up to {float(lost.max()):.2%}", f"{own:.0f}, {took:.0f}"]
+
+
+def _speed(x: Tensor) -> None:
+    """The projection against one by sorting and bisection, on one thread."""
+    torch.manual_seed(0)
+    ball, radius = sp.Wasserstein(), torch.full((len(x),), 0.1)
+    gradient = torch.autograd.grad(
+        (ball.apply(x, zero := ball.zero(x).requires_grad_()) * torch.randn_like(x)).sum(), zero
+    )[0]
+    for share in (0.25, 1.0, 3.0):
+        step = share * 0.1 * ball.steepest(x, gradient)
+        seconds: dict[str, float] = {}
+        for name, project in (("ours", ball.nearest), ("sort and bisect", _naive)):
+            project(x, step, radius)
+            began = time.perf_counter()
+            found = project(x, step, radius)
+            seconds[name] = time.perf_counter() - began
+            size = ball.size(x, found)
+            print(f"step {share}: {name} {seconds[name]:.3f} s for {len(x)} pictures, size {float(size.max()):.5f}")
+
+
+def _naive(x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
+    """Each pixel onto its simplex by a sort, the price of the way by 40 bisections."""
+    share = (x / x.flatten(1).sum(1).view(-1, 1, 1, 1)).unsqueeze(2)
+    ball = sp.Wasserstein()
+    cost = ball._cost(delta).view(1, 1, -1, 1, 1)
+    entries = delta.clone()
+    entries[:, :, 12:13] += share
+    entries = entries.masked_fill(~ball._open(delta), -1e9)
+    low, high = torch.zeros_like(radius), 100 * torch.ones_like(radius)
+
+    def at(price: Tensor) -> Tensor:
+        now = entries - cost * price.view(-1, 1, 1, 1, 1)
+        falling = now.sort(2, descending=True).values
+        count = torch.arange(1, 26).view(1, 1, -1, 1, 1)
+        level = (falling.cumsum(2) - share) / count
+        last = (falling > level).sum(2, keepdim=True).clamp_min(1) - 1
+        return (now - level.gather(2, last)).clamp_min(0)
+
+    for _ in range(40):
+        middle = (low + high) / 2
+        dear = (at(middle) * cost).flatten(1).sum(1) > radius
+        low, high = torch.where(dear, middle, low), torch.where(dear, high, middle)
+    plan = at(high)
+    plan[:, :, 12:13] -= share
+    return plan
+
+
+if __name__ == "__main__":
+    main()
