@@ -28,9 +28,9 @@ CHECKS = (
 
 
 @pytest.mark.parametrize("kind", NON_ADDITIVE, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("name", ["pgd", "frank_wolfe", "rgf"])
+@pytest.mark.parametrize("name", ["pgd", "fmn", "frank_wolfe", "rgf"])
 def test_conforms(name: str, kind: type[Neighborhood]) -> None:
-    for only in CHECKS if name == "pgd" else CHECKS[:3]:
+    for only in CHECKS if name in ("pgd", "fmn") else CHECKS[:3]:
         check(dc.replace(get(name), sets=(kind,)), only=only)
 
 

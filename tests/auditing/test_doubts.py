@@ -45,7 +45,7 @@ def case(*stages: Any, right: int = 900, found: int = 900, **changes: Any) -> Ca
         "data": {"n": N, "dtype": "float64", "classes": list("abcdefghij")},
         "model": {"access": "gradients", "output": "logits"},
         "threats": [{"label": LABEL, "family": "linf", "set": "linf", "radius": 0.1}],
-        "curves": [{"label": CURVE, "family": "linf", "radius": None}],
+        "curves": [{"label": CURVE, "family": "linf", "set": "linf", "radius": None}],
         "stages": [specified for specified, _ in stages],
         "budget": None,
     }

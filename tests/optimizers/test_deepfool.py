@@ -6,13 +6,13 @@ from torch import nn
 
 from saddlepoint.access import GradientAccess, wrap
 from saddlepoint.core import Problem, untargeted
-from saddlepoint.gradients.pairwise import pairwise
+from saddlepoint.gradients.pairwise import Boundaries, pairwise
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers import DeepFool, WarmStart
-from saddlepoint.optimizers.deepfool import Leap, WithinBox, movable, straight
+from saddlepoint.optimizers.deepfool import Blurred, Leap, WithinBox, movable, straight
 from saddlepoint.optimizers.hyperplane import nearest_in
-from saddlepoint.sets import L1, L2, Linf
+from saddlepoint.sets import L1, L2, Flow, Linf, Neighborhood
 from saddlepoint.sets.ball import Ball
 from saddlepoint.testing.problems import SHAPE, Constant, LinearClassifier
 
@@ -21,7 +21,7 @@ INNER = 0.4 + 0.2 * torch.rand(N, *SHAPE, generator=torch.Generator().manual_see
 CORNERS = INNER.sub(0.4).mul(5).round()
 
 
-def problem(network: nn.Module, ball: Ball, x: torch.Tensor) -> Problem[GradientAccess]:
+def problem(network: nn.Module, ball: Neighborhood, x: torch.Tensor) -> Problem[GradientAccess]:
     access = wrap(network).access(N)
     assert isinstance(access, GradientAccess)
     goal = untargeted(network(x).argmax(1))
@@ -70,6 +70,30 @@ def test_without_a_slope_nothing_moves(leap: Leap) -> None:
     walk = DeepFool(leap)
     state, _ = walk.step(asked, walk.init(asked, torch.zeros_like(INNER)))
     assert not bool(state.delta.any())
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0])
+def test_a_blurred_leap_is_smooth_and_reaches_the_linearized_boundary(sigma: float) -> None:
+    asked = problem(LinearClassifier.random(K, SHAPE, seed=1), Flow(), INNER)
+    zero = Flow().zero(INNER)
+    seen = pairwise(asked, zero)
+    step = Blurred(sigma)(asked, seen)
+    left = seen.gap + (seen.slope * step.unsqueeze(1)).flatten(2).sum(2)
+    nearest = left.abs().argmin(1)
+    assert bool((left.abs().amin(1) < 1e-9 * seen.gap.abs().amax(1)).all())
+    # the step is the smallest of those of all classes, each of which solves gap + <slope, G(Gb)> = 0 along its own b
+    for c in range(K - 1):
+        one = Blurred(sigma)(asked, Boundaries(seen.trial, seen.gap[:, c : c + 1], seen.slope[:, c : c + 1]))
+        assert bool((Flow().size(INNER, step) <= Flow().size(INNER, one) + 1e-12).all())
+        assert torch.allclose(one[nearest == c], step[nearest == c])
+    sharp = straight(asked, seen)
+    assert bool((of_neighbors(step) < of_neighbors(sharp)).all())
+
+
+def of_neighbors(delta: torch.Tensor) -> torch.Tensor:
+    """How much neighbors differ, of all there is."""
+    apart = sum(delta.diff(dim=axis).square().flatten(1).sum(1) for axis in (2, 3))
+    return apart / delta.square().flatten(1).sum(1)
 
 
 def test_those_who_have_crossed_stay() -> None:

@@ -8,7 +8,7 @@ source are our own, set between networks known to be sick and known to be health
 from __future__ import annotations
 
 import dataclasses as dc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -208,15 +208,19 @@ def _remedy(diagnosis: Diagnosis) -> str:
     return f"; slopes were led past {diagnosis.past} as if it were not there{rest}, and attacks without gradients added"
 
 
+def _added(threats: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The labels of those threats whose perturbations are added to the input."""
+    return {one["label"] for one in threats if kinds()[one["set"].partition("(")[0]].additive}
+
+
 def _black_box(case: Case) -> Iterator[Doubt]:
     """What a black box broke after gradients had failed, under each threat whose perturbations are added to the input.
 
     Elsewhere a few parameters move every pixel at once: there many dips are where gradients end, of any network.
     """
-    added = {one["label"] for one in case.spec["threats"] if kinds()[one["set"].partition("(")[0]].additive}
     for label, (gained, names) in _gains(case, lambda stage: not _by_slopes(stage)).items():
         fell = _fallen(case, label, by_slopes=False)
-        if label in added and gained > max(BLACK_BOX_GAIN * case.clean.n, ONE):
+        if label in _added(case.spec["threats"]) and gained > max(BLACK_BOX_GAIN * case.clean.n, ONE):
             yield Doubt(
                 "black-box",
                 "flag",
@@ -244,13 +248,14 @@ def _longer(case: Case) -> Iterator[Doubt]:
 
 
 def _unbreakable(case: Case) -> Iterator[Doubt]:
-    """Without a limit every sample must fall."""
+    """Without a limit every sample must fall to what may be added: then it becomes any other."""
     for curve in case.spec["curves"]:
         entry = next((s for spec, s, _ in case.entries() if s.ran_on and spec["threat"] == curve["label"]), None)
         if (
             entry is None
             or not entry.complete
             or " mask " in curve["label"]
+            or curve["label"] not in _added(case.spec["curves"])
             or not _by_slopes({"attack": entry.attack})
         ):
             continue

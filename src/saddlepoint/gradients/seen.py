@@ -14,6 +14,7 @@ from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.core.problem import PerturbationSet, Problem
 from saddlepoint.core.protocols import Gradient
 from saddlepoint.core.trial import Trial, look
+from saddlepoint.gradients.blur import blurred
 from saddlepoint.noise import Noise
 from saddlepoint.rows import as_images
 
@@ -116,11 +117,4 @@ class Smoothed(Generic[A]):
         """(what was seen at δ, the smoothed slope), for δ [N, *P]."""
         trial, slope = self.gradient(problem, delta)
         half = self.width // 2
-        place = torch.arange(-half, half + 1, dtype=slope.dtype, device=slope.device)
-        bell = torch.exp(-(3 * place / max(half, 1)).square() / 2)
-        bell = bell / bell.sum()
-        image = as_images(slope)
-        flat = image.reshape(-1, 1, *image.shape[2:])
-        flat = functional.conv2d(flat, bell.view(1, 1, -1, 1), padding=(half, 0))
-        flat = functional.conv2d(flat, bell.view(1, 1, 1, -1), padding=(0, half))
-        return trial, flat.view_as(slope)
+        return trial, blurred(slope, max(half, 1) / 3, half)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import math
 from collections.abc import Callable
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.trial import Trial, look
+from saddlepoint.gradients.blur import blurred
 from saddlepoint.gradients.pairwise import Boundaries, pairwise
 from saddlepoint.optimizers.hyperplane import Nearest
 from saddlepoint.rows import column
@@ -34,8 +36,9 @@ class DeepFool:
     """δ <- P(δ + (1 + overshoot) d), d the ``leap`` from δ to the nearest of the linearized boundaries.
 
     Samples that met their goal stay where they are. ``k`` is the number of classes looked at, the likeliest first
-    (None: all); each costs a backward. After ``patience`` steps entries that stand at a bound of the box are left out
-    of the slopes that push them outward: steps that count on them fall short of the boundary, again and again.
+    (None: all); each costs a backward. After ``patience`` steps (None: never) entries that stand at a bound of the box
+    are left out of the slopes that push them outward: steps that count on them fall short of the boundary, again and
+    again.
 
     Source: Moosavi-Dezfooli, Fawzi and Frossard, "DeepFool: a simple and accurate method to fool deep neural
     networks", CVPR 2016.
@@ -44,7 +47,7 @@ class DeepFool:
     leap: Leap
     k: int | None = 9
     overshoot: float = 0.02
-    patience: int = 3
+    patience: int | None = 3
 
     def init(self, problem: Problem[GradientAccess], delta: Tensor) -> DeepFoolState:
         """Begin at δ."""
@@ -53,7 +56,8 @@ class DeepFool:
     def step(self, problem: Problem[GradientAccess], state: DeepFoolState) -> tuple[DeepFoolState, Trial]:
         """One look with k slopes, one step over the nearest boundary."""
         seen = pairwise(problem, state.delta, self.k)
-        leap = self.leap(problem, seen if state.t < self.patience else movable(problem, seen))
+        patient = self.patience is None or state.t < self.patience
+        leap = self.leap(problem, seen if patient else movable(problem, seen))
         moved = problem.set.project(problem.x, state.delta + (1 + self.overshoot) * leap, problem.radius)
         moved = torch.where(column(seen.trial.met, moved), state.delta, moved)
         return DeepFoolState(moved, state.t + 1), seen.trial
@@ -76,6 +80,34 @@ def straight(problem: Problem[GradientAccess], seen: Boundaries) -> Tensor:
         best = torch.where(column(distance[:, c] < least, step), step, best)
         least = torch.minimum(distance[:, c], least)
     return best
+
+
+@dc.dataclass(frozen=True)
+class Blurred:
+    """d = |gap| / |G a|² · G (G a) for the class with the smallest size of d, a the slope of its boundary.
+
+    G is a convolution with a Gaussian of ``sigma`` pixels, zeros beyond the border: of all ways over the linearized
+    boundary that are G of something, the one that is G of the shortest. δ and slopes are fields [N, K, H, W].
+
+    Source: Alaifari, Alberti and Gauksson, "ADef", ICLR 2019.
+    """
+
+    sigma: float = 1.0
+
+    def __call__(self, problem: Problem[GradientAccess], seen: Boundaries) -> Tensor:
+        """The step of each sample, [N, K, H, W]."""
+        half = math.ceil(3 * self.sigma)
+        best = torch.zeros_like(seen.trial.delta)
+        least = best.new_full((len(best),), torch.inf)
+        for gap, slope in zip(seen.gap.unbind(1), seen.slope.unbind(1), strict=True):
+            once = blurred(slope, self.sigma, half)
+            power = once.square().flatten(1).sum(1)
+            far = torch.where(power > 0, gap.abs() / power, 0).nan_to_num(0.0, 0.0, 0.0)
+            step = blurred(once, self.sigma, half) * column(far, once)
+            cost = torch.where(power > 0, problem.set.size(problem.x, step), torch.inf)
+            best = torch.where(column(cost < least, step), step, best)
+            least = torch.minimum(cost, least)
+        return best
 
 
 @dc.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -56,6 +56,20 @@ def by_count(seen: Sighting, share: float) -> Tensor:
     return torch.where(seen.met, inward, out)
 
 
+Stride = Callable[[Problem[A], Tensor, Tensor], Tensor]
+"""(problem, slope [N, *P], radius [N]) -> a step as long as the ball of that radius: [N, *P]."""
+
+
+def along_the_slope(problem: Problem[A], g: Tensor, radius: Tensor) -> Tensor:
+    """|v| · g / |g|, v = argmax <g, v> over the ball of that radius and the box."""
+    return step_of_length(g, flat_norm(linear_oracle(problem.set)(problem.x, g, radius), 2))
+
+
+def along_the_steepest(problem: Problem[A], g: Tensor, radius: Tensor) -> Tensor:
+    """radius · steepest(g): for sets whose parameters are not all of one kind, so that g is no direction in them."""
+    return column(radius, g) * problem.set.steepest(problem.x, g)
+
+
 @dc.dataclass(frozen=True)
 class FMNState:
     """The point to look at next [N, *P], the radius of its ball [N], the smallest size that met the goal [N], steps."""
@@ -82,6 +96,7 @@ class FMN(Generic[A]):
     rate: Schedule
     share: Schedule
     resize: Resize = by_share
+    stride: Stride[Any] = along_the_slope
 
     def init(self, problem: Problem[A], delta: Tensor) -> FMNState:
         """Begin at δ, in the ball it just fits in."""
@@ -95,8 +110,8 @@ class FMN(Generic[A]):
         distance = first_order_distance(problem, trial, g)
         radius = self.resize(Sighting(trial.met, trial.size, state.radius, best, distance), self.share(state.t))
         radius = torch.minimum(radius, problem.radius)
-        length = self.rate(state.t) * flat_norm(linear_oracle(problem.set)(problem.x, g, radius), 2)
-        moved = problem.set.project(problem.x, state.delta + step_of_length(g, length), radius)
+        ahead = state.delta + self.rate(state.t) * self.stride(problem, g, radius)
+        moved = problem.set.project(problem.x, ahead, radius)
         return FMNState(moved, radius, best, state.t + 1), trial
 
     def finish(self, problem: Problem[A], state: FMNState) -> Trial:

@@ -68,11 +68,14 @@ class Wasserstein(Neighborhood):
         return x.new_zeros(len(x), x.shape[1], self.kernel**2, *x.shape[2:])
 
     def apply(self, x: Inputs, delta: Draws) -> Draws:
-        """x and what comes in, less what goes out; clamped against rounding: [*S, N, C, H, W]."""
+        """x and what comes in, less what goes out: [*S, N, C, H, W].
+
+        Clamped against rounding, which decides about pixels that are just full: slopes are those of the sum.
+        """
         lead = delta.shape[:-5]
         change = self._arriving(delta.reshape(-1, *delta.shape[-3:])).view(*lead, *x.shape)
         moved = x + column(self._mass(x), x) * change
-        out = moved.clamp(self.box.low, self.box.high)
+        out = moved + (moved.clamp(self.box.low, self.box.high) - moved).detach()
         return out if self.mask is None else torch.where(self.mask, out, x)
 
     def size(self, x: Inputs, delta: Delta) -> PerSample:
@@ -196,8 +199,8 @@ class Wasserstein(Neighborhood):
         close = 1e-6 * room
         for _ in range(BACK):
             held = shares + self._arriving(delta.flatten(0, 1)).view_as(x)
-            over = (held - room).clamp_min(0)
-            if not bool((over > close).any()):
+            over = torch.where(held - room > close, held - room, 0)  # what fits is left alone in every round
+            if not bool((over > 0).any()):
                 return delta
             came = held - shares - delta[:, :, here]
             kept = (1 - over / came.clamp_min(torch.finfo(over.dtype).tiny)).clamp(0, 1)
@@ -205,7 +208,8 @@ class Wasserstein(Neighborhood):
             own = less.sum(2, keepdim=True) - less[:, :, here : here + 1]
             delta = torch.cat([less[:, :, :here], -own, less[:, :, here + 1 :]], 2)
         change = self._arriving(delta.flatten(0, 1)).view_as(x)
-        scale = torch.where(change > 0, (room - shares) / change.clamp_min(torch.finfo(change.dtype).tiny), 1)
+        fits = shares + change - room <= close
+        scale = torch.where(fits, 1, (room - shares) / change.clamp_min(torch.finfo(change.dtype).tiny))
         return delta * column(scale.flatten(1).amin(1).clamp(0, 1), delta)
 
 

@@ -4,7 +4,7 @@ from saddlepoint.attacks.recipes.auto_pgd import apgd_ce, apgd_dlr, apgd_t
 from saddlepoint.attacks.recipes.autoattack import autoattack
 from saddlepoint.attacks.recipes.carlini_wagner import cw_l0, cw_l2, cw_linf
 from saddlepoint.attacks.recipes.ddn import ddn
-from saddlepoint.attacks.recipes.deepfool import deepfool
+from saddlepoint.attacks.recipes.deepfool import adef, deepfool
 from saddlepoint.attacks.recipes.estimated import bandits, nattack, p_rgf, rgf, sign_hunter, zo_adamm
 from saddlepoint.attacks.recipes.fab import fab, fab_t
 from saddlepoint.attacks.recipes.fmn import fmn
@@ -30,6 +30,7 @@ from saddlepoint.attacks.recipes.triage import triage
 from saddlepoint.attacks.recipes.visits import grid, worst_of
 
 __all__ = [
+    "adef",
     "apgd_ce",
     "apgd_dlr",
     "apgd_t",

@@ -1,4 +1,4 @@
-"""DeepFool in L2 and Linf."""
+"""DeepFool in L2 and Linf, and in flows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from saddlepoint.core.trial import smallest
 from saddlepoint.errors import OptionError
 from saddlepoint.initializers import zero
 from saddlepoint.objectives import margin
-from saddlepoint.optimizers.deepfool import DeepFool, straight
-from saddlepoint.sets import L2, Linf, Neighborhood
+from saddlepoint.optimizers.deepfool import Blurred, DeepFool, straight
+from saddlepoint.sets import L2, Flow, Linf, Neighborhood
 
 
 @recipe(
@@ -27,8 +27,29 @@ def deepfool(threat: Neighborhood, steps: int = 50, k: int = 9, overshoot: float
     A sample is finished with its first success; fmn, ddn and fab look for smaller ones. A step costs a forward and,
     for each of the ``k`` likeliest wrong classes, a backward. ``overshoot`` is by which share a step goes too far.
     """
-    at_least_one(steps=steps, k=k)
-    if not overshoot > 0:
-        raise OptionError(f"overshoot must be positive, or boundaries are met but not crossed; got {overshoot:g}")
-    walk = DeepFool(straight, k, overshoot)
+    return _walk(threat, DeepFool(straight, k, overshoot), steps)
+
+
+@recipe(
+    access=GradientAccess,
+    sets=(Flow,),
+    paper="Alaifari, Alberti, Gauksson: ADef: an iterative algorithm to construct adversarial deformations, ICLR 2019",
+    minimal=True,
+)
+def adef(
+    threat: Neighborhood, steps: int = 100, k: int = 9, overshoot: float = 0.2, sigma: float = 1.0
+) -> Attack[GradientAccess]:
+    """A small smooth flow, fast: DeepFool whose steps are blurred by ``sigma`` pixels, until the boundary is crossed.
+
+    Costs as ``deepfool``. Flows are added up, where the paper deforms the deformed picture anew.
+    """
+    if not sigma > 0:
+        raise OptionError(f"sigma is a width in pixels, above 0; got {sigma:g}")
+    return _walk(threat, DeepFool(Blurred(sigma), k, overshoot, patience=None), steps)
+
+
+def _walk(threat: Neighborhood, walk: DeepFool, steps: int) -> Attack[GradientAccess]:
+    at_least_one(steps=steps, k=walk.k)
+    if not walk.overshoot > 0:
+        raise OptionError(f"overshoot must be positive, or boundaries are met but not crossed; got {walk.overshoot:g}")
     return Iterate(threat, margin, walk, zero, steps, order=smallest)

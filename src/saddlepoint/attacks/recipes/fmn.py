@@ -1,4 +1,4 @@
-"""Fast minimum-norm attacks in L2, Linf, L1 and L0."""
+"""Fast minimum-norm attacks in every set."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from saddlepoint.errors import OptionError
 from saddlepoint.gradients import backprop
 from saddlepoint.initializers import zero
 from saddlepoint.objectives import margin
-from saddlepoint.optimizers.deepfool import DeepFool, WithinBox
-from saddlepoint.optimizers.fmn import FMN, by_count, by_share
+from saddlepoint.optimizers.deepfool import DeepFool, WithinBox, straight
+from saddlepoint.optimizers.fmn import FMN, along_the_slope, along_the_steepest, by_count, by_share
 from saddlepoint.optimizers.hyperplane import nearest_in
 from saddlepoint.optimizers.schedules import cosine
 from saddlepoint.optimizers.warm_start import WarmStart
-from saddlepoint.sets import L0, L1, L2, Linf, Neighborhood
+from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear
 
 Climb = Callable[[Initializer[GradientAccess], Objective, int], Attack[GradientAccess]]
 """(where to begin, what to climb, number of steps) -> a run."""
 RATES: dict[type, float] = {L2: 2.0, Linf: 2.0, L1: 1.0, L0: 5.0}
 """First steps in units of the ball's reach: the projection of a long step onto a sparse ball is sparse."""
+OTHER_RATE = 1.0
+"""The same in sets that are no balls of a norm of entries; there steps follow the set's steepest direction."""
 SHARE, HASTIEST_SHARE, HASTIEST_RATE = 0.05, 0.3, 2.5
 """By which part the radius changes at first, that in the shortest of runs, and how much longer their first step is."""
 
 
 @recipe(
     access=GradientAccess,
-    sets=(L2, Linf, L1, L0),
+    sets=(L2, Linf, L1, L0, Nuclear, *NON_ADDITIVE),
     paper="Pintor, Roli, Brendel, Biggio: Fast minimum-norm adversarial attacks, NeurIPS 2021",
     minimal=True,
 )
@@ -54,13 +56,14 @@ def fmn(
     widest = min(SHARE * hurry, HASTIEST_SHARE) if share is None else share
     if not 0 < widest < 1:
         raise OptionError(f"share is the part by which the radius changes, between 0 and 1; got {widest:g}")
-    first = RATES[type(threat)] * min(hurry, HASTIEST_RATE) if rate is None else rate
+    first = RATES.get(type(threat), OTHER_RATE) * min(hurry, HASTIEST_RATE) if rate is None else rate
     if not first > 0:
         raise OptionError(f"rate is the length of the first step in units of the ball's reach, above 0; got {first:g}")
     resize = by_count if isinstance(threat, L0) else by_share
+    stride = along_the_slope if type(threat) in RATES else along_the_steepest
 
     def climb(start: Initializer[GradientAccess], objective: Objective, steps: int) -> Attack[GradientAccess]:
-        optimizer = FMN(backprop, cosine(first, first / 100, steps), cosine(widest, widest / 50, steps), resize)
+        optimizer = FMN(backprop, cosine(first, first / 100, steps), cosine(widest, widest / 50, steps), resize, stride)
         return Iterate(threat, objective, optimizer, start, steps, order=smallest, stop_when_met=False)
 
     return then_from_nearest(climb, margin, threat, steps, k)
@@ -74,5 +77,6 @@ def then_from_nearest(
     early = climb(zero, objective, steps - late)
     if not late:
         return early
-    nearest = WarmStart(DeepFool(WithinBox(nearest_in(threat)), k))
+    leap = WithinBox(nearest_in(threat)) if type(threat) in RATES else straight
+    nearest = WarmStart(DeepFool(leap, k))
     return Smallest([early, climb(nearest, margin, late)])

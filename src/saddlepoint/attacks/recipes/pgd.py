@@ -18,7 +18,7 @@ from saddlepoint.initializers import uniform, zero
 from saddlepoint.objectives import cross_entropy, margin
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear
+from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Wasserstein
 
 OBJECTIVES: dict[str, Objective] = {"cross-entropy": cross_entropy, "margin": margin}
 
@@ -76,10 +76,12 @@ def pgd(
     """Projected steepest ascent from a random start inside the ball.
 
     δ <- P(δ + step · radius · steepest(∇ objective)). ``relative_step`` is in units of the radius; the default,
-    2.5 / steps, can cross the ball from any start.
+    2.5 / steps, can cross the ball from any start. In the Wasserstein ball it is 1: there a step moves a little of
+    every pixel, of which the projection leaves what is worth its way.
     """
     check_steps(steps)
-    rate = constant(2.5 / steps if relative_step is None else relative_step)
+    usual = 1.0 if isinstance(threat, Wasserstein) else 2.5 / steps
+    rate = constant(usual if relative_step is None else relative_step)
     return restarted(Iterate(threat, objective_named(objective), Ascent(backprop, rate), uniform, steps), restarts)
 
 
