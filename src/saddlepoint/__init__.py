@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from saddlepoint.access.adapters.arrays import from_numpy
     from saddlepoint.access.adapters.estimators import from_estimator
     from saddlepoint.access.adapters.onnx import from_onnx
+    from saddlepoint.attacks.patch import patch
     from saddlepoint.attacks.substitute import learn_substitute
     from saddlepoint.attacks.universal import universal
+    from saddlepoint.attacks.views import Views
     from saddlepoint.auditing import Audit, audit, transfer
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
     from saddlepoint.sets import L0, L1, L2, Composed, Flow, Linf, Nuclear, Recolor, Spatial, Wasserstein
@@ -40,6 +42,7 @@ _HOME = {
     "Result": "core",
     "Spatial": "sets",
     "Status": "core",
+    "Views": "attacks.views",
     "Wasserstein": "sets",
     "audit": "auditing",
     "ensemble": "access",
@@ -48,6 +51,7 @@ _HOME = {
     "from_onnx": "access.adapters.onnx",
     "learn_substitute": "attacks.substitute",
     "open_model": "zoo.opening",
+    "patch": "attacks.patch",
     "targeted": "core",
     "transfer": "auditing",
     "universal": "attacks.universal",
@@ -71,6 +75,7 @@ __all__ = [  # noqa: RUF022
     "Result",
     "Spatial",
     "Status",
+    "Views",
     "Wasserstein",
     "attacks",
     "audit",
@@ -87,6 +92,7 @@ __all__ = [  # noqa: RUF022
     "untargeted",
     "wrap",
     "zoo",
+    "patch",
 ]
 
 

@@ -78,6 +78,12 @@ Examples:
 saddlepoint universal zoo:fashion-standard --data 'fashion-mnist-1k[:200]' \\
     --held-out 'fashion-mnist-1k[500:]' --threat linf:0.1 --out delta.safetensors
 """
+PATCH_EXAMPLES = """
+Examples:
+
+saddlepoint patch zoo:fashion-standard --data 'fashion-mnist-1k[:200]' \\
+    --held-out 'fashion-mnist-1k[500:]' --side 12 --shift 4 --out patch.png
+"""
 AS_IS, AS_USUAL = ModelOptions(), WorkOptions()
 
 app = App(
@@ -316,6 +322,48 @@ def universal(
     from saddlepoint.cli.together import Wanted, together
 
     together(model, Wanted(data, threat, held_out, method, target, epochs, out), of, work)
+
+
+@app.command(help_epilogue=PATCH_EXAMPLES)
+def patch(
+    model: str,
+    /,
+    *,
+    data: str,
+    side: int,
+    held_out: str | None = None,
+    target: int | None = None,
+    turn: float = 20.0,
+    zoom: float = 1.2,
+    shift: float | None = None,
+    light: float = 0.1,
+    epochs: int = 40,
+    out: Path | None = None,
+    of: ModelOptions = AS_IS,
+    work: WorkOptions = AS_USUAL,
+) -> None:
+    """Make one square patch that misleads a model wherever it is stuck.
+
+    Beside it stands a gray patch of the same size in the same views, which only hides what is under it.
+
+    Args:
+        model: as for an audit.
+        data: the pictures it is made from, as for an audit; some hundreds are enough, labels do not matter.
+        side: of the patch, in pixels.
+        held_out: other pictures, to see how many of them it misleads.
+        target: label that all pictures shall be taken for, by its number.
+        turn: degrees by which it may be turned to either side.
+        zoom: factor by which it may be nearer or farther.
+        shift: pixels by which it may be off the middle; anywhere inside the picture if not given.
+        light: share by which contrast may change, and half of that brightness.
+        epochs: passes over the pictures.
+        out: file for the patch, .png to print it or .safetensors.
+    """
+    from saddlepoint.attacks.views import Views
+    from saddlepoint.cli.sticking import Wanted, stick
+
+    views = Views(turn, zoom, shift, light)
+    stick(model, Wanted(data, side, held_out, target, views, epochs, out), of, work)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -46,11 +46,11 @@ def together(model: str, wanted: Wanted, of: ModelOptions, work: WorkOptions) ->
         raise OptionError(f"--out {wanted.out}: the perturbation goes into a file that ends in .safetensors")
     threat = sets.parse(wanted.threat)
     ready = prepare(model, wanted.samples, of, work)
-    others = None if wanted.held_out is None else _others(ready, wanted.held_out)
+    held_out = None if wanted.held_out is None else others(ready, wanted.held_out)
     began = time.perf_counter()
     found = universal(
         ready.model,
-        _placed(ready, ready.data.x),
+        placed(ready, ready.data.x),
         threat,
         method=wanted.method,
         target=wanted.target,
@@ -58,9 +58,9 @@ def together(model: str, wanted: Wanted, of: ModelOptions, work: WorkOptions) ->
         seed=work.seed,
     )
     took = time.perf_counter() - began
-    rows = [_row("samples it was made from", found.fooled)]
-    if others is not None:
-        rows.append(_row("samples held out", found.fools(ready.model, _placed(ready, others))))
+    rows = [row("samples it was made from", found.fooled)]
+    if held_out is not None:
+        rows.append(row("samples held out", found.fools(ready.model, placed(ready, held_out))))
     what = "prediction changed" if wanted.target is None else f"taken for label {wanted.target}"
     show("", f"{ready.model.name}: one perturbation of size {threat.name}:{short(found.size)}", "")
     show(table((what, "", "", "95 % interval"), rows, right=(1, 2)))
@@ -70,7 +70,8 @@ def together(model: str, wanted: Wanted, of: ModelOptions, work: WorkOptions) ->
         show(f"perturbation: {wanted.out}")
 
 
-def _others(ready: Ready, samples: str) -> Tensor:
+def others(ready: Ready, samples: str) -> Tensor:
+    """Samples of the same shape as those of ``ready``, [M, *D]."""
     data = load(samples)
     if data.x.shape[1:] != ready.data.x.shape[1:]:
         shapes = [list(one.x.shape[1:]) for one in (data, ready.data)]
@@ -78,11 +79,13 @@ def _others(ready: Ready, samples: str) -> Tensor:
     return data.x.to(ready.data.x.dtype)
 
 
-def _placed(ready: Ready, x: Tensor) -> Tensor:
+def placed(ready: Ready, x: Tensor) -> Tensor:
+    """The samples where the model is."""
     return x.to(ready.model.device or x.device)
 
 
-def _row(name: str, fooled: Tensor) -> tuple[str, ...]:
+def row(name: str, fooled: Tensor) -> tuple[str, ...]:
+    """A line of a table: how many are fooled, with the interval."""
     estimate = Estimate.of(int(fooled.sum()), len(fooled))
     return name, percent(estimate.value), f"{estimate.correct} of {estimate.n}", interval(estimate)
 

@@ -90,10 +90,15 @@ def round_factor(largest: float) -> float:
 
 def png_uri(pixels: Pixels) -> str:
     """Values 0..255 [H, W, 1 or 3] as a PNG inside a data URI."""
+    return "data:image/png;base64," + base64.b64encode(png(pixels)).decode("ascii")
+
+
+def png(pixels: Pixels) -> bytes:
+    """Values 0..255 [H, W, 1 or 3] as the content of a PNG file."""
     whole = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(whole[..., 0] if whole.shape[-1] == 1 else whole).save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
 
 
 def _array(t: Tensor) -> Pixels:
