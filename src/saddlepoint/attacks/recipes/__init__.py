@@ -9,7 +9,7 @@ from saddlepoint.attacks.recipes.estimated import bandits, nattack, p_rgf, rgf, 
 from saddlepoint.attacks.recipes.fab import fab, fab_t
 from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
-from saddlepoint.attacks.recipes.hop_skip_jump import hop_skip_jump
+from saddlepoint.attacks.recipes.hop_skip_jump import hop_skip_jump, qeba, surfree
 from saddlepoint.attacks.recipes.nes import nes
 from saddlepoint.attacks.recipes.pgd import bim, fgsm, mi_fgsm, pgd
 from saddlepoint.attacks.recipes.rays import rays
@@ -59,6 +59,7 @@ __all__ = [
     "odi_pgd",
     "p_rgf",
     "pgd",
+    "qeba",
     "rays",
     "recoloradv",
     "rgf",
@@ -66,6 +67,7 @@ __all__ = [
     "sign_hunter",
     "square",
     "stadv",
+    "surfree",
     "ti_fgsm",
     "transferable",
     "triage",

@@ -1,7 +1,8 @@
-"""HopSkipJump: the smallest perturbation, from labels alone."""
+"""HopSkipJump, QEBA and SurFree: the smallest perturbation, from labels alone."""
 
 from __future__ import annotations
 
+import dataclasses as dc
 import math
 
 import torch
@@ -11,13 +12,15 @@ from saddlepoint.access.asking import LabelAccess
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
-from saddlepoint.core.protocols import Attack
+from saddlepoint.core.protocols import Attack, Optimizer
 from saddlepoint.core.trial import smallest
 from saddlepoint.errors import OptionError, ThreatError
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
-from saddlepoint.optimizers.boundary_walk import BoundaryWalk
+from saddlepoint.optimizers.boundary_walk import BoundaryWalk, Directions
+from saddlepoint.optimizers.circle_walk import CircleWalk
+from saddlepoint.rows import as_images
 from saddlepoint.sets import L2, Linf, Neighborhood
 
 
@@ -47,23 +50,111 @@ def hop_skip_jump(
     ``candidates`` [M, *D] and ``tries`` random inputs. To reach a label, give some inputs of that label: noise rarely
     has it. Where none is found, the goal is not met.
     """
-    at_least_one(steps=steps, first_draws=first_draws, most_draws=most_draws, tries=tries, starts=starts)
+    walk = _boundary_walk(threat, _cube if isinstance(threat, Linf) else _normal, first_draws, most_draws, gamma)
+    return _from_outside(threat, walk, steps, candidates, tries, starts)
+
+
+@recipe(
+    access=LabelAccess,
+    sets=(L2, Linf),
+    paper="Li, Xu, Zhang, Yang, Li: QEBA: query-efficient boundary-based blackbox attack, CVPR 2020",
+    minimal=True,
+)
+def qeba(
+    threat: Neighborhood,
+    steps: int = 25,
+    coarse: int = 2,
+    first_draws: int = 100,
+    most_draws: int = 10_000,
+    gamma: float = 1.0,
+    candidates: Tensor | None = None,
+    tries: int = 100,
+    starts: int = 10,
+) -> Attack[LabelAccess]:
+    """``hop_skip_jump`` whose random directions are smooth: one number for every ``coarse`` pixels, linear between.
+
+    In fewer dimensions the same number of labels says more about the normal, of what slopes have in common with them.
+    """
+    at_least_one(coarse=coarse)
+    walk = _boundary_walk(threat, Coarse(coarse), first_draws, most_draws, gamma)
+    return _from_outside(threat, walk, steps, candidates, tries, starts)
+
+
+@recipe(
+    access=LabelAccess,
+    sets=(L2,),
+    paper="Maho, Furon, Le Merrer: SurFree: a fast surrogate-free black-box attack, CVPR 2021",
+    minimal=True,
+)
+def surfree(
+    threat: Neighborhood,
+    steps: int = 500,
+    coarse: int = 2,
+    memory: int = 20,
+    candidates: Tensor | None = None,
+    tries: int = 100,
+    starts: int = 10,
+) -> Attack[LabelAccess]:
+    """Turn toward random directions, on circles through the input, asking for labels only.
+
+    A step costs two forwards, and seven more where it comes nearer: the default of 500 steps some 2000. ``coarse``: one
+    random number for so many pixels; ``memory``: so many directions are not tried again. Begins as ``hop_skip_jump``.
+    """
+    at_least_one(coarse=coarse)
+    if memory < 0:
+        raise OptionError(f"memory is how many directions are remembered, 0 or more; got {memory}")
+    return _from_outside(threat, CircleWalk(Coarse(coarse), memory), steps, candidates, tries, starts)
+
+
+@dc.dataclass(frozen=True)
+class Coarse:
+    """Smooth random directions: normal numbers on a grid of every ``pixels`` pixels, linear between.
+
+    Inputs that are no pictures have no neighbors: there every entry has its own.
+    """
+
+    pixels: int
+
+    def __call__(self, noise: Noise, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """[N, *shape]."""
+        if len(shape) < 2:
+            return noise.normal(shape, dtype=dtype)
+        channels, height, width = as_images(torch.empty(1, *shape, device="meta")).shape[1:]
+        grid = noise.normal((channels, -(-height // self.pixels), -(-width // self.pixels)), dtype=dtype)
+        fine = torch.nn.functional.interpolate(grid, (height, width), mode="bilinear", align_corners=False)
+        return fine.reshape(-1, *shape)
+
+
+def _boundary_walk(
+    threat: Neighborhood, directions: Directions, first_draws: int, most_draws: int, gamma: float
+) -> BoundaryWalk:
+    at_least_one(first_draws=first_draws, most_draws=most_draws)
     if not gamma > 0:
         raise OptionError(f"gamma scales the precision of the bisection, and must be positive; got {gamma:g}")
-    width = threat.box.high - threat.box.low
-    if math.isinf(width):
-        raise ThreatError(
-            "hop_skip_jump begins at random inputs, which needs bounds: sp.wrap(model, bounds=(low, high))"
-        )
-    round_ball = isinstance(threat, L2)
-    walk = BoundaryWalk(
-        _normal if round_ball else _cube,
-        power=1.5 if round_ball else 2.0,
-        first_probe=0.1 * width,
+    return BoundaryWalk(
+        directions,
+        power=1.5 if isinstance(threat, L2) else 2.0,
+        first_probe=0.1 * (threat.box.high - threat.box.low),
         first_draws=first_draws,
         most_draws=most_draws,
         gamma=gamma,
     )
+
+
+def _from_outside(
+    threat: Neighborhood,
+    walk: Optimizer[LabelAccess],
+    steps: int,
+    candidates: Tensor | None,
+    tries: int,
+    starts: int,
+) -> Attack[LabelAccess]:
+    """The walk from an input that meets the goal."""
+    at_least_one(steps=steps, tries=tries, starts=starts)
+    if math.isinf(threat.box.high - threat.box.low):
+        raise ThreatError(
+            "a walk from outside begins at random inputs, which needs bounds: sp.wrap(model, bounds=(low, high))"
+        )
     begin = Adversarial(threat.box, candidates, tries, starts)
     return Iterate(threat, margin, walk, begin, steps, order=smallest, stop_when_met=False)
 

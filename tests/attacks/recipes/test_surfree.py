@@ -1,0 +1,63 @@
+"""SurFree and QEBA end to end: closed-form optima, few labels, what coarse directions are."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import saddlepoint as sp
+from saddlepoint.attacks.recipes.hop_skip_jump import Coarse
+from saddlepoint.errors import OptionError
+from saddlepoint.noise import Noise
+from saddlepoint.testing import LinearClassifier
+
+
+@pytest.mark.parametrize("memory", [0, 20])
+def test_reaches_the_closest_point_of_a_plane(memory: int) -> None:
+    """n = 12, 36 entries, some 4000 labels."""
+    model = LinearClassifier.random(2, (1, 6, 6), seed=1)
+    x = 0.35 + 0.3 * torch.rand(12, 1, 6, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    y = model(x).argmax(1)
+    found = sp.attacks.surfree(model, x, y, sp.L2(), steps=700, coarse=1, memory=memory)
+    ratio = found.size / model.closest_in_box(x, y, sp.L2())
+    assert bool(found.met.all())
+    assert float(ratio.min()) >= 1 - 1e-9
+    assert float(ratio.median()) < 1.02
+
+
+def test_fewer_labels_go_further_than_with_estimates_of_every_entry() -> None:
+    """n = 50: the medians after 500 labels are about 1.0, 1.0 and 1.4."""
+    data, net = sp.zoo.data.load("fashion-mnist-1k[:50]"), sp.zoo.load("fashion-standard")
+    right = net(data.x).argmax(1) == data.y
+    x, y = data.x[right], data.y[right]
+    median = {}
+    for name, steps in (("surfree", 500), ("qeba", 20), ("hop_skip_jump", 20)):
+        found = sp.attacks.get(name)(net, x, y, sp.L2(), steps=steps, budget=500)
+        assert int(found.forwards.max()) <= 500
+        median[name] = float(torch.where(found.met, found.size, torch.inf).median())
+    assert median["surfree"] < 0.85 * median["hop_skip_jump"]
+    assert median["qeba"] < 0.85 * median["hop_skip_jump"]
+
+
+def test_coarse_directions_are_smooth_in_pictures_and_free_in_vectors() -> None:
+    noise = Noise.seeded(0, torch.arange(3))
+    coarse = Coarse(4)(noise, (2, 12, 10), torch.float64)
+    assert coarse.shape == (3, 2, 12, 10)
+    fine = noise.normal((2, 12, 10))
+    assert float(coarse.diff(dim=2).square().mean()) < 0.2 * float(fine.diff(dim=2).square().mean())
+    assert torch.equal(Coarse(4)(noise, (9,), torch.float64), noise.normal((9,)))
+    assert torch.equal(Coarse(1)(noise, (1, 5, 5), torch.float64), noise.normal((1, 5, 5)))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("surfree", {"coarse": 0}, "coarse must be at least 1"),
+        ("surfree", {"memory": -1}, "0 or more; got -1"),
+        ("qeba", {"coarse": 0}, "coarse must be at least 1"),
+        ("qeba", {"gamma": 0.0}, "must be positive"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(name: str, options: dict[str, float], says: str) -> None:
+    with pytest.raises(OptionError, match=says):
+        sp.attacks.get(name).attack(sp.L2(), **options)
