@@ -15,7 +15,7 @@ def blurred(slope: Tensor, sigma: float, half: int) -> Tensor:
     Linear, and its own transpose: <blurred(a), b> = <a, blurred(b)>.
 
     >>> blurred(torch.tensor([[[0.0, 1.0, 0.0]]]), sigma=1.0, half=1)
-    tensor([[[0.2741, 0.4519, 0.2741]]])
+    tensor([[[0.1238, 0.2042, 0.1238]]])
     """
     place = torch.arange(-half, half + 1, dtype=slope.dtype, device=slope.device)
     bell = torch.exp(-(place / sigma).square() / 2)
