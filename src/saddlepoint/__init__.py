@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from saddlepoint.attacks.views import Views
     from saddlepoint.auditing import Audit, audit, transfer
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
-    from saddlepoint.sets import L0, L1, L2, Composed, Flow, Linf, Nuclear, Recolor, Spatial, Wasserstein
+    from saddlepoint.sets import L0, L1, L2, Composed, Flow, Insertions, Linf, Nuclear, Recolor, Spatial, Wasserstein
     from saddlepoint.zoo.opening import open_model
 
 __version__ = "0.1.0"
@@ -32,6 +32,7 @@ _HOME = {
     "Composed": "sets",
     "Flow": "sets",
     "Goal": "core",
+    "Insertions": "sets",
     "L0": "sets",
     "L1": "sets",
     "L2": "sets",
@@ -65,6 +66,7 @@ __all__ = [  # noqa: RUF022
     "Composed",
     "Flow",
     "Goal",
+    "Insertions",
     "L0",
     "L1",
     "L2",

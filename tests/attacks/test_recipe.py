@@ -115,6 +115,8 @@ def test_ids_name_the_streams() -> None:
 
 INERT = {
     "hop_skip_jump": {"tries", "starts"},  # matter only where the first start found is not adversarial
+    "qeba": {"tries", "starts"},
+    "surfree": {"tries", "starts"},
     "square": {"share"},  # in a few steps the schedule shrinks the square to one pixel at once
 }
 

@@ -8,7 +8,8 @@ from saddlepoint.report.naming import class_words, label_words, option_words, st
 def test_threats_are_named_for_people(summary):
     linf = dc.replace(summary.threats[0], radius=8 / 255)
     assert threat_words(linf) == "Linf 8/255"
-    assert threat_words(dc.replace(linf, set_name="wasserstein", radius=2.0)) == "wasserstein 2"
+    assert threat_words(dc.replace(linf, set_name="wasserstein", radius=2.0)) == "Wasserstein 2"
+    assert threat_words(dc.replace(linf, set_name="of one's own", radius=2.0)) == "of one's own 2"
     assert threat_words(dc.replace(linf, threat="linf:0.01..0.03 (per sample) ab12")) == "Linf up to 8/255"
     assert threat_words(dc.replace(linf, threat="linf:0.03 mask ab12")) == "Linf 8/255, masked"
 

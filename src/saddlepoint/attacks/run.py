@@ -122,6 +122,14 @@ def ask_clean(model: Model, x: Tensor) -> Tensor:
         return torch.cat(list(that_fit(lambda rows: model(x[rows]).detach(), model, len(x), x.device)))
 
 
+def ask_labels(model: Model, x: Tensor) -> tuple[Tensor, int]:
+    """Labels of the inputs x [n, *D], long [n], and how many classes there are; nothing else is asked."""
+    access = model.access(len(x), device=x.device).lower(LabelAccess)
+    with model.quiet():
+        labels = torch.cat(list(in_batches(lambda rows: access.view(rows).labels(x[rows]), access, len(x))))
+    return labels, access.ledger.classes
+
+
 def check_goal(y: Tensor | Goal, x: Tensor, classes: int) -> Goal:
     """``y`` as a goal: labels mean "anything but these". Raises DataError with what is wrong."""
     if classes < 2:

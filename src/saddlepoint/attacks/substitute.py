@@ -8,9 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.access.asking import LabelAccess
 from saddlepoint.access.model import Model, wrap
-from saddlepoint.attacks.batches import in_batches
+from saddlepoint.attacks.run import ask_labels
 from saddlepoint.errors import DataError, OptionError
 from saddlepoint.shapes import Inputs
 
@@ -77,10 +76,10 @@ def learn_substitute(
         )
     draw = torch.Generator().manual_seed(seed)
     x = seeds[:budget].detach().clone()
-    y, classes = _labels(target, x)
+    y, classes = ask_labels(target, x)
     if int(y.min()) == int(y.max()):
         raise DataError(f"the target gives all {len(x)} seeds one label: take seeds of several classes")
-    apart = None if held_out is None else (held_out, _labels(target, held_out)[0])
+    apart = None if held_out is None else (held_out, ask_labels(target, held_out)[0])
     queries, agreement = [], []
     for turn in range(rounds):
         with torch.random.fork_rng(devices=[]):
@@ -93,18 +92,10 @@ def learn_substitute(
                 agreement.append(float((network(apart[0]).argmax(1) == apart[1]).double().mean()))
         if turn < rounds - 1 and len(x) < budget:
             new = _changed(network, x, y, step, draw)[: budget - len(x)].clamp(target.box.low, target.box.high)
-            x, y = torch.cat([x, new]), torch.cat([y, _labels(target, new)[0]])
+            x, y = torch.cat([x, new]), torch.cat([y, ask_labels(target, new)[0]])
     bounds = (target.box.low, target.box.high)
     name = f"learned from {queries[-1]} labels of {target.name}"
     return Substitute(wrap(network, bounds=bounds, name=name), tuple(queries), tuple(agreement))
-
-
-def _labels(target: Model, x: Tensor) -> tuple[Tensor, int]:
-    """The target's labels [n], and how many classes it has."""
-    access = target.access(len(x), device=x.device).lower(LabelAccess)
-    with target.quiet():
-        labels = torch.cat(list(in_batches(lambda rows: access.view(rows).labels(x[rows]), access, len(x))))
-    return labels, access.ledger.classes
 
 
 def _changed(network: nn.Module, x: Tensor, y: Tensor, step: float, draw: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe, get
 from saddlepoint.auditing.entry import Entry, parse
 from saddlepoint.auditing.stages import PROOF, RESERVED, TRANSFER, AttackStage, CleanStage, Over, ProofStage, Stage
-from saddlepoint.auditing.usual import OWN, STANDARD, THOROUGH, fitting, usual
+from saddlepoint.auditing.usual import OWN, OWN_CURVE, STANDARD, THOROUGH, fitting, usual
 from saddlepoint.certificates import why_not
 from saddlepoint.errors import AccessError, OptionError, ThreatError
 from saddlepoint.sets import L1, L2, Linf, Neighborhood
@@ -59,12 +59,17 @@ class Choice:
     attacks: tuple[tuple[Entry, Over], ...]
     curve: tuple[tuple[Entry, Over], ...]
     chosen: bool
+    usual_curve: bool
 
     def fitting(self, kind: type[Neighborhood]) -> tuple[tuple[Entry, Over], ...]:
         """The attacks for sets of a kind."""
         if self.chosen:
             return self.attacks
         return OWN.get(kind) or tuple((fitting(entry, kind), over) for entry, over in self.attacks)
+
+    def smallest(self, kind: type[Neighborhood]) -> tuple[tuple[Entry, Over], ...]:
+        """The attacks of the curve for sets of a kind."""
+        return OWN_CURVE.get(kind, self.curve) if self.usual_curve else self.curve
 
 
 @dc.dataclass(frozen=True)
@@ -112,7 +117,7 @@ def make_plan(
     notices: list[str] = []
     wanted = [Item(t, *one) for t in threats for one in _tagged(choice.fitting(type(t.set)))]
     kept = [item for item in wanted if _fits(item, model, choice.chosen, notices)]
-    curves = [item for item in _curves(threats, choice.curve) if _fits(item, model, False, notices)]
+    curves = [item for item in _curves(threats, choice) if _fits(item, model, False, notices)]
     _check_coverage(threats, kept, curves)
     crafted = _transfers(threats, surrogate, notices)
     stages = [_stage(number, item, seed, budget) for number, item in enumerate([*kept, *curves, *crafted], 1)]
@@ -179,13 +184,16 @@ def _digest(tensor: Tensor) -> str:
     return hashlib.sha256(str(list(content.shape)).encode() + content.numpy().tobytes()).hexdigest()[:8]
 
 
-def _curves(threats: Sequence[Threat], entries: Sequence[tuple[Entry, Over]]) -> list[Item]:
+def _curves(threats: Sequence[Threat], choice: Choice) -> list[Item]:
     """The curve's attacks at unlimited radius, for each set."""
     sets = {t.family: t.set for t in reversed(threats)}
     families = dict.fromkeys(t.family for t in threats)
     unlimited = [_named(dc.replace(sets[family], radius=math.inf)) for family in families]
-    tagged = [(e, f"{e.name}-curve{'-brittle' if over == 'brittle' else ''}", over) for e, over in entries]
-    return [Item(t, *one) for t in unlimited for one in tagged]
+    return [
+        Item(t, entry, f"{entry.name}-curve{'-brittle' if over == 'brittle' else ''}", over)
+        for t in unlimited
+        for entry, over in choice.smallest(type(t.set))
+    ]
 
 
 def _choice(
@@ -209,7 +217,7 @@ def _choice(
                 f"the curve needs an attack that looks for the smallest perturbation; {entry.name} does not"
             )
     paired = tuple(zip(whole, (over for _, over in (*wanted, *last)), strict=True))
-    return Choice(paired[: len(named)], paired[len(named) :], attacks is not None)
+    return Choice(paired[: len(named)], paired[len(named) :], attacks is not None, curve == AUTO)
 
 
 def _tagged(entries: Sequence[tuple[Entry, Over]]) -> list[tuple[Entry, str, Over]]:

@@ -10,7 +10,7 @@ from saddlepoint.attacks.recipe import get
 from saddlepoint.auditing.entry import Entry
 from saddlepoint.auditing.stages import Over
 from saddlepoint.errors import OptionError
-from saddlepoint.sets import Ball, Flow, Neighborhood, Spatial
+from saddlepoint.sets import Ball, Flow, Insertions, Neighborhood, Spatial
 
 
 class Usual(NamedTuple):
@@ -64,7 +64,9 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
 }
 
 
-OWN: Final[Mapping[type[Neighborhood], tuple[tuple[Entry, Over], ...]]] = {
+Entries = tuple[tuple[Entry, Over], ...]
+OWN: Final[Mapping[type[Neighborhood], Entries]] = {
+    Insertions: ((Entry("insert", {}), "standing"), (Entry("try_insertions", {}), "standing")),
     Spatial: (
         (Entry("worst_of", {"k": 10}), "standing"),
         (Entry("grid", {}), "standing"),
@@ -72,6 +74,10 @@ OWN: Final[Mapping[type[Neighborhood], tuple[tuple[Entry, Over], ...]]] = {
     ),
 }
 """Sets for which there is something better than the attacks of the plans."""
+OWN_CURVE: Final[Mapping[type[Neighborhood], Entries]] = {
+    Insertions: ((Entry("insert", {}), "right"), (Entry("try_insertions", {}), "right")),
+}
+"""Sets in which other attacks than those of the plans find the smallest perturbations."""
 
 
 def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:

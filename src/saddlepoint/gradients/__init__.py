@@ -5,6 +5,7 @@ from saddlepoint.gradients.backprop import backprop
 from saddlepoint.gradients.differences import NES, RGF, Differences, Tiled, coordinates, gaussian, sphere
 from saddlepoint.gradients.guided import PriorGuided
 from saddlepoint.gradients.seen import Resized, Smoothed, Through, halved
+from saddlepoint.gradients.tried import Tried
 
 __all__ = [
     "NES",
@@ -16,6 +17,7 @@ __all__ = [
     "Smoothed",
     "Through",
     "Tiled",
+    "Tried",
     "backprop",
     "coordinates",
     "gaussian",

@@ -14,10 +14,12 @@ SET_NAMES = {
     "l1": "L1",
     "l0": "L0",
     "nuclear": "Nuclear",
+    "insertions": "Insertions",
     "spatial": "Spatial",
     "flow": "Flow",
     "recolor": "Recolor",
     "wasserstein": "Wasserstein",
+    "composed": "Composed",
 }
 
 

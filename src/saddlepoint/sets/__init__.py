@@ -3,6 +3,7 @@
 from saddlepoint.sets.ball import Ball
 from saddlepoint.sets.composed import Composed
 from saddlepoint.sets.flow import Flow
+from saddlepoint.sets.insertions import HasUnits, Insertions, units
 from saddlepoint.sets.lp import L2, Linf
 from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.sets.nuclear import Nuclear
@@ -22,6 +23,8 @@ __all__ = [
     "Composed",
     "Flow",
     "HasLMO",
+    "HasUnits",
+    "Insertions",
     "Linf",
     "Neighborhood",
     "Nuclear",
@@ -32,4 +35,5 @@ __all__ = [
     "linear_oracle",
     "names",
     "parse",
+    "units",
 ]

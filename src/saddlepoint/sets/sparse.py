@@ -135,7 +135,7 @@ class L0(Ball):
         values = low + noise.at("value").uniform(shape, dtype=x.dtype) * (high - low)
         order = self.masked(noise.at("place").uniform(shape, dtype=x.dtype)).flatten(1)
         count = torch.minimum(radius, self.largest(x)).floor().long()
-        return values * _first(order, count).view_as(x)
+        return values * first(order, count).view_as(x)
 
     def _select(self, change: Tensor, radius: Tensor, worth: Callable[[Tensor], Tensor]) -> Tensor:
         """``change`` in the floor(radius) entries with the largest |change| · |worth|, 0 in the others: [N, *D]."""
@@ -144,7 +144,7 @@ class L0(Ball):
             return change
         few = change[rows]
         score = few.abs().sqrt() * worth(rows).abs().sqrt()  # of the roots, so that it neither over- nor underflows
-        keep = _first(score.flatten(1), radius[rows].floor().long())
+        keep = first(score.flatten(1), radius[rows].floor().long())
         return put_back(change, rows, few * keep.view_as(few))
 
     def _ceiling(self) -> float:
@@ -158,7 +158,7 @@ def _spike(g: Tensor) -> Tensor:
     return torch.zeros_like(flat).scatter(1, place, flat.gather(1, place).sign()).view_as(g)
 
 
-def _first(score: Tensor, count: Tensor) -> Tensor:
+def first(score: Tensor, count: Tensor) -> Tensor:
     """1 at the ``count`` [n] largest entries of each row of ``score`` [n, d], 0 elsewhere; of equal ones the first."""
     most = min(int(count.max()), score.shape[1]) if len(count) else 0
     if most == 0:

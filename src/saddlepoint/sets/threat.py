@@ -11,6 +11,7 @@ from saddlepoint.access.model import Box
 from saddlepoint.errors import ThreatError
 from saddlepoint.sets.composed import Composed
 from saddlepoint.sets.flow import Flow
+from saddlepoint.sets.insertions import Insertions
 from saddlepoint.sets.lp import L2, Linf
 from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.sets.nuclear import Nuclear
@@ -21,7 +22,7 @@ from saddlepoint.sets.wasserstein import Wasserstein
 
 NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein, Composed)
 """Sets whose perturbations are not added to the input."""
-_ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, *NON_ADDITIVE)
+_ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, Insertions, *NON_ADDITIVE)
 _KINDS = {kind.name: kind for kind in _ALL}
 _FORM = re.compile(r"\s*([\w ]*?)\s*(?:\((.*)\))?\s*(?::([^()]*))?", re.DOTALL)
 _PLUS = re.compile(r"\+(?=\s*\w+\s*[(:])")

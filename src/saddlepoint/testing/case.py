@@ -15,7 +15,20 @@ from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.result import Result
-from saddlepoint.sets import L0, L1, L2, Composed, Flow, Linf, Neighborhood, Nuclear, Recolor, Spatial, Wasserstein
+from saddlepoint.sets import (
+    L0,
+    L1,
+    L2,
+    Composed,
+    Flow,
+    Insertions,
+    Linf,
+    Neighborhood,
+    Nuclear,
+    Recolor,
+    Spatial,
+    Wasserstein,
+)
 from saddlepoint.testing.problems import MLP, SHAPE
 
 RADII: dict[type, float] = {
@@ -27,15 +40,19 @@ RADII: dict[type, float] = {
     Spatial: 0.5,
     Flow: 0.5,
     Recolor: 0.1,
+    Insertions: 6.0,
     Wasserstein: 0.1,
     Composed: 0.5,
 }
 """At these radii a good attack fools some of the samples of a ``Case``, not all."""
-SPARSE = ("l1", "l0")
+KNOBS: dict[type, dict[str, Any]] = {Insertions: {"unit": 0.1}}
+"""What else a set needs to fit the inputs of a ``Case``."""
+SPARSE = ("l1", "l0", "insertions")
 """Names of the balls whose steepest direction is a single entry."""
 FEW: dict[str, int] = {
     "first_draws": 12,
     "angles": 5,
+    "candidates": 6,
     "iterations": 5,
     "k": 2,
     "most_draws": 24,
@@ -90,12 +107,12 @@ class Case:
     def threats(self, scale: float = 1.0, **knobs: Any) -> Iterator[Neighborhood]:
         """Every set the recipe knows, at its telling radius times ``scale``."""
         for kind in self.kinds:
-            yield kind(radius_for(kind) * scale, **knobs)
+            yield telling(kind, scale, **knobs)
 
     def natural(self, **knobs: Any) -> Iterator[Neighborhood]:
         """Every set as the recipe is meant to be used: without a radius where it looks for the smallest one."""
         for kind in self.kinds:
-            yield kind(**knobs) if self.recipe.minimal else kind(radius_for(kind), **knobs)
+            yield telling(kind, torch.inf if self.recipe.minimal else 1.0, **knobs)
 
     def run(
         self,
@@ -136,6 +153,11 @@ def radius_for(kind: type) -> float:
     if kind not in RADII:
         raise AssertionError(f"no radius is known for {kind.__name__}: add one to saddlepoint.testing.case.RADII")
     return RADII[kind]
+
+
+def telling(kind: type[Neighborhood], scale: float = 1.0, **knobs: Any) -> Neighborhood:
+    """A set of that kind at ``scale`` times its telling radius."""
+    return kind(radius_for(kind) * scale, **KNOBS.get(kind, {}), **knobs)
 
 
 def with_compaction(attack: Any, below: float) -> Any:

@@ -10,6 +10,7 @@ from saddlepoint.attacks.recipes.fab import fab, fab_t
 from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
 from saddlepoint.attacks.recipes.hop_skip_jump import hop_skip_jump, qeba, surfree
+from saddlepoint.attacks.recipes.insertion import insert, mimicry, try_insertions
 from saddlepoint.attacks.recipes.nes import nes
 from saddlepoint.attacks.recipes.pgd import bim, fgsm, mi_fgsm, pgd
 from saddlepoint.attacks.recipes.rays import rays
@@ -51,7 +52,9 @@ __all__ = [
     "grid",
     "hop_skip_jump",
     "ila",
+    "insert",
     "mi_fgsm",
+    "mimicry",
     "multi_targeted",
     "nattack",
     "nes",
@@ -71,6 +74,7 @@ __all__ = [
     "ti_fgsm",
     "transferable",
     "triage",
+    "try_insertions",
     "vmi_fgsm",
     "vni_fgsm",
     "worst_of",

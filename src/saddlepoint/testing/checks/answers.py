@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,7 +60,7 @@ def counts_are_exact(recipe: Recipe, options: Mapping[str, Any] | None = None) -
         for kind in case.natural():
             counting = CountingModel(case.network, len(case.x))
             x = counting.signed(case.x)
-            threat = type(kind)(kind.radius, mask=counting.mask(x))
+            threat = dc.replace(kind, mask=counting.mask(x))
             result = case.run(threat, model=wrap(counting, batch_size=batch_size), x=x)
             asked, slopes = _counted(case, threat, counting, result)
             for name, told, seen in (("forwards", result.forwards, asked), ("backwards", result.backwards, slopes)):
@@ -94,7 +95,7 @@ def budgets_are_kept(recipe: Recipe, options: Mapping[str, Any] | None = None) -
         for budget in (3, 7, 20):
             counting = CountingModel(case.network, len(case.x))
             x = counting.signed(case.x)
-            threat = type(kind)(kind.radius, mask=counting.mask(x))
+            threat = dc.replace(kind, mask=counting.mask(x))
             result = case.run(threat, model=counting, x=x, budget=budget)
             seen, slopes = _counted(case, threat, counting, result, budget=budget)
             demand(seen <= budget, f"{kind}: asked {seen.tolist()} times with a budget of {budget}")

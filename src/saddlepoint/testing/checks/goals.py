@@ -12,7 +12,7 @@ import torch
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.core.goal import Goal, targeted
 from saddlepoint.core.result import Status
-from saddlepoint.testing.case import SPARSE, Case, radius_for
+from saddlepoint.testing.case import SPARSE, Case, telling
 from saddlepoint.testing.checks.demands import demand, sound
 
 LUCK = 1
@@ -54,7 +54,7 @@ def does_not_lose_by_a_larger_radius(recipe: Recipe, options: Mapping[str, Any] 
     """Success at twice the radius is at least as frequent."""
     case = Case.of(recipe, options)
     for kind in case.kinds:
-        hits = [int(case.run(kind(radius_for(kind) * scale)).met.sum()) for scale in (0.5, 1.0, 2.0, 4.0)]
+        hits = [int(case.run(telling(kind, scale)).met.sum()) for scale in (0.5, 1.0, 2.0, 4.0)]
         fallen = any(more < less - LUCK for less, more in itertools.pairwise(hits))
         demand(not fallen, f"{kind.__name__}: success falls with the radius: {hits} of {len(case.x)}")
         demand(hits[-1] > 0, f"{kind.__name__}: fools no sample at four times the telling radius")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ def leaves_no_trace(recipe: Recipe, options: Mapping[str, Any] | None = None) ->
         radius = torch.linspace(0.5, 2.0, len(x)) * kind.radius
         ids = torch.arange(len(x)) * 3
         before = Snapshot.of(network, x, y, mask, radius, ids)
-        case.run(type(kind)(radius, mask=mask), model=network, x=x, y=y, ids=ids)
+        case.run(dc.replace(kind, radius=radius, mask=mask), model=network, x=x, y=y, ids=ids)
         _unchanged(before, Snapshot.of(network, x, y, mask, radius, ids), kind)
 
 
