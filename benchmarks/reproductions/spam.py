@@ -12,21 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import provenance
-from real import mails
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from torch import Tensor, nn
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+
+from measure import provenance
+from real import mails
+
 import saddlepoint as sp
 from saddlepoint.attacks.run import ask_labels
 from saddlepoint.tasks.spam import Aware, NaiveBayes, Spammer, good_words, race, utility
-
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "examples")]
-
-
 
 KNOWN = 3000
 WORDS = (1, 2, 3, 5, 10)
@@ -85,7 +85,7 @@ def words(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
     """Words found by sending mails, and how many of them spam needs."""
     model, spam = _stopped(LogisticRegression(max_iter=1000), known, apart)
     ham = apart[0][(apart[1] == 0)]
-    ham = ham[ask_labels(model, ham)[0] == 0]
+    ham = ham[ask_labels(sp.wrap(model), ham)[0] == 0]
     needed, queries = [], []
     for pair in range(20):
         found = good_words(model, spam[pair], ham[pair])
@@ -119,13 +119,13 @@ def rounds(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
         )
 
 
-def _filter(estimator: ClassifierMixin) -> sp.Model:
+def _filter(estimator: ClassifierMixin) -> nn.Module:
     return sp.from_estimator(estimator)
 
 
 def _stopped(
     estimator: ClassifierMixin, known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]
-) -> tuple[sp.Model, Tensor]:
+) -> tuple[nn.Module, Tensor]:
     """The trained filter, and the spam it stops."""
     estimator.fit(known[0].numpy(), known[1].numpy())
     spam = apart[0][apart[1] == 1]

@@ -123,6 +123,8 @@ INERT = {
 TELLING = {
     "ddn": {"steps": 20},  # below ten steps there is no second part, to which ``k`` matters
     "fmn": {"steps": 20},
+    "lbfgs": {"steps": 20},  # more than it remembers
+    "mimicry": {"benign": torch.rand(30, 1, 6, 6, generator=torch.Generator().manual_seed(9)), "steps": 10},
     "p_rgf": {"surrogate": sp.wrap(MLP(seed=7))},  # without one, nothing is probed
 }
 

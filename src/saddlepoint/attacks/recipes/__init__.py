@@ -11,6 +11,7 @@ from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
 from saddlepoint.attacks.recipes.hop_skip_jump import hop_skip_jump, qeba, surfree
 from saddlepoint.attacks.recipes.insertion import insert, mimicry, try_insertions
+from saddlepoint.attacks.recipes.lbfgs import lbfgs
 from saddlepoint.attacks.recipes.nes import nes
 from saddlepoint.attacks.recipes.pgd import bim, fgsm, mi_fgsm, pgd
 from saddlepoint.attacks.recipes.rays import rays
@@ -53,6 +54,7 @@ __all__ = [
     "hop_skip_jump",
     "ila",
     "insert",
+    "lbfgs",
     "mi_fgsm",
     "mimicry",
     "multi_targeted",

@@ -109,7 +109,8 @@ def _written(filter_: _Strict, spam: Tensor, radius: int) -> tuple[Tensor, Tenso
 
 def _stopped(filter_: _Strict, x: Tensor) -> Tensor:
     with torch.no_grad():
-        return filter_(x).argmax(1) == 1
+        stopped: Tensor = filter_(x).argmax(1) == 1
+        return stopped
 
 
 def _share(flags: Tensor) -> float:
