@@ -22,7 +22,20 @@ if TYPE_CHECKING:
     from saddlepoint.attacks.views import Views
     from saddlepoint.auditing import Audit, audit, transfer
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
-    from saddlepoint.sets import L0, L1, L2, Composed, Flow, Insertions, Linf, Nuclear, Recolor, Spatial, Wasserstein
+    from saddlepoint.sets import (
+        L0,
+        L1,
+        L2,
+        Composed,
+        Flow,
+        Insertions,
+        Latent,
+        Linf,
+        Nuclear,
+        Recolor,
+        Spatial,
+        Wasserstein,
+    )
     from saddlepoint.zoo.opening import open_model
 
 __version__ = "0.1.0"
@@ -36,6 +49,7 @@ _HOME = {
     "L0": "sets",
     "L1": "sets",
     "L2": "sets",
+    "Latent": "sets",
     "Linf": "sets",
     "Model": "access",
     "Nuclear": "sets",
@@ -70,6 +84,7 @@ __all__ = [  # noqa: RUF022
     "L0",
     "L1",
     "L2",
+    "Latent",
     "Linf",
     "Model",
     "Nuclear",

@@ -14,7 +14,7 @@ from saddlepoint.auditing.piece import Evidence
 from saddlepoint.auditing.verify import _measured
 from saddlepoint.sets import NON_ADDITIVE, Neighborhood
 
-RADII = {sp.Spatial: 1.0, sp.Flow: 0.6, sp.Recolor: 0.2, sp.Wasserstein: 0.05, sp.Composed: 1.0}
+RADII = {sp.Spatial: 1.0, sp.Flow: 0.6, sp.Recolor: 0.2, sp.Wasserstein: 0.05, sp.Latent: 1.0, sp.Composed: 1.0}
 
 
 @pytest.mark.parametrize("kind", NON_ADDITIVE, ids=lambda kind: kind.name)

@@ -15,7 +15,7 @@ from rich.table import Table
 from safetensors.torch import save
 from torch import Tensor
 
-from saddlepoint import attacks, sets
+from saddlepoint import attacks, sets, zoo
 from saddlepoint.attacks import Recipe
 from saddlepoint.auditing import atomic
 from saddlepoint.auditing.estimate import passes
@@ -58,7 +58,7 @@ def attack(
     """Attack, print a table, and store the examples in ``out``."""
     recipe = attacks.get(name)
     options = convert(given, recipe.build, name, OWN)
-    chosen = None if threat is None else sets.parse(threat)
+    chosen = None if threat is None else sets.parse(threat, generators=zoo.generator)
     if out is not None and out.suffix != ".safetensors":
         raise OptionError(f"--out {out}: the examples go into a file that ends in .safetensors")
     ready = prepare(model, samples, of, work)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from saddlepoint import sets
+from saddlepoint import sets, zoo
 from saddlepoint.auditing import DEFAULT, Estimate, Summary
 from saddlepoint.auditing import audit as run_audit
 from saddlepoint.cli.endings import BelowError
@@ -50,7 +50,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
     bar = order.fail_under
     if bar is not None and not 0 <= bar <= 1:
         raise OptionError(f"--fail-under is a share of all samples, between 0 and 1; got {bar:g}")
-    threats = [sets.parse(threat) for threat in order.threats]
+    threats = [sets.parse(threat, generators=zoo.generator) for threat in order.threats]
     attacks = None if order.attacks is None else split_attacks(order.attacks)
     ready = prepare(model, order.samples, of, work)
     with progress(work.quiet) as listener:

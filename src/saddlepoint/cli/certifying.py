@@ -6,7 +6,7 @@ import dataclasses as dc
 
 from torch import Tensor
 
-from saddlepoint import sets
+from saddlepoint import sets, zoo
 from saddlepoint.access.asking import predict
 from saddlepoint.attacks.run import ask_clean
 from saddlepoint.auditing import Estimate
@@ -51,7 +51,7 @@ HEADER = ("proved", "", "samples", "95 % interval")
 
 def _bounds(ready: Ready, typed: str) -> list[tuple[str, ...]]:
     """By intervals and CROWN."""
-    threat, x, y = sets.parse(typed), *_placed(ready)
+    threat, x, y = sets.parse(typed, generators=zoo.generator), *_placed(ready)
     hindrance = why_not(ready.model, x[:1])
     if hindrance is not None:
         raise ModelError(f"{hindrance} (--sigma certifies the vote of any model)")

@@ -19,6 +19,7 @@ SET_NAMES = {
     "flow": "Flow",
     "recolor": "Recolor",
     "wasserstein": "Wasserstein",
+    "latent": "Latent",
     "composed": "Composed",
 }
 

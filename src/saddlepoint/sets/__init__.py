@@ -4,6 +4,7 @@ from saddlepoint.sets.ball import Ball
 from saddlepoint.sets.composed import Composed
 from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.insertions import HasUnits, Insertions, units
+from saddlepoint.sets.latent import Generator, Latent, Waves
 from saddlepoint.sets.lp import L2, Linf
 from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.sets.nuclear import Nuclear
@@ -22,15 +23,18 @@ __all__ = [
     "Ball",
     "Composed",
     "Flow",
+    "Generator",
     "HasLMO",
     "HasUnits",
     "Insertions",
+    "Latent",
     "Linf",
     "Neighborhood",
     "Nuclear",
     "Recolor",
     "Spatial",
     "Wasserstein",
+    "Waves",
     "kinds",
     "linear_oracle",
     "names",

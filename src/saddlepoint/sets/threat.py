@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from saddlepoint.access.model import Box
@@ -12,6 +13,7 @@ from saddlepoint.errors import ThreatError
 from saddlepoint.sets.composed import Composed
 from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.insertions import Insertions
+from saddlepoint.sets.latent import Generator, Latent
 from saddlepoint.sets.lp import L2, Linf
 from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.sets.nuclear import Nuclear
@@ -20,7 +22,7 @@ from saddlepoint.sets.sparse import L0, L1
 from saddlepoint.sets.spatial import Spatial
 from saddlepoint.sets.wasserstein import Wasserstein
 
-NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein, Composed)
+NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein, Latent, Composed)
 """Sets whose perturbations are not added to the input."""
 _ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, Insertions, *NON_ADDITIVE)
 _KINDS = {kind.name: kind for kind in _ALL}
@@ -38,7 +40,7 @@ def kinds() -> dict[str, type[Neighborhood]]:
     return dict(_KINDS)
 
 
-def parse(spec: str, box: Box = Box()) -> Neighborhood:
+def parse(spec: str, box: Box = Box(), generators: Callable[[str], Generator] | None = None) -> Neighborhood:
     """The set and radius written as ``name:radius`` or ``name(option=value, ...):radius``, several joined by ``+``.
 
     The radius is a number, a quotient such as 8/255, or ``inf``. ``parse(str(s))`` has exactly the radius of s. Without
@@ -48,6 +50,7 @@ def parse(spec: str, box: Box = Box()) -> Neighborhood:
         spec: for instance "linf:8/255", "l2:0.5", "L0:20", "nuclear(form=whole):2", "recolor:0.06+linf:0.03"; case and
             blanks do not matter.
         box: the range of valid inputs.
+        generators: gives the generator of a name, for latent sets.
 
     Raises:
         ThreatError: an unknown name or option, or a radius that is no number, negative or NaN.
@@ -56,7 +59,7 @@ def parse(spec: str, box: Box = Box()) -> Neighborhood:
     linf:0.03137254901960784 l2:inf spatial(degrees=10):1.0
     """
     if len(parts := _parts(spec)) > 1:
-        return Composed(1.0, box=box, parts=tuple(parse(part) for part in parts))
+        return Composed(1.0, box=box, parts=tuple(parse(part, generators=generators) for part in parts))
     found = _FORM.fullmatch(spec.lower())
     name, options, radius = found.groups() if found else (spec.partition(":")[0].strip(), None, None)
     if name not in _KINDS:
@@ -64,8 +67,11 @@ def parse(spec: str, box: Box = Box()) -> Neighborhood:
     kind = _KINDS[name]
     size = math.inf if radius is None else _number(radius.strip(), spec)
     if kind is Composed and options:
-        return Composed(size, box=box, parts=tuple(parse(part) for part in _parts(options)))
-    return kind(size, box=box, **_options(options or "", kind, spec))
+        return Composed(size, box=box, parts=tuple(parse(p, generators=generators) for p in _parts(options)))
+    chosen = _options(options or "", kind, spec)
+    if generators is not None and "generator" in chosen and chosen["generator"] != kind.options()["generator"]:
+        chosen["generator"] = generators(chosen["generator"])
+    return kind(size, box=box, **chosen)
 
 
 def _parts(spec: str) -> list[str]:

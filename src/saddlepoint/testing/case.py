@@ -22,6 +22,7 @@ from saddlepoint.sets import (
     Composed,
     Flow,
     Insertions,
+    Latent,
     Linf,
     Neighborhood,
     Nuclear,
@@ -41,6 +42,7 @@ RADII: dict[type, float] = {
     Flow: 0.5,
     Recolor: 0.1,
     Insertions: 6.0,
+    Latent: 0.3,
     Wasserstein: 0.1,
     Composed: 0.5,
 }

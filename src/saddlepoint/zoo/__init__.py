@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from saddlepoint.zoo import data, models
+from saddlepoint.zoo.generators import generator
 from saddlepoint.zoo.models import card, load, names
 
-__all__ = ["card", "data", "load", "models", "names"]
+__all__ = ["card", "data", "generator", "load", "models", "names"]

@@ -1,0 +1,164 @@
+"""Changes of the numbers a generator paints inputs from."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import math
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from saddlepoint.errors import ThreatError
+from saddlepoint.noise import Noise
+from saddlepoint.rows import column, flat_norm
+from saddlepoint.sets._box import interval
+from saddlepoint.sets.neighborhood import Neighborhood
+from saddlepoint.shapes import Delta, Draws, Inputs, PerSample
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Paints inputs from codes. ``str`` of it is its name, which tells it from all others."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The codes of inputs x [N, *D]: [N, w]."""
+        ...
+
+    def decode(self, x: Tensor, code: Tensor) -> Tensor:
+        """Inputs [N, *D] from codes [N, w], differentiable in them; x [N, *D] is what they are made for."""
+        ...
+
+
+@dc.dataclass(frozen=True)
+class Waves:
+    """The slow waves of pictures: codes are ``side`` x ``side`` coefficients of each channel's cosine series.
+
+    An orthonormal basis, so that a code is as long as the change it makes. What is faster stays as it is in x. Source:
+    Guo, Frank, Weinberger, "Low frequency adversarial perturbation", UAI 2019.
+    """
+
+    side: int = 8
+
+    def __str__(self) -> str:
+        return "waves"
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The coefficients of x [N, C, H, W]: [N, C · side²]."""
+        down, right = self._bases(x)
+        return torch.einsum("nchw,ah,bw->ncab", x, down, right).flatten(1)
+
+    def decode(self, x: Tensor, code: Tensor) -> Tensor:
+        """x [N, C, H, W] with the coefficients of ``code``."""
+        down, right = self._bases(x)
+        change = (code - self.encode(x)).view(len(x), x.shape[1], len(down), len(right))
+        return x + torch.einsum("ncab,ah,bw->nchw", change, down, right)
+
+    def _bases(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return _cosines(x.shape[2], self.side, x), _cosines(x.shape[3], self.side, x)
+
+
+@dc.dataclass(frozen=True)
+class Latent(Neighborhood):
+    """{δ : |δ|₂ <= radius}: the code of the input changes by δ, x' = x + G(E(x) + δ) - G(E(x)).
+
+    In the form "painted", x' = G(E(x) + δ) lies on what the generator can paint; then no change gives G(E(x)), not x,
+    and a network may be wrong about that already: look at it first. Other arguments and errors as for ``Neighborhood``,
+    the radius in the units of codes.
+
+    Args:
+        generator: what paints; "waves" are the slow waves of pictures, ``sp.zoo.generator("fashion")`` was trained.
+        form: "added" or "painted".
+
+    Source: Stutz, Hein, Schiele, "Disentangling adversarial robustness and generalization", CVPR 2019 (on-manifold);
+    Zhao, Dua, Singh, "Generating natural adversarial examples", ICLR 2018.
+
+    >>> x = torch.full((1, 1, 4, 4), 0.5)
+    >>> first = torch.zeros(1, 16).index_fill(1, torch.tensor([0]), 1.0)  # the mean of the picture
+    >>> Latent().apply(x, first)[0, 0, 0]
+    tensor([0.7500, 0.7500, 0.7500, 0.7500])
+    """
+
+    name: ClassVar[str] = "latent"
+
+    _: dc.KW_ONLY
+    generator: Generator | str = "waves"
+    form: Literal["added", "painted"] = "added"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.form not in ("added", "painted"):
+            raise ThreatError(f"form is added or painted, got {self.form!r}")
+
+    def zero(self, x: Inputs) -> Delta:
+        """No change of the code, [N, w]."""
+        return torch.zeros_like(self._code(x))
+
+    def apply(self, x: Inputs, delta: Draws) -> Draws:
+        """The painted change, clamped to the box: [N, *D], or [*S, N, *D] for δ of [*S, N, w]."""
+        lead = delta.shape[: delta.ndim - 2]
+        many = x.expand(*lead, *x.shape).flatten(0, len(lead))
+        code = self._code(x).expand(delta.shape).flatten(0, len(lead))
+        painted = self._paints().decode(many, code + delta.flatten(0, len(lead)))
+        if self.form == "added":
+            with torch.no_grad():
+                before = self._paints().decode(many, code)
+            low, high = interval(many, self.box, self.mask)
+            out = many + torch.minimum(torch.maximum(painted - before, low), high)
+        else:
+            out = painted.clamp(self.box.low, self.box.high)
+            if self.mask is not None:
+                out = torch.where(self.mask.expand(x.shape).expand(*lead, *x.shape).reshape(out.shape), out, many)
+        return out.view(*lead, *x.shape)
+
+    def size(self, x: Inputs, delta: Delta) -> PerSample:
+        """|δ|₂, [N]."""
+        return flat_norm(delta, 2)
+
+    @torch.no_grad()
+    def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
+        """δ · min(1, radius / |δ|₂): [N, w]."""
+        share = (radius / flat_norm(delta, 2).clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1)
+        return delta * column(share.nan_to_num(1.0), delta)
+
+    def steepest(self, x: Inputs, gradient: Delta) -> Delta:
+        """g / |g|₂; zero for a gradient of zero: [N, w]."""
+        return gradient / column(flat_norm(gradient, 2).clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
+
+    @torch.no_grad()
+    def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
+        """radius · g / |g|₂, [N, w]."""
+        return self.steepest(x, gradient) * column(radius, gradient)
+
+    def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
+        """Uniform in the ball, [N, w]."""
+        width = self._code(x).shape[1]
+        share = noise.at("length").uniform((), dtype=x.dtype) ** (1 / width)
+        direction = noise.at("direction").sphere((width,), dtype=x.dtype)
+        return direction * column(self._reach(x, radius) * share, direction)
+
+    def _check(self, x: Tensor, radius: Tensor) -> None:
+        self._paints()
+        if x.ndim != 4:
+            raise ThreatError(f"{self.name} changes pictures [N, C, H, W], the inputs have shape {list(x.shape)}")
+
+    def _paints(self) -> Generator:
+        if isinstance(self.generator, Generator):
+            return self.generator
+        if self.generator == "waves":
+            return Waves()
+        raise ThreatError(
+            f"no generator is called {self.generator!r} here: give one, generator=sp.zoo.generator({self.generator!r})"
+        )
+
+    @torch.no_grad()
+    def _code(self, x: Tensor) -> Tensor:
+        return self._paints().encode(x)
+
+
+def _cosines(length: int, count: int, like: Tensor) -> Tensor:
+    """The first ``count`` rows of the orthonormal cosine transform of ``length`` entries: [count, length]."""
+    places = torch.arange(length, dtype=like.dtype, device=like.device) + 0.5
+    waves = torch.arange(min(count, length), dtype=like.dtype, device=like.device)
+    rows = torch.cos(math.pi / length * waves[:, None] * places) * math.sqrt(2 / length)
+    return torch.cat([rows[:1] / math.sqrt(2), rows[1:]])

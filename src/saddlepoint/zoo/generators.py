@@ -1,0 +1,93 @@
+"""The shipped generators: by name, with weights verified before they are parsed."""
+
+from __future__ import annotations
+
+import functools
+from typing import Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_weights
+from torch import Tensor
+
+from saddlepoint.errors import DataError, ModelError, OptionError
+from saddlepoint.zoo import shipped
+from saddlepoint.zoo.networks import NUM_CLASSES
+from saddlepoint.zoo.painter import WIDTH, Painter
+
+NAMES: Final = {"fashion": "fashion-painter.safetensors"}
+
+
+class Painted:
+    """A painter as a generator of perturbations: codes stand for what an image is like; its class stays.
+
+    The class is the painter's own judgment of the input, so that one code moves within one class.
+    """
+
+    def __init__(self, name: str, painter: Painter) -> None:
+        self.name, self.painter = name, painter
+
+    def __str__(self) -> str:
+        return self.name
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The mean code of images x [N, 1, 28, 28]: [N, 16]."""
+        return self._at(x).look(_checked(x))[0]
+
+    def decode(self, x: Tensor, code: Tensor) -> Tensor:
+        """Images of the classes of x, [N, 1, 28, 28], from codes [N, 16]."""
+        painter = self._at(x)
+        with torch.no_grad():
+            classes = painter.look(_checked(x))[2].softmax(1)
+        return painter.paint(code, classes)
+
+    def classes(self, x: Tensor) -> Tensor:
+        """What the painter takes images x [N, 1, 28, 28] for, long [N]."""
+        with torch.no_grad():
+            logits: Tensor = self._at(x)(_checked(x))
+        return logits.argmax(1)
+
+    def draw(self, classes: Tensor, seed: int = 0) -> Tensor:
+        """New images of the classes (long [N]), from standard normal codes: [N, 1, 28, 28]."""
+        code = torch.randn(len(classes), WIDTH, generator=torch.Generator().manual_seed(seed)).to(classes.device)
+        one_of = torch.nn.functional.one_hot(classes, NUM_CLASSES).to(code)
+        with torch.no_grad():
+            return self._at(code).paint(code, one_of)
+
+    def _at(self, like: Tensor) -> Painter:
+        return _placed(self.painter, like.dtype, str(like.device))
+
+
+def generator(name: str) -> Painted:
+    """A shipped generator: "fashion" paints gray images of 28 x 28 pixels like those of Fashion-MNIST.
+
+    Raises:
+        OptionError: unknown name.
+        DataError, ModelError: the weights are missing, damaged, or do not fit.
+
+    >>> generator("fashion").draw(torch.tensor([1, 9])).shape
+    torch.Size([2, 1, 28, 28])
+    """
+    if name not in NAMES:
+        raise OptionError(f"no generator called {name!r}; shipped are {', '.join(NAMES)}")
+    painter = Painter()
+    try:
+        painter.load_state_dict(parse_weights(shipped.read(NAMES[name])))
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"the weights of the generator {name} do not fit: {error}; reinstall saddlepoint") from error
+    return Painted(name, painter.eval().requires_grad_(False))
+
+
+@functools.lru_cache(maxsize=8)
+def _placed(painter: Painter, dtype: torch.dtype, device: str) -> Painter:
+    if next(painter.parameters()).dtype == dtype and device == str(next(painter.parameters()).device):
+        return painter
+    copy = Painter(painter.width).to(device=device, dtype=dtype)
+    copy.load_state_dict(painter.state_dict())
+    return copy.eval().requires_grad_(False)
+
+
+def _checked(x: Tensor) -> Tensor:
+    if x.shape[1:] != (1, 28, 28):
+        raise DataError(f"this generator paints images [N, 1, 28, 28]; the inputs have the shape {list(x.shape)}")
+    return x
