@@ -16,13 +16,13 @@ from saddlepoint.sets import units
 
 @dc.dataclass(frozen=True)
 class Tried:
-    """(what was seen at δ, what one more unit at each place changes), for ``candidates`` places drawn at random.
+    """(what was seen at δ, what one more unit changes at each place), for ``places`` of them drawn at random.
 
-    ``candidates`` + 1 forwards. Places that were not tried, or have no room, count as -inf where others do as what
+    ``places`` + 1 forwards. Places that were not tried, or have no room, count as -inf where others do as what
     they add; a place that holds units already keeps slope 0 if it was not tried.
     """
 
-    candidates: int
+    places: int
 
     def __call__(self, problem: Problem[ScoreAccess], delta: Tensor) -> tuple[Trial, Tensor]:
         """Ask at δ [N, *P], and beside it."""
@@ -31,7 +31,7 @@ class Tried:
         order = problem.noise.at("unit").uniform(tuple(delta.shape[1:]), dtype=delta.dtype)
         order = torch.where(made.fits(problem.x, delta), order, -order).flatten(1)
         gains = torch.where(delta.flatten(1) > made.unit / 2, 0.0, -torch.inf).to(delta.dtype)
-        for place in order.argsort(dim=1, descending=True)[:, : self.candidates].split(1, dim=1):  # type: ignore[no-untyped-call]
+        for place in order.argsort(dim=1, descending=True)[:, : self.places].split(1, dim=1):  # type: ignore[no-untyped-call]
             beside = delta.flatten(1).scatter_add(1, place, torch.full_like(place, 1).to(delta) * made.unit)
             gain = look(problem, beside.view_as(delta)).value - trial.value
             gains = gains.scatter(1, place, column(gain, place).to(gains))

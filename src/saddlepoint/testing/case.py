@@ -54,7 +54,7 @@ SPARSE = ("l1", "l0", "insertions")
 FEW: dict[str, int] = {
     "first_draws": 12,
     "angles": 5,
-    "candidates": 6,
+    "places": 6,
     "iterations": 5,
     "k": 2,
     "most_draws": 24,

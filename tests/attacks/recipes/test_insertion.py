@@ -24,7 +24,7 @@ def mails(n: int, d: int, seed: int = 0) -> Tensor:
 def test_no_fewer_words_get_a_mail_past_a_line(name: str) -> None:
     network, x = line(0, 30), mails(40, 30)
     y = network(x).argmax(1)
-    options = {"candidates": 30} if name == "try_insertions" else {}
+    options = {"places": 30} if name == "try_insertions" else {}
     found = sp.attacks.get(name)(network, x, y, sp.Insertions(), **options)
     logits = network(x)
     over = logits.gather(1, y[:, None])[:, 0] - logits.gather(1, 1 - y[:, None])[:, 0]

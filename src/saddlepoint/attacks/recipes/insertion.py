@@ -35,13 +35,13 @@ def insert(threat: Neighborhood, steps: int = 100) -> Attack[GradientAccess]:
 
 
 @recipe(access=ScoreAccess, sets=(Insertions,), paper=PAPER, minimal=True)
-def try_insertions(threat: Neighborhood, steps: int = 50, candidates: int = 30) -> Attack[ScoreAccess]:
-    """One unit at a time, the best of ``candidates`` that are tried by asking: for forests and other steps.
+def try_insertions(threat: Neighborhood, steps: int = 50, places: int = 30) -> Attack[ScoreAccess]:
+    """One unit at a time, the best of ``places`` where it is tried by asking: for forests and other steps.
 
-    ``candidates`` + 1 forwards a step.
+    ``places`` + 1 forwards a step.
     """
-    at_least_one(steps=steps, candidates=candidates)
-    return Iterate(threat, margin, Greedy(Tried(candidates)), zero, steps, order=smallest, compact_below=AT_ONCE)
+    at_least_one(steps=steps, places=places)
+    return Iterate(threat, margin, Greedy(Tried(places)), zero, steps, order=smallest, compact_below=AT_ONCE)
 
 
 @recipe(access=GradientAccess, sets=(L1, L2, Linf, Insertions), paper=PAPER)
