@@ -56,6 +56,10 @@ def test_written_by_name_and_read_by_who_knows_the_generators() -> None:
     assert threat.form == "painted"
     assert str(threat) == "latent(generator=fashion,form=painted):0.5"
     assert str(parse("latent:2")) == "latent:2.0"
+    few = sp.Latent(2.0, generator=Waves(4))
+    again = parse(str(few), generators=sp.zoo.generator)
+    assert str(again) == str(few) == "latent(generator=waves4):2.0"
+    assert torch.equal(again.zero(X), few.zero(X))
     with pytest.raises(ThreatError, match=r"sp\.zoo\.generator"):
         parse("latent(generator=fashion):0.5").radii(torch.rand(1, 1, 28, 28))
     with pytest.raises(ThreatError, match="added or painted"):

@@ -18,8 +18,7 @@ from saddlepoint.sets import units
 class Tried:
     """(what was seen at δ, what one more unit changes at each place), for ``places`` of them drawn at random.
 
-    ``places`` + 1 forwards. Places that were not tried, or have no room, count as -inf where others do as what
-    they add; a place that holds units already keeps slope 0 if it was not tried.
+    ``places`` + 1 forwards. Of places that were not tried, those that hold units count as 0, the others as -inf.
     """
 
     places: int
@@ -32,7 +31,7 @@ class Tried:
         order = torch.where(made.fits(problem.x, delta), order, -order).flatten(1)
         gains = torch.where(delta.flatten(1) > made.unit / 2, 0.0, -torch.inf).to(delta.dtype)
         for place in order.argsort(dim=1, descending=True)[:, : self.places].split(1, dim=1):  # type: ignore[no-untyped-call]
-            beside = delta.flatten(1).scatter_add(1, place, torch.full_like(place, 1).to(delta) * made.unit)
+            beside = delta.flatten(1).scatter_add(1, place, delta.new_full(place.shape, made.unit))
             gain = look(problem, beside.view_as(delta)).value - trial.value
             gains = gains.scatter(1, place, column(gain, place).to(gains))
         return trial, gains.view_as(delta)

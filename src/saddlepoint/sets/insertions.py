@@ -12,7 +12,7 @@ from saddlepoint.core.problem import PerturbationSet
 from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
 from saddlepoint.sets.ball import Ball
-from saddlepoint.sets.sparse import first
+from saddlepoint.sets.sparse import first, knapsack
 from saddlepoint.shapes import Delta, Inputs, PerSample
 
 OFF = 1e-3
@@ -108,11 +108,7 @@ class Insertions(Ball):
         """Entries filled in the order of their slopes, while those rise, until the radius is spent: [N, *D]."""
         slopes = gradient.flatten(1)
         room = torch.where(slopes > 0, self._room(x).flatten(1), 0)
-        order = slopes.argsort(dim=1, descending=True, stable=True)
-        sorted_room = room.gather(1, order).double()
-        before = torch.nn.functional.pad(sorted_room.cumsum(1)[:, :-1], (1, 0))
-        spent = torch.minimum(sorted_room, (radius.floor()[:, None] - before).clamp_min(0)).to(x.dtype)
-        return (torch.zeros_like(slopes).scatter(1, order, spent) * self.unit).view_as(gradient)
+        return (knapsack(slopes, room, radius.floor()) * self.unit).view_as(gradient)
 
     def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
         """floor(radius) places, each with one unit, drawn without replacement from those with room: [N, *D]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 import math
+import re
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -30,6 +31,9 @@ class Generator(Protocol):
         ...
 
 
+_WAVES = re.compile(r"waves([1-9]\d*)?")
+
+
 @dc.dataclass(frozen=True)
 class Waves:
     """The slow waves of pictures: codes are ``side`` x ``side`` coefficients of each channel's cosine series.
@@ -41,7 +45,7 @@ class Waves:
     side: int = 8
 
     def __str__(self) -> str:
-        return "waves"
+        return "waves" if self.side == Waves.side else f"waves{self.side}"
 
     def encode(self, x: Tensor) -> Tensor:
         """The coefficients of x [N, C, H, W]: [N, C · side²]."""
@@ -67,7 +71,8 @@ class Latent(Neighborhood):
     the radius in the units of codes.
 
     Args:
-        generator: what paints; "waves" are the slow waves of pictures, ``sp.zoo.generator("fashion")`` was trained.
+        generator: what paints; "waves" are the slow waves of pictures ("waves4": 4 x 4 of them),
+            ``sp.zoo.generator("fashion")`` was trained.
         form: "added" or "painted".
 
     Source: Stutz, Hein, Schiele, "Disentangling adversarial robustness and generalization", CVPR 2019 (on-manifold);
@@ -145,8 +150,8 @@ class Latent(Neighborhood):
     def _paints(self) -> Generator:
         if isinstance(self.generator, Generator):
             return self.generator
-        if self.generator == "waves":
-            return Waves()
+        if found := _WAVES.fullmatch(self.generator):
+            return Waves(int(found[1] or Waves.side))
         raise ThreatError(
             f"no generator is called {self.generator!r} here: give one, generator=sp.zoo.generator({self.generator!r})"
         )

@@ -60,12 +60,8 @@ class L1(Ball):
         rows = beyond(self.size(x, best), radius)
         if not len(rows):
             return best
-        order = gradient[rows].flatten(1).abs().argsort(dim=1, descending=True, stable=True)
         ends = best[rows].flatten(1)
-        room = ends.abs().double().gather(1, order)
-        before = torch.nn.functional.pad(room.cumsum(1)[:, :-1], (1, 0))
-        spent = torch.minimum(room, (radius[rows, None] - before).clamp_min(0)).to(x.dtype)
-        filled = torch.zeros_like(ends).scatter(1, order, spent) * ends.sign()
+        filled = knapsack(gradient[rows].flatten(1).abs(), ends.abs(), radius[rows]) * ends.sign()
         return put_back(best, rows, filled.view(-1, *x.shape[1:]))
 
     def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
@@ -156,6 +152,15 @@ def _spike(g: Tensor) -> Tensor:
     flat = g.flatten(1)
     place = flat.abs().argmax(1, keepdim=True)
     return torch.zeros_like(flat).scatter(1, place, flat.gather(1, place).sign()).view_as(g)
+
+
+def knapsack(worth: Tensor, room: Tensor, most: Tensor) -> Tensor:
+    """``room`` [n, d] filled in the order of ``worth`` [n, d], until each row holds ``most`` [n]: [n, d]."""
+    order = worth.argsort(dim=1, descending=True, stable=True)
+    rooms = room.double().gather(1, order)
+    before = torch.nn.functional.pad(rooms.cumsum(1)[:, :-1], (1, 0))
+    spent = torch.minimum(rooms, (most[:, None] - before).clamp_min(0)).to(room.dtype)
+    return torch.zeros_like(room).scatter(1, order, spent)
 
 
 def first(score: Tensor, count: Tensor) -> Tensor:

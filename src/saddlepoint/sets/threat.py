@@ -69,7 +69,7 @@ def parse(spec: str, box: Box = Box(), generators: Callable[[str], Generator] | 
     if kind is Composed and options:
         return Composed(size, box=box, parts=tuple(parse(p, generators=generators) for p in _parts(options)))
     chosen = _options(options or "", kind, spec)
-    if generators is not None and "generator" in chosen and chosen["generator"] != kind.options()["generator"]:
+    if generators is not None and not str(chosen.get("generator", "waves")).startswith("waves"):
         chosen["generator"] = generators(chosen["generator"])
     return kind(size, box=box, **chosen)
 

@@ -23,12 +23,8 @@ def bayes(seed: int) -> NaiveBayes:
 
 def cheapest(spammer: Spammer, mail: Tensor) -> float:
     """The least a way past the filter costs, by trying them all; infinite if there is none."""
-    changed = mail != ALL
-    if spammer.adding:
-        changed, ways = changed, ALL[((mail == 1) <= (ALL == 1)).all(1)]
-        changed = ways != mail
-    else:
-        ways = ALL
+    ways = ALL[(mail <= ALL).all(1)] if spammer.adding else ALL
+    changed = mail != ways
     passing = spammer.against.odds(ways) <= spammer.threshold
     costs = torch.where(changed, spammer.costs, 0.0).sum(1)[passing]
     return float(costs.min()) if len(costs) else math.inf

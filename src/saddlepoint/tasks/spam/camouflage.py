@@ -127,21 +127,15 @@ class Aware:
     def odds(self, x: Tensor) -> Tensor:
         """log P(spam | x') - log P(good | x') with the spammer at work, for x [n, d]: [n]."""
         good, spam = self.spammer.against.likelihood(x).unbind(1)
-        prior = torch.tensor(self.spammer.against.prior, dtype=torch.float64).logit()
-        return prior + spam - good + self._behind(x)
+        return self.spammer.against.prior_odds + spam - good + self._behind(x)
 
     def _behind(self, x: Tensor) -> Tensor:
         """log of by how much the spammer makes x' [n, d] likelier among spam: [n]; -inf for what is never sent."""
         spammer = self.spammer
         naive = spammer.against
-        changed = 1 - x.double()
         last = naive.odds(x) - spammer.threshold  # at most 0 for what is let through
         left_alone = (spammer.camouflage(x) == x).all(1).double()
-        absent, present = naive.odds_of_words
-        has = x.double()
-        saved = (has * (absent - present) + changed * (present - absent)) * spammer.costs.isfinite()
-        if spammer.adding:
-            saved = saved * has
+        saved = spammer.helps(1 - x)  # what it was worth to make each word what it is now
         best_left, place = spammer.helps(x).max(1, keepdim=True)
         sooner = (saved > best_left) | ((saved == best_left) & (torch.arange(x.shape[1]) < place))
         could_be = sooner & (saved > -last[:, None]) & (saved > 0) & (last <= 0)[:, None]

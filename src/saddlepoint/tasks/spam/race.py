@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.access.model import Box, wrap
+from saddlepoint.access.model import wrap
 from saddlepoint.attacks.recipe import get
 from saddlepoint.errors import DataError, OptionError
 from saddlepoint.sets import Insertions
@@ -103,7 +103,7 @@ def _written(filter_: _Strict, spam: Tensor, radius: int) -> tuple[Tensor, Tenso
     """The spam mails with words put in, and how many were: only as many as it takes."""
     model = wrap(filter_, bounds=(0.0, 1.0))
     labels = torch.ones(len(spam), dtype=torch.long)
-    found = get("insert")(model, spam, labels, Insertions(float(radius), box=Box()), steps=2 * radius)
+    found = get("insert")(model, spam, labels, Insertions(float(radius)), steps=2 * radius)
     return found.x_adv, found.size
 
 
