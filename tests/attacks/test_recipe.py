@@ -114,8 +114,11 @@ def test_ids_name_the_streams() -> None:
 
 
 INERT = {
+    "boundary": {"tries", "starts"},
+    "geoda": {"tries", "starts"},
     "hop_skip_jump": {"tries", "starts"},  # matter only where the first start found is not adversarial
     "qeba": {"tries", "starts"},
+    "sign_opt": {"tries", "starts"},
     "surfree": {"tries", "starts"},
     "square": {"share"},  # in a few steps the schedule shrinks the square to one pixel at once
 }
@@ -125,6 +128,7 @@ TELLING = {
     "fmn": {"steps": 20},
     "lbfgs": {"steps": 20},  # more than it remembers
     "mimicry": {"benign": torch.rand(30, 1, 6, 6, generator=torch.Generator().manual_seed(9)), "steps": 10},
+    "parsimonious": {"at_once": 8},  # fewer than there are blocks
     "p_rgf": {"surrogate": sp.wrap(MLP(seed=7))},  # without one, nothing is probed
 }
 

@@ -23,13 +23,16 @@ from saddlepoint.initializers.diversified import OutputDiversified
 from saddlepoint.optimizers.adamm import AdaMM
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.bandits import Bandits
+from saddlepoint.optimizers.boundary_steps import BoundarySteps
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fab import FAB
 from saddlepoint.optimizers.intermediate import Intermediate
+from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.ray import RaySearch
 from saddlepoint.optimizers.search_distribution import SearchDistribution
+from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.warm_start import WarmStart
 
@@ -183,6 +186,21 @@ def _random_search(optimizer: RandomSearch, steps: int, classes: int) -> float:
 def _boundary_walk(optimizer: BoundaryWalk, steps: int, classes: int) -> float:
     draws = (min(optimizer.first_draws * math.sqrt(t), optimizer.most_draws) for t in range(1, steps + 1))
     return sum(draws) + RETURN * steps
+
+
+@walk.register
+def _boundary_steps(optimizer: BoundarySteps, steps: int, classes: int) -> float:
+    return steps * (1 + 1 / optimizer.every)
+
+
+@walk.register
+def _sign_opt(optimizer: SignOpt, steps: int, classes: int) -> float:
+    return steps * (optimizer.draws + RETURN)
+
+
+@walk.register
+def _parsimonious(optimizer: Parsimonious, steps: int, classes: int) -> float:
+    return float(steps)
 
 
 @walk.register

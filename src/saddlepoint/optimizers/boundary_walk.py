@@ -1,4 +1,4 @@
-"""A walk along the decision boundary that knows labels only: HopSkipJump."""
+"""Walks along the decision boundary that know labels only: HopSkipJump, GeoDA."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ class BoundaryWalk:
     1. v = mean over B random unit vectors u of (φ(δ + r u) - mean φ) u, B = min(first_draws √t, most_draws); r is
        ``first_probe`` at t = 1, then 1/d of the size of the point the last bisection began at.
     2. δ' = δ + s · steepest(v), s = size(δ) / √t, halved until the goal is met at δ'.
+       With ``from_input``, which takes the boundary for a plane: δ' = s · steepest(v), s = size(δ), and half as much
+       again until the goal is met, ``longer`` times at most.
     3. δ <- P(δ', α size(δ')) with the smallest α in [0, 1] for which the goal is met, within θ = ``gamma`` d^-power.
 
     P(δ, r) is the projection onto the ball of radius r. Only answers that came count: a sample whose budget does not
@@ -56,7 +58,9 @@ class BoundaryWalk:
         first_probe: in the units of the input.
         first_draws, most_draws, gamma: as above.
 
-    Source: Chen, Jordan, Wainwright, "HopSkipJumpAttack: a query-efficient decision-based attack", S&P 2020.
+    Source: Chen, Jordan, Wainwright, "HopSkipJumpAttack: a query-efficient decision-based attack", S&P 2020; from the
+    input: Rahmati, Moosavi-Dezfooli, Frossard, Dai, "GeoDA: a geometric framework for black-box adversarial attacks",
+    CVPR 2020.
     """
 
     directions: Directions
@@ -65,6 +69,8 @@ class BoundaryWalk:
     first_draws: int = 100
     most_draws: int = 10_000
     gamma: float = 1.0
+    from_input: bool = False
+    longer: int = 6
 
     def init(self, problem: Problem[LabelAccess], delta: Tensor) -> WalkState:
         """Begin at δ, one forward to see whether it meets the goal; then bisect back to the boundary."""
@@ -118,18 +124,22 @@ class BoundaryWalk:
         return problem.valid(delta + column(probe / length, u) * u) - delta
 
     def _outward(self, problem: Problem[LabelAccess], state: WalkState, direction: Tensor) -> tuple[Tensor, Tensor]:
-        """δ + s · direction with the first of the steps s, each half the last, at which the goal is met; and if."""
-        step = problem.set.size(problem.x, state.delta) / math.sqrt(state.t + 1)
+        """The begin + s · direction with the first of the steps s at which the goal is met; and if."""
+        begin, step = state.delta, problem.set.size(problem.x, state.delta) / math.sqrt(state.t + 1)
+        factor, tries = 0.5, self._bisections(state.delta) + 1
+        if self.from_input:
+            begin, step = problem.set.zero(problem.x), problem.set.size(problem.x, state.delta)
+            factor, tries = 1.5, 1 + self.longer
         outer, found = state.delta, torch.zeros_like(state.met)
-        for _ in range(self._bisections(state.delta) + 1):
+        for _ in range(tries):
             rows = (~found & ~problem.access.refused).nonzero().squeeze(1)
             if not len(rows):
                 break
             left = problem.rows(rows)
-            point = left.valid(state.delta[rows] + column(step[rows], outer) * direction[rows])
+            point = left.valid(begin[rows] + column(step[rows], outer) * direction[rows])
             hit = met(left, point).nonzero().squeeze(1)
             outer, found = outer.index_copy(0, rows[hit], point[hit]), found.index_fill(0, rows[hit], True)
-            step = step / 2
+            step = step * factor
         return outer, found
 
     def _back(self, problem: Problem[LabelAccess], outer: Tensor) -> Tensor:

@@ -5,11 +5,11 @@ from saddlepoint.attacks.recipes.autoattack import autoattack
 from saddlepoint.attacks.recipes.carlini_wagner import cw_l0, cw_l2, cw_linf
 from saddlepoint.attacks.recipes.ddn import ddn
 from saddlepoint.attacks.recipes.deepfool import adef, deepfool
-from saddlepoint.attacks.recipes.estimated import bandits, nattack, p_rgf, rgf, sign_hunter, zo_adamm
+from saddlepoint.attacks.recipes.estimated import bandits, nattack, p_rgf, parsimonious, rgf, sign_hunter, zo_adamm
 from saddlepoint.attacks.recipes.fab import fab, fab_t
 from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
-from saddlepoint.attacks.recipes.hop_skip_jump import hop_skip_jump, qeba, surfree
+from saddlepoint.attacks.recipes.hop_skip_jump import boundary, geoda, hop_skip_jump, qeba, sign_opt, surfree
 from saddlepoint.attacks.recipes.insertion import insert, mimicry, try_insertions
 from saddlepoint.attacks.recipes.lbfgs import lbfgs
 from saddlepoint.attacks.recipes.nes import nes
@@ -39,6 +39,7 @@ __all__ = [
     "autoattack",
     "bandits",
     "bim",
+    "boundary",
     "cw_l0",
     "cw_l2",
     "cw_linf",
@@ -50,6 +51,7 @@ __all__ = [
     "fgsm",
     "fmn",
     "frank_wolfe",
+    "geoda",
     "grid",
     "hop_skip_jump",
     "ila",
@@ -63,6 +65,7 @@ __all__ = [
     "ni_fgsm",
     "odi_pgd",
     "p_rgf",
+    "parsimonious",
     "pgd",
     "qeba",
     "rays",
@@ -70,6 +73,7 @@ __all__ = [
     "rgf",
     "si_fgsm",
     "sign_hunter",
+    "sign_opt",
     "square",
     "stadv",
     "surfree",

@@ -20,6 +20,7 @@ from saddlepoint.optimizers.adamm import AdaMM
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.bandits import Bandits
 from saddlepoint.optimizers.chunks import all_up, flip_chunks
+from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.optimizers.search_distribution import SearchDistribution
@@ -172,6 +173,25 @@ def sign_hunter(threat: Neighborhood, steps: int = 5000, objective: Loss = "marg
     at_least_one(steps=steps)
     search = RandomSearch(flip_chunks)
     return Iterate(threat, objective_named(objective), search, all_up, steps, compact_below=AT_ONCE)
+
+
+@recipe(
+    access=ScoreAccess,
+    sets=(Linf,),
+    paper="Moon, An, Song: Parsimonious black-box adversarial attacks via efficient combinatorial optimization, ICML"
+    " 2019",
+)
+def parsimonious(
+    threat: Neighborhood, steps: int = 5000, block: int = 4, at_once: int = 64, objective: Loss = "margin"
+) -> Attack[ScoreAccess]:
+    """Turn the signs of whole blocks of pixels, greedily the one that adds most; then of smaller blocks.
+
+    One forward a step. Nothing is estimated and nothing tuned: the perturbation is a corner of the ball all the time.
+    ``at_once`` blocks compete at a time.
+    """
+    at_least_one(steps=steps, block=block, at_once=at_once)
+    search = Parsimonious(block, at_once)
+    return Iterate(threat, objective_named(objective), search, zero, steps, compact_below=AT_ONCE)
 
 
 def _climb(threat: Neighborhood, objective: str, optimizer: Optimizer[ScoreAccess], steps: int) -> Attack[ScoreAccess]:

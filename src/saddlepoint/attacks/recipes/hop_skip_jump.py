@@ -1,4 +1,4 @@
-"""HopSkipJump, QEBA and SurFree: the smallest perturbation, from labels alone."""
+"""The smallest perturbation, from labels alone, beginning at an input that meets the goal."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from saddlepoint.errors import OptionError, ThreatError
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
+from saddlepoint.optimizers.boundary_steps import BoundarySteps
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk, Directions
 from saddlepoint.optimizers.circle_walk import CircleWalk
+from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.rows import as_images
 from saddlepoint.sets import L2, Linf, Neighborhood
 
@@ -104,6 +106,78 @@ def surfree(
     if memory < 0:
         raise OptionError(f"memory is how many directions are remembered, 0 or more; got {memory}")
     return _from_outside(threat, CircleWalk(Coarse(coarse), memory), steps, candidates, tries, starts)
+
+
+@recipe(
+    access=LabelAccess,
+    sets=(L2, Linf),
+    paper="Rahmati, Moosavi-Dezfooli, Frossard, Dai: GeoDA: a geometric framework for black-box adversarial attacks,"
+    " CVPR 2020",
+    minimal=True,
+)
+def geoda(
+    threat: Neighborhood,
+    steps: int = 25,
+    coarse: int = 4,
+    first_draws: int = 100,
+    most_draws: int = 10_000,
+    gamma: float = 1.0,
+    candidates: Tensor | None = None,
+    tries: int = 100,
+    starts: int = 10,
+) -> Attack[LabelAccess]:
+    """Take the boundary for a plane: estimate its normal as ``qeba`` does, and go along it from the input itself.
+
+    The paper draws directions from the 75 lowest frequencies; here they are one number for every ``coarse`` pixels.
+    """
+    at_least_one(coarse=coarse)
+    walk = _boundary_walk(threat, Coarse(coarse), first_draws, most_draws, gamma)
+    return _from_outside(threat, dc.replace(walk, from_input=True), steps, candidates, tries, starts)
+
+
+@recipe(
+    access=LabelAccess,
+    sets=(L2,),
+    paper="Cheng, Singh, Chen, Chen, Liu, Hsieh: Sign-OPT: a query-efficient hard-label adversarial attack, ICLR 2020",
+    minimal=True,
+)
+def sign_opt(
+    threat: Neighborhood,
+    steps: int = 30,
+    samples: int = 200,
+    candidates: Tensor | None = None,
+    tries: int = 100,
+    starts: int = 10,
+) -> Attack[LabelAccess]:
+    """Turn to directions whose boundary is nearer: whether it is, one question tells for each of ``samples`` turns.
+
+    A step costs some 40 questions more, to find how far to turn: the default of 30 steps some 7000.
+    """
+    at_least_one(samples=samples)
+    return _from_outside(threat, SignOpt(samples), steps, candidates, tries, starts)
+
+
+@recipe(
+    access=LabelAccess,
+    sets=(L2,),
+    paper="Brendel, Rauber, Bethge: Decision-based adversarial attacks: reliable attacks against black-box machine"
+    " learning models, ICLR 2018",
+    minimal=True,
+)
+def boundary(
+    threat: Neighborhood,
+    steps: int = 5000,
+    coarse: int = 1,
+    candidates: Tensor | None = None,
+    tries: int = 100,
+    starts: int = 10,
+) -> Attack[LabelAccess]:
+    """Small random steps along the decision boundary and inward, their lengths adapted to how often they succeed.
+
+    A step costs one question, every fifth two. The first of its kind, and outdone by all the others here.
+    """
+    at_least_one(coarse=coarse)
+    return _from_outside(threat, BoundarySteps(Coarse(coarse)), steps, candidates, tries, starts)
 
 
 @dc.dataclass(frozen=True)

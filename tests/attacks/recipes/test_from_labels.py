@@ -1,4 +1,4 @@
-"""SurFree and QEBA end to end: closed-form optima, few labels, what coarse directions are."""
+"""Attacks from labels end to end: closed-form optima, few labels, what coarse directions are."""
 
 from __future__ import annotations
 
@@ -12,17 +12,37 @@ from saddlepoint.noise import Noise
 from saddlepoint.testing import LinearClassifier
 
 
-@pytest.mark.parametrize("memory", [0, 20])
-def test_reaches_the_closest_point_of_a_plane(memory: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "options", "within"),
+    [
+        ("surfree", {"steps": 700, "coarse": 1, "memory": 0}, 1.02),
+        ("surfree", {"steps": 700, "coarse": 1}, 1.02),
+        ("geoda", {"steps": 17, "coarse": 1}, 1.08),
+        ("sign_opt", {"steps": 20}, 1.02),
+        ("boundary", {"steps": 4000}, 1.05),
+    ],
+)
+def test_reaches_the_closest_point_of_a_plane(name: str, options: dict[str, int], within: float) -> None:
     """n = 12, 36 entries, some 4000 labels."""
     model = LinearClassifier.random(2, (1, 6, 6), seed=1)
     x = 0.35 + 0.3 * torch.rand(12, 1, 6, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     y = model(x).argmax(1)
-    found = sp.attacks.surfree(model, x, y, sp.L2(), steps=700, coarse=1, memory=memory)
+    found = sp.attacks.get(name)(model, x, y, sp.L2(), **options)
     ratio = found.size / model.closest_in_box(x, y, sp.L2())
     assert bool(found.met.all())
     assert float(ratio.min()) >= 1 - 1e-9
-    assert float(ratio.median()) < 1.02
+    assert float(ratio.median()) < within
+    assert float(found.forwards.median()) < 7000
+
+
+@pytest.mark.parametrize(("name", "most"), [("geoda", 1.6), ("sign_opt", 1.0), ("boundary", 1.4)])
+def test_thousands_of_labels_lead_near_an_image(name: str, most: float) -> None:
+    """n = 30, 2000 labels: medians of about 1.05, 0.8 and 1.1, where 0.55 is found with slopes."""
+    data, net = sp.zoo.data.load("fashion-mnist-1k[:30]"), sp.zoo.load("fashion-standard")
+    found = sp.attacks.get(name)(sp.wrap(net, access="labels"), data.x, data.y, sp.L2(), steps=20_000, budget=2000)
+    assert int(found.forwards.max()) <= 2000
+    right = found.status != sp.Status.CLEAN
+    assert float(torch.where(found.met, found.size, torch.inf)[right].median()) < most
 
 
 def test_fewer_labels_go_further_than_with_estimates_of_every_entry() -> None:
@@ -56,6 +76,9 @@ def test_coarse_directions_are_smooth_in_pictures_and_free_in_vectors() -> None:
         ("surfree", {"memory": -1}, "0 or more; got -1"),
         ("qeba", {"coarse": 0}, "coarse must be at least 1"),
         ("qeba", {"gamma": 0.0}, "must be positive"),
+        ("geoda", {"coarse": 0}, "coarse must be at least 1"),
+        ("sign_opt", {"samples": 0}, "samples must be at least 1"),
+        ("boundary", {"steps": 0}, "steps must be at least 1"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(name: str, options: dict[str, float], says: str) -> None:
