@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.access.asking import GradientAccess
+from saddlepoint.access.asking import GradientAccess, LabelAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.core.goal import Goal
@@ -145,8 +145,9 @@ def few(recipe: Recipe) -> dict[str, Any]:
     """Few steps, queries and restarts, for those options the recipe has; more steps where one is a question or two."""
     chosen = {name: value for name, value in FEW.items() if name in recipe.options}
     if "steps" in chosen and recipe.access is not GradientAccess:
-        many = {"samples", "pairs"} & set(chosen)
-        chosen["steps"] = 2 if "first_draws" in chosen else 8 if many else 20
+        many = bool({"samples", "pairs"} & set(chosen))
+        searches = "first_draws" in chosen or (many and recipe.access is LabelAccess)  # bisects after each estimate
+        chosen["steps"] = 2 if searches else 8 if many else 20
     return chosen
 
 
