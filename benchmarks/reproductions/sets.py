@@ -77,7 +77,6 @@ def wasserstein(n: int) -> None:
         cells += [_left(name, data.x, data.y, threat, one) for one in columns[1:]]
         cells += _sinkhorn(name, data.x, data.y, float(threat.radius), own)
         print(f"| {name} |", " | ".join(cells), "|", flush=True)
-    _speed(data.x[:256])
 
 
 def _left(name: str, x: Tensor, y: Tensor, threat: Neighborhood, attack: str | None) -> str:
@@ -116,52 +115,6 @@ def _sinkhorn(name: str, x: Tensor, y: Tensor, radius: float, own: float) -> lis
         stands = int((network(x_adv).argmax(1) == y[right]).sum())
     lost = (1 - x_adv.flatten(1).sum(1) / x[right].flatten(1).sum(1)).abs()
     return [_share(stands, len(x)), f"up to {float(lost.max()):.2%}", f"{own:.0f}, {took:.0f}"]
-
-
-def _speed(x: Tensor) -> None:
-    """The projection against one by sorting and bisection, on one thread."""
-    torch.manual_seed(0)
-    ball, radius = sp.Wasserstein(), torch.full((len(x),), 0.1)
-    gradient = torch.autograd.grad(
-        (ball.apply(x, zero := ball.zero(x).requires_grad_()) * torch.randn_like(x)).sum(), zero
-    )[0]
-    for share in (0.25, 1.0, 3.0):
-        step = share * 0.1 * ball.steepest(x, gradient)
-        seconds: dict[str, float] = {}
-        for name, project in (("ours", ball.nearest), ("sort and bisect", _naive)):
-            project(x, step, radius)
-            began = time.perf_counter()
-            found = project(x, step, radius)
-            seconds[name] = time.perf_counter() - began
-            size = ball.size(x, found)
-            print(f"step {share}: {name} {seconds[name]:.3f} s for {len(x)} pictures, size {float(size.max()):.5f}")
-
-
-def _naive(x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
-    """Each pixel onto its simplex by a sort, the price of the way by 40 bisections."""
-    share = (x / x.flatten(1).sum(1).view(-1, 1, 1, 1)).unsqueeze(2)
-    ball = sp.Wasserstein()
-    cost = ball._cost(delta).view(1, 1, -1, 1, 1)
-    entries = delta.clone()
-    entries[:, :, 12:13] += share
-    entries = entries.masked_fill(~ball._open(delta), -1e9)
-    low, high = torch.zeros_like(radius), 100 * torch.ones_like(radius)
-
-    def at(price: Tensor) -> Tensor:
-        now = entries - cost * price.view(-1, 1, 1, 1, 1)
-        falling = now.sort(2, descending=True).values
-        count = torch.arange(1, 26).view(1, 1, -1, 1, 1)
-        level = (falling.cumsum(2) - share) / count
-        last = (falling > level).sum(2, keepdim=True).clamp_min(1) - 1
-        return (now - level.gather(2, last)).clamp_min(0)
-
-    for _ in range(40):
-        middle = (low + high) / 2
-        dear = (at(middle) * cost).flatten(1).sum(1) > radius
-        low, high = torch.where(dear, middle, low), torch.where(dear, high, middle)
-    plan = at(high)
-    plan[:, :, 12:13] -= share
-    return plan
 
 
 if __name__ == "__main__":
