@@ -73,6 +73,23 @@ def flat_norm(x: Tensor, p: float) -> Tensor:
     return norm
 
 
+def to_unit_scale(x: Tensor) -> Tensor:
+    """Every row divided by its largest |entry|, so that its squares neither overflow nor vanish: [N, ...]."""
+    largest = x.flatten(1).abs().amax(1)
+    return x / column(torch.where(largest > 0, largest, 1), x)
+
+
+def unit(x: Tensor) -> Tensor:
+    """x / |x|₂ for every row at any scale, 0 for 0: [N, ...].
+
+    >>> unit(torch.tensor([[3e-30, 4e-30], [0.0, 0.0]]))
+    tensor([[0.6000, 0.8000],
+            [0.0000, 0.0000]])
+    """
+    scaled = to_unit_scale(x)
+    return scaled / column(flat_norm(scaled, 2).clamp_min(1), scaled)
+
+
 def batches(n: int, size: int, device: torch.device | None = None) -> list[Tensor]:
     """The rows 0..n-1 in consecutive batches of at most ``size``, each long [<= size].
 

@@ -79,12 +79,15 @@ class Model:
             total = total + self._once(x)
         return total if self.draws == 1 else total / self.draws
 
-    def _once(self, x: Tensor) -> Tensor:
+    def raw(self, x: Inputs) -> Any:
+        """What the network itself answers to inputs [N, *D] in data units: once, in its own form, on its own device."""
         self.asked += len(x)
         inside = x.to(device=self.device or x.device, dtype=self.dtype or x.dtype)
         with SmoothRounding() if self.smooth_rounding else contextlib.nullcontext():
-            answer = self.network(self.normalize(inside) if self.normalize else inside)
-        return self._logits(_tensor(answer), x)
+            return self.network(self.normalize(inside) if self.normalize else inside)
+
+    def _once(self, x: Tensor) -> Tensor:
+        return self._logits(_tensor(self.raw(x)), x)
 
     def _logits(self, answer: Tensor, x: Tensor) -> Tensor:
         if self.output == "labels":

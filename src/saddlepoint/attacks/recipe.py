@@ -118,7 +118,7 @@ class Recipe:
             raise ThreatError(f"{self.name} works in {known}, not in {type(threat).__name__}")
         if not self.minimal and not bool(torch.as_tensor(threat.radius).isfinite().all()):
             raise ThreatError(f"{self.name} needs a finite radius, for instance sp.{type(threat).__name__}(0.1)")
-        return dc.replace(threat, box=model.box)
+        return threat.fitted_to(model)
 
 
 def recipe(

@@ -151,7 +151,7 @@ def _shared(threat: Neighborhood, model: Model, x: Tensor) -> Ball:
         raise ThreatError("a universal perturbation needs one mask for all inputs, of shape [1, *D]")
     if not len(x):
         raise DataError("there are no inputs to make a perturbation from")
-    return dc.replace(threat, box=model.box)
+    return threat.fitted_to(model)
 
 
 def _project(ball: Ball, delta: Tensor) -> Tensor:

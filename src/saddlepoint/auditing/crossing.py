@@ -164,8 +164,9 @@ def transfer(
     known = {first: subject.model} | {name: _other(models[name], name, subject, batch_size) for name in others}
     crafters = _sources(known, sources)
     recipes = {text: _recipe(parse(text)) for text in attacks}
+    ball = threat.fitted_to(subject.model)
     jobs = [
-        _Crafting(text, source, recipe.attack(recipe.check_threat(threat, known[source]), **entry.options))
+        _Crafting(text, source, recipe.attack(recipe.check_threat(ball, known[source]), **entry.options))
         for text, (recipe, entry) in recipes.items()
         for source in crafters
     ]
@@ -177,7 +178,6 @@ def transfer(
     crossings: list[Crossing] = []
     for job in jobs:
         told.stage(f"{job.attack} on {job.source}", len(right), len(right))
-        ball = dc.replace(threat, box=subject.model.box)
         fooled = dict.fromkeys(known, 0)
         done = 0
         for rows in _pieces(right, known[job.source].batch_size):

@@ -167,7 +167,7 @@ def _placed(ball: Neighborhood, model: Model, x: Tensor) -> Neighborhood:
     """The set in the bounds of the model, what it holds of single samples on the device that asks."""
     device = model.device or x.device
     radius = ball.radius.to(device) if isinstance(ball.radius, Tensor) else ball.radius
-    return dc.replace(ball, box=model.box, radius=radius, mask=None if ball.mask is None else ball.mask.to(device))
+    return dc.replace(ball.fitted_to(model), radius=radius, mask=None if ball.mask is None else ball.mask.to(device))
 
 
 def _named(ball: Neighborhood) -> Threat:

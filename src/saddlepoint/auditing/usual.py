@@ -91,7 +91,7 @@ def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     if entry.name != "square" or issubclass(kind, recipe.sets) or not issubclass(kind, other.sets):
         return entry
     steps = entry.options.get("steps", recipe.options["steps"])
-    tiles = {"tile": 4} if issubclass(kind, (Ball, Flow)) else {}
+    tiles = {"tile": 4} if kind.additive or issubclass(kind, Flow) else {}
     return Entry(other.name, {"steps": max(steps // 11, 1), "samples": 10, **tiles})
 
 

@@ -199,5 +199,5 @@ def _within(threat: Neighborhood, x: Tensor, model: Model) -> Ball:
     """The threat in the bounds of the model. Raises ThreatError where it does not fit."""
     if not isinstance(threat, Ball):
         raise ThreatError(f"a threat is a set with a radius, for instance saddlepoint.Linf(0.1); got {threat!r}")
-    threat = dc.replace(threat, box=model.box)
+    threat = threat.fitted_to(model)
     return dc.replace(threat, radius=threat.radii(x))

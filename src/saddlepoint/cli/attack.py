@@ -15,7 +15,7 @@ from rich.table import Table
 from safetensors.torch import save
 from torch import Tensor
 
-from saddlepoint import attacks, sets, zoo
+from saddlepoint import attacks
 from saddlepoint.attacks import Recipe
 from saddlepoint.auditing import atomic
 from saddlepoint.auditing.estimate import passes
@@ -24,7 +24,7 @@ from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import Ready, prepare
 from saddlepoint.cli.tables import show, table
-from saddlepoint.cli.values import convert
+from saddlepoint.cli.values import convert, threat_of
 from saddlepoint.core.result import Result, Status, concatenate
 from saddlepoint.errors import OptionError
 from saddlepoint.report.words import duration, interval, percent, short
@@ -58,7 +58,7 @@ def attack(
     """Attack, print a table, and store the examples in ``out``."""
     recipe = attacks.get(name)
     options = convert(given, recipe.build, name, OWN)
-    chosen = None if threat is None else sets.parse(threat, generators=zoo.generator)
+    chosen = None if threat is None else threat_of(threat)
     if out is not None and out.suffix != ".safetensors":
         raise OptionError(f"--out {out}: the examples go into a file that ends in .safetensors")
     ready = prepare(model, samples, of, work)

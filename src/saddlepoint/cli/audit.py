@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rich.table import Table
 
-from saddlepoint import sets, zoo
 from saddlepoint.auditing import DEFAULT, Estimate, Summary
 from saddlepoint.auditing import audit as run_audit
 from saddlepoint.cli.endings import BelowError
@@ -16,7 +15,7 @@ from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import prepare, resolve_surrogate
 from saddlepoint.cli.tables import show, table
-from saddlepoint.cli.values import claim, split_attacks
+from saddlepoint.cli.values import claim, split_attacks, threat_of
 from saddlepoint.errors import OptionError
 from saddlepoint.report import stage_words, threat_words, write_report
 from saddlepoint.report.ruling import bracket, doubt_title, ruling
@@ -50,7 +49,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
     bar = order.fail_under
     if bar is not None and not 0 <= bar <= 1:
         raise OptionError(f"--fail-under is a share of all samples, between 0 and 1; got {bar:g}")
-    threats = [sets.parse(threat, generators=zoo.generator) for threat in order.threats]
+    threats = [threat_of(threat) for threat in order.threats]
     attacks = None if order.attacks is None else split_attacks(order.attacks)
     ready = prepare(model, order.samples, of, work)
     with progress(work.quiet) as listener:

@@ -6,7 +6,6 @@ import dataclasses as dc
 
 from torch import Tensor
 
-from saddlepoint import sets, zoo
 from saddlepoint.access.asking import predict
 from saddlepoint.attacks.run import ask_clean
 from saddlepoint.auditing import Estimate
@@ -15,6 +14,7 @@ from saddlepoint.certificates import smoothed, why_not
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.setup import Ready, prepare
 from saddlepoint.cli.tables import show, table
+from saddlepoint.cli.values import threat_of
 from saddlepoint.errors import ModelError, OptionError
 from saddlepoint.report.words import interval, percent, short
 
@@ -51,11 +51,11 @@ HEADER = ("proved", "", "samples", "95 % interval")
 
 def _bounds(ready: Ready, typed: str) -> list[tuple[str, ...]]:
     """By intervals and CROWN."""
-    threat, x, y = sets.parse(typed, generators=zoo.generator), *_placed(ready)
+    threat, x, y = threat_of(typed), *_placed(ready)
     hindrance = why_not(ready.model, x[:1])
     if hindrance is not None:
         raise ModelError(f"{hindrance} (--sigma certifies the vote of any model)")
-    proof = prove(ready.model, x, y, dc.replace(threat, box=ready.model.box))
+    proof = prove(ready.model, x, y, threat.fitted_to(ready.model))
     with ready.model.quiet():
         right = int((predict(ask_clean(ready.model, x)) == y).sum())
     return [_row("right unperturbed", right, len(x)), _row(f"withstands {threat}", int(proof.certified.sum()), len(x))]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from torch import nn
 
-from saddlepoint import sets, zoo
 from saddlepoint.access import Model
 from saddlepoint.auditing import atomic, transfer
 from saddlepoint.auditing.crossing import ATTACKS, TransferTable
@@ -15,7 +14,7 @@ from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import prepare, resolve_surrogate
 from saddlepoint.cli.tables import show, table
-from saddlepoint.cli.values import split_attacks
+from saddlepoint.cli.values import split_attacks, threat_of
 from saddlepoint.errors import OptionError
 from saddlepoint.zoo import models as shipped
 
@@ -46,7 +45,7 @@ def carry(names: tuple[str, ...], wanted: Wanted, work: WorkOptions) -> None:
         raise OptionError("say two models or more, from one to the other; or none, for all that are shipped")
     if wanted.out is not None and wanted.out.suffix not in FORMS:
         raise OptionError(f"--out {wanted.out}: the table goes into a file that ends in {' or '.join(FORMS)}")
-    threat = sets.parse(wanted.threat, generators=zoo.generator)
+    threat = threat_of(wanted.threat)
     ready = prepare(specs[0], wanted.samples, ModelOptions(), work)
     found: dict[str, nn.Module | Model] = {_short(specs[0]): ready.model}
     found |= {_short(spec): resolve_surrogate(spec, work, ready) for spec in specs[1:]}

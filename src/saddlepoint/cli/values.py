@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal, Union
 
+from saddlepoint import sets, zoo
 from saddlepoint.errors import OptionError
+from saddlepoint.sets import Features, Neighborhood
 
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -34,6 +36,19 @@ def number(word: str) -> float:
     if math.isnan(value):
         raise ValueError(f"{word!r} is no number (write 0.1, 1e-3 or 8/255)")
     return value
+
+
+def threat_of(words: str) -> Neighborhood:
+    """A perturbation set with its radius; generators and networks in it are those of the zoo.
+
+    >>> print(threat_of("perceptual(network=fashion-standard):0.5"))
+    perceptual(network=fashion-standard):0.5
+    """
+    return sets.parse(words, generators=zoo.generator, networks=_features)
+
+
+def _features(name: str) -> Features:
+    return Features(zoo.load(name), name=name)
 
 
 def numbers(words: str, option: str, count: int | None = None) -> tuple[float, ...]:

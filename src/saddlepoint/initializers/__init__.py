@@ -2,7 +2,17 @@
 
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.initializers.diversified import OutputDiversified
-from saddlepoint.initializers.simple import gaussian, surface, uniform, zero
+from saddlepoint.initializers.simple import gaussian, nearby, surface, uniform, zero
 from saddlepoint.initializers.stripes import BumpGrid, stripes
 
-__all__ = ["Adversarial", "BumpGrid", "OutputDiversified", "gaussian", "stripes", "surface", "uniform", "zero"]
+__all__ = [
+    "Adversarial",
+    "BumpGrid",
+    "OutputDiversified",
+    "gaussian",
+    "nearby",
+    "stripes",
+    "surface",
+    "uniform",
+    "zero",
+]

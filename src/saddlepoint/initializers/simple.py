@@ -20,6 +20,11 @@ def uniform(problem: Problem[LabelAccess]) -> Tensor:
     return problem.set.sample(problem.x, problem.radius, problem.noise)
 
 
+def nearby(problem: Problem[LabelAccess]) -> Tensor:
+    """A random perturbation of at most a tenth of the radius: beside the input, where slopes are not yet 0."""
+    return problem.set.sample(problem.x, problem.radius / 10, problem.noise)
+
+
 def surface(problem: Problem[LabelAccess]) -> Tensor:
     """A random perturbation scaled to the surface of the ball, then projected: how Auto-PGD begins."""
     delta = problem.set.sample(problem.x, problem.radius, problem.noise)

@@ -20,6 +20,7 @@ SET_NAMES = {
     "recolor": "Recolor",
     "wasserstein": "Wasserstein",
     "latent": "Latent",
+    "perceptual": "Perceptual",
     "composed": "Composed",
 }
 

@@ -2,6 +2,7 @@
 
 from saddlepoint.sets.ball import Ball
 from saddlepoint.sets.composed import Composed
+from saddlepoint.sets.features import Features
 from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.insertions import HasUnits, Insertions, units
 from saddlepoint.sets.latent import Generator, Latent, Waves
@@ -9,6 +10,7 @@ from saddlepoint.sets.lp import L2, Linf
 from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.sets.nuclear import Nuclear
 from saddlepoint.sets.oracle import HasLMO, linear_oracle
+from saddlepoint.sets.perceptual import Perceptual
 from saddlepoint.sets.recolor import Recolor
 from saddlepoint.sets.sparse import L0, L1
 from saddlepoint.sets.spatial import Spatial
@@ -22,6 +24,7 @@ __all__ = [
     "NON_ADDITIVE",
     "Ball",
     "Composed",
+    "Features",
     "Flow",
     "Generator",
     "HasLMO",
@@ -31,6 +34,7 @@ __all__ = [
     "Linf",
     "Neighborhood",
     "Nuclear",
+    "Perceptual",
     "Recolor",
     "Spatial",
     "Wasserstein",

@@ -18,6 +18,7 @@ from saddlepoint.sets.ball import Ball
 from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.lp import Linf
 from saddlepoint.sets.neighborhood import Neighborhood
+from saddlepoint.sets.perceptual import Perceptual
 from saddlepoint.sets.recolor import Recolor
 from saddlepoint.sets.sparse import L0
 from saddlepoint.sets.wasserstein import Wasserstein
@@ -37,7 +38,7 @@ class Composed(Neighborhood):
 
     Args:
         parts: sets with a positive finite radius each, one number for all samples. ``Wasserstein`` can only be the
-            first; ``L0`` cannot be a part.
+            first; ``L0`` and ``Perceptual`` cannot be a part.
 
     Raises:
         ThreatError: too few parts, or one that cannot be a part.
@@ -63,7 +64,7 @@ class Composed(Neighborhood):
                 raise ThreatError(f"a part of a composition has one positive radius, as in linf:0.03; got {part}")
             if part.mask is not None:
                 raise ThreatError(f"a composition has one mask for all of it, its part {part} has none: give it once")
-            if isinstance(part, (L0, Composed)):
+            if isinstance(part, (L0, Perceptual, Composed)):
                 raise ThreatError(f"{part.name} cannot be a part of a composition")
             if isinstance(part, Wasserstein) and i:
                 raise ThreatError("wasserstein must be the first part: it needs to know the picture it carries from")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.noise import Noise
-from saddlepoint.rows import column, flat_norm
+from saddlepoint.rows import column, flat_norm, to_unit_scale, unit
 from saddlepoint.sets._box import at, beyond, corner, put_back
 from saddlepoint.sets.ball import Ball
 from saddlepoint.shapes import Delta, Inputs, PerSample
@@ -86,8 +86,7 @@ class L2(Ball):
 
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """g / |g|, 0 for a gradient of 0, at any scale of the gradient: [N, *D]."""
-        scaled = _to_unit_scale(self.masked(gradient))
-        return scaled / column(self.size(scaled, scaled).clamp_min(1), scaled)
+        return unit(self.masked(gradient))
 
     @torch.no_grad()
     def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
@@ -115,13 +114,7 @@ class L2(Ball):
         if not len(rows):
             return inside
         ray, low, high, radius = at(rows, ray, low, high, radius)
-        return put_back(inside, rows, _meet(_to_unit_scale(ray), low, high, radius))
-
-
-def _to_unit_scale(g: Tensor) -> Tensor:
-    """g divided by its largest |entry|, so that its squares neither overflow nor vanish: [N, *D]."""
-    largest = g.flatten(1).abs().amax(1)
-    return g / column(torch.where(largest > 0, largest, 1), g)
+        return put_back(inside, rows, _meet(to_unit_scale(ray), low, high, radius))
 
 
 def _meet(ray: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from saddlepoint.access.model import Box
+from saddlepoint.access.model import Box, Model
 from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
 from saddlepoint.sets._box import interval
@@ -87,6 +87,10 @@ class Neighborhood(abc.ABC):
         self._check(x, given)
         interval(x[:1] if self.mask is None else x, self.box, self.mask)
         return given.expand(len(x)).clone()
+
+    def fitted_to(self, model: Model) -> Self:
+        """The same set for the inputs of ``model``: in its bounds."""
+        return dc.replace(self, box=model.box)
 
     def rows(self, keep: Rows) -> Self:
         """The set for the samples ``keep`` (long [n]) alone."""

@@ -6,17 +6,20 @@ import difflib
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from saddlepoint.access.model import Box
 from saddlepoint.errors import ThreatError
 from saddlepoint.sets.composed import Composed
+from saddlepoint.sets.features import Features
 from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.insertions import Insertions
 from saddlepoint.sets.latent import Generator, Latent
 from saddlepoint.sets.lp import L2, Linf
 from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.sets.nuclear import Nuclear
+from saddlepoint.sets.perceptual import OWN, Perceptual
 from saddlepoint.sets.recolor import Recolor
 from saddlepoint.sets.sparse import L0, L1
 from saddlepoint.sets.spatial import Spatial
@@ -24,7 +27,7 @@ from saddlepoint.sets.wasserstein import Wasserstein
 
 NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein, Latent, Composed)
 """Sets whose perturbations are not added to the input."""
-_ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, Insertions, *NON_ADDITIVE)
+_ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, Insertions, Perceptual, *NON_ADDITIVE)
 _KINDS = {kind.name: kind for kind in _ALL}
 _FORM = re.compile(r"\s*([\w ]*?)\s*(?:\((.*)\))?\s*(?::([^()]*))?", re.DOTALL)
 _PLUS = re.compile(r"\+(?=\s*\w+\s*[(:])")
@@ -40,7 +43,12 @@ def kinds() -> dict[str, type[Neighborhood]]:
     return dict(_KINDS)
 
 
-def parse(spec: str, box: Box = Box(), generators: Callable[[str], Generator] | None = None) -> Neighborhood:
+def parse(
+    spec: str,
+    box: Box = Box(),
+    generators: Callable[[str], Generator] | None = None,
+    networks: Callable[[str], Features] | None = None,
+) -> Neighborhood:
     """The set and radius written as ``name:radius`` or ``name(option=value, ...):radius``, several joined by ``+``.
 
     The radius is a number, a quotient such as 8/255, or ``inf``. ``parse(str(s))`` has exactly the radius of s. Without
@@ -51,6 +59,7 @@ def parse(spec: str, box: Box = Box(), generators: Callable[[str], Generator] | 
             blanks do not matter.
         box: the range of valid inputs.
         generators: gives the generator of a name, for latent sets.
+        networks: gives the features of the network of a name, for perceptual sets.
 
     Raises:
         ThreatError: an unknown name or option, or a radius that is no number, negative or NaN.
@@ -58,8 +67,9 @@ def parse(spec: str, box: Box = Box(), generators: Callable[[str], Generator] | 
     >>> print(parse("Linf:8/255"), parse("l2"), parse("spatial(degrees=10):1"))
     linf:0.03137254901960784 l2:inf spatial(degrees=10):1.0
     """
+    part = partial(parse, generators=generators, networks=networks)
     if len(parts := _parts(spec)) > 1:
-        return Composed(1.0, box=box, parts=tuple(parse(part, generators=generators) for part in parts))
+        return Composed(1.0, box=box, parts=tuple(map(part, parts)))
     found = _FORM.fullmatch(spec.lower())
     name, options, radius = found.groups() if found else (spec.partition(":")[0].strip(), None, None)
     if name not in _KINDS:
@@ -67,10 +77,12 @@ def parse(spec: str, box: Box = Box(), generators: Callable[[str], Generator] | 
     kind = _KINDS[name]
     size = math.inf if radius is None else _number(radius.strip(), spec)
     if kind is Composed and options:
-        return Composed(size, box=box, parts=tuple(parse(p, generators=generators) for p in _parts(options)))
+        return Composed(size, box=box, parts=tuple(map(part, _parts(options))))
     chosen = _options(options or "", kind, spec)
     if generators is not None and not str(chosen.get("generator", "waves")).startswith("waves"):
         chosen["generator"] = generators(chosen["generator"])
+    if networks is not None and chosen.get("network", OWN) != OWN:
+        chosen["network"] = networks(chosen["network"])
     return kind(size, box=box, **chosen)
 
 

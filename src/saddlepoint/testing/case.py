@@ -19,6 +19,7 @@ from saddlepoint.sets import (
     L0,
     L1,
     L2,
+    Ball,
     Composed,
     Flow,
     Insertions,
@@ -26,11 +27,12 @@ from saddlepoint.sets import (
     Linf,
     Neighborhood,
     Nuclear,
+    Perceptual,
     Recolor,
     Spatial,
     Wasserstein,
 )
-from saddlepoint.testing.problems import MLP, SHAPE
+from saddlepoint.testing.problems import MLP, SHAPE, looks
 
 RADII: dict[type, float] = {
     Linf: 0.05,
@@ -43,11 +45,12 @@ RADII: dict[type, float] = {
     Recolor: 0.1,
     Insertions: 6.0,
     Latent: 0.3,
+    Perceptual: 0.15,
     Wasserstein: 0.1,
     Composed: 0.5,
 }
 """At these radii a good attack fools some of the samples of a ``Case``, not all."""
-KNOBS: dict[type, dict[str, Any]] = {Insertions: {"unit": 0.1}}
+KNOBS: dict[type, dict[str, Any]] = {Insertions: {"unit": 0.1}, Perceptual: {"network": looks()}}
 """What else a set needs to fit the inputs of a ``Case``."""
 SPARSE = ("l1", "l0", "insertions")
 """Names of the balls whose steepest direction is a single entry."""
@@ -103,8 +106,8 @@ class Case:
 
     @property
     def kinds(self) -> tuple[type[Neighborhood], ...]:
-        """The sets it is tested in: those whose perturbations are added, where it knows any."""
-        return tuple(kind for kind in self.recipe.sets if kind.additive) or self.recipe.sets
+        """The sets it is tested in: the balls, where it knows any."""
+        return tuple(kind for kind in self.recipe.sets if issubclass(kind, Ball)) or self.recipe.sets
 
     def threats(self, scale: float = 1.0, **knobs: Any) -> Iterator[Neighborhood]:
         """Every set the recipe knows, at its telling radius times ``scale``."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saddlepoint.sets.ball import Ball
+from saddlepoint.sets.features import Features
 
 SHAPE = (1, 6, 6)
 """The inputs of the small networks: one channel, six rows, six columns."""
@@ -175,6 +176,16 @@ class ConvNet(nn.Module):
         features: Tensor = self.features(4 * x - 2)
         logits: Tensor = self.head(self.dropout(features).flatten(1))
         return 4 * logits
+
+
+def looks(seed: int = 0) -> Features:
+    """Features of two smooth layers, for inputs of 36 entries in any form: what perceptual sets are tested with."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        first, second = nn.Conv2d(1, 6, 3, padding=1), nn.Conv2d(6, 6, 3, stride=2)
+        square = Map(lambda x: x.reshape(-1, *SHAPE))
+        network = nn.Sequential(square, first, nn.Tanh(), second, nn.Tanh())
+    return Features(network.double().eval(), name="looks")
 
 
 class Constant(nn.Module):

@@ -13,6 +13,7 @@ from saddlepoint.attacks.recipes.hop_skip_jump import boundary, geoda, hop_skip_
 from saddlepoint.attacks.recipes.insertion import insert, mimicry, try_insertions
 from saddlepoint.attacks.recipes.lbfgs import lbfgs
 from saddlepoint.attacks.recipes.nes import nes
+from saddlepoint.attacks.recipes.perceptual import fast_lpa, lpa, ppgd
 from saddlepoint.attacks.recipes.pgd import bim, fgsm, mi_fgsm, pgd
 from saddlepoint.attacks.recipes.rays import rays
 from saddlepoint.attacks.recipes.smooth import recoloradv, stadv
@@ -48,6 +49,7 @@ __all__ = [
     "di_fgsm",
     "fab",
     "fab_t",
+    "fast_lpa",
     "fgsm",
     "fmn",
     "frank_wolfe",
@@ -57,6 +59,7 @@ __all__ = [
     "ila",
     "insert",
     "lbfgs",
+    "lpa",
     "mi_fgsm",
     "mimicry",
     "multi_targeted",
@@ -67,6 +70,7 @@ __all__ = [
     "p_rgf",
     "parsimonious",
     "pgd",
+    "ppgd",
     "qeba",
     "rays",
     "recoloradv",

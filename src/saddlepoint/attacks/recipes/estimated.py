@@ -24,14 +24,14 @@ from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.optimizers.search_distribution import SearchDistribution
-from saddlepoint.sets import L2, NON_ADDITIVE, Ball, Flow, Linf, Neighborhood, Nuclear
+from saddlepoint.sets import L2, NON_ADDITIVE, Flow, Linf, Neighborhood, Nuclear, Perceptual
 
 Loss = Literal["margin", "cross-entropy"]
 
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2, Nuclear, *NON_ADDITIVE),
+    sets=(Linf, L2, Nuclear, Perceptual, *NON_ADDITIVE),
     paper="Nesterov, Spokoiny: Random gradient-free minimization of convex functions, 2017; signs: Liu et al.: signSGD"
     " via zeroth-order oracle, ICLR 2019",
 )
@@ -201,7 +201,7 @@ def _climb(threat: Neighborhood, objective: str, optimizer: Optimizer[ScoreAcces
 def _estimate(threat: Neighborhood, samples: int, sigma: float, tile: int) -> Differences:
     if not sigma > 0:
         raise OptionError(f"sigma is the length of the random steps, and must be positive; got {sigma:g}")
-    if tile > 1 and not isinstance(threat, (Ball, Flow)):
+    if tile > 1 and not (threat.additive or isinstance(threat, Flow)):
         raise OptionError(f"{threat.name} has no pixels to put on tiles: leave tile at 1")
     directions: Directions = Tiled(tile, sphere) if tile > 1 else sphere
     return Differences(directions, samples, sigma * _width(threat), opposite=False)

@@ -21,7 +21,7 @@ from saddlepoint.optimizers.fmn import FMN, along_the_slope, along_the_steepest,
 from saddlepoint.optimizers.hyperplane import nearest_in
 from saddlepoint.optimizers.schedules import cosine
 from saddlepoint.optimizers.warm_start import WarmStart
-from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear
+from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Perceptual
 
 Climb = Callable[[Initializer[GradientAccess], Objective, int], Attack[GradientAccess]]
 """(where to begin, what to climb, number of steps) -> a run."""
@@ -35,7 +35,7 @@ SHARE, HASTIEST_SHARE, HASTIEST_RATE = 0.05, 0.3, 2.5
 
 @recipe(
     access=GradientAccess,
-    sets=(L2, Linf, L1, L0, Nuclear, *NON_ADDITIVE),
+    sets=(L2, Linf, L1, L0, Nuclear, Perceptual, *NON_ADDITIVE),
     paper="Pintor, Roli, Brendel, Biggio: Fast minimum-norm adversarial attacks, NeurIPS 2021",
     minimal=True,
 )

@@ -37,7 +37,7 @@ def works_in_other_bounds(recipe: Recipe, options: Mapping[str, Any] | None = No
         if threat.name == "l0":
             wide, unit = threat, 1.0
         else:
-            wide, unit = type(threat)(4 * threat.radius), 4.0
+            wide, unit = dc.replace(threat, radius=4 * threat.radius), 4.0
         x = 4 * case.x - 1
         model = wrap(stretched, bounds=(-1.0, 3.0))
         result = case.run(wide, model=model, x=x)

@@ -81,11 +81,11 @@ def respects_each_radius(recipe: Recipe, options: Mapping[str, Any] | None = Non
     factors = torch.tensor([0.0, 0.3, 1.0, 3.0, 1.0, 0.1, 2.0, 0.6], dtype=case.x.dtype)
     for threat in case.threats():
         radii = factors * threat.radius
-        each = type(threat)(radii)
+        each = dc.replace(threat, radius=radii)
         result = case.run(each)
         sound(result, case.x, each, case.network, Goal(case.y))
         for i in (2, 3, 7):
-            one, row = type(threat)(float(radii[i])), torch.tensor([i])
+            one, row = dc.replace(threat, radius=float(radii[i])), torch.tensor([i])
             own = case.run(one, x=case.x[row], y=case.y[row], ids=row)
             demand(torch.equal(own.met, result.met[row]), f"{threat}: sample {i} ends otherwise at its radius alone")
 
