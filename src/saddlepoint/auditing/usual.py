@@ -10,7 +10,7 @@ from saddlepoint.attacks.recipe import get
 from saddlepoint.auditing.entry import Entry
 from saddlepoint.auditing.stages import Over
 from saddlepoint.errors import OptionError
-from saddlepoint.sets import Ball, Flow, Insertions, Neighborhood, Spatial
+from saddlepoint.sets import Flow, Insertions, Neighborhood, Spatial
 
 
 class Usual(NamedTuple):

@@ -41,7 +41,8 @@ class Lagrangian(Generic[A]):
     from the start of the round. ``price(t)`` is the weight of the penalty, ten times as much after each round at whose
     end a sample lay beyond the radius. Points on the way need not lie in the set, only in the box.
 
-    Source: Laidlaw, Singla, Feizi, "Perceptual adversarial robustness: defense against unseen threat models", ICLR 2021.
+    Source: Laidlaw, Singla, Feizi, "Perceptual adversarial robustness: defense against unseen threat models",
+    ICLR 2021.
     """
 
     gradient: Gradient[A]

@@ -25,8 +25,9 @@ OWN = "self"
 """The network whose features count: the attacked one."""
 CONJUGATE = 5
 """Conjugate directions in the search for the steepest one."""
-NEWTON, OVERSHOOT, HALVINGS = 10, 1.1, 12
-"""A projection has so many steps of Newton's method, each that much longer, then so many halvings of the way back."""
+NEWTON, OVERSHOOT, HALVINGS = 10, 0.02, 12
+"""A projection has so many steps of Newton's method, which aim that share of the radius inside of it, then so many
+halvings of the way back."""
 FLAT = 1e-4
 """Less than this far a unit of length never leads: in a flat place steps have an end."""
 BLUR = 64.0
@@ -48,7 +49,8 @@ class Perceptual(Neighborhood):
         network: ``saddlepoint.sets.Features``, with layers and heads of one's choice; "self" for the attacked one.
         model: the attacked one, once it is known.
 
-    Source: Laidlaw, Singla, Feizi, "Perceptual adversarial robustness: defense against unseen threat models", ICLR 2021.
+    Source: Laidlaw, Singla, Feizi, "Perceptual adversarial robustness: defense against unseen threat models",
+    ICLR 2021.
 
     >>> looks = Features(torch.nn.Sequential(torch.nn.Identity(), torch.nn.Identity()), layers=["0"])
     >>> ball = Perceptual(0.1, network=looks)
@@ -104,7 +106,7 @@ class Perceptual(Neighborhood):
 
     @torch.no_grad()
     def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
-        """δ <- clamp(δ - 1.1 (d - radius) ∇d / |∇d|²) until d <= radius, else s · δ with a large s < 1: [N, *D]."""
+        """δ <- clamp(δ - (d - 0.98 radius) ∇d / |∇d|²) until d <= radius, else s · δ with a large s < 1: [N, *D]."""
         low, high = interval(x, self.box, self.mask)
         inside = delta.detach().clamp(low, high)
         rows = radius.isfinite().nonzero().squeeze(1)
@@ -129,7 +131,7 @@ class Perceptual(Neighborhood):
 
     @torch.no_grad()
     def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
-        """Along a random direction, as far as a uniform share of the radius leads to first order; projected: [N, *D]."""
+        """As far along a random direction as a uniform share of the radius leads to first order; projected, [N, *D]."""
         drawn = noise.at("direction").normal(tuple(x.shape[1:]), dtype=x.dtype)
         way = unit(drawn if self.mask is None else drawn * self.mask)
         far = self._reach(x, radius) * noise.at("length").uniform(dtype=x.dtype)
@@ -150,7 +152,7 @@ class Perceptual(Neighborhood):
             if not len(live):
                 return delta
             steep = flat_norm(slope, 2).square()
-            step = OVERSHOOT * (size - radius[live] + 2 * room[live]) / steep
+            step = (size - (1 - OVERSHOOT) * radius[live]) / steep
             moved = delta[live] - column(torch.where(steep > 0, step, 0), slope) * slope
             delta = delta.index_copy(0, live, moved.clamp(low[live], high[live]))
         back = self._halved(x[live], delta[live], clean[live], (radius - 2 * room)[live])

@@ -39,9 +39,9 @@ def ppgd(threat: Neighborhood, steps: int = 40) -> Attack[GradientAccess]:
 def lpa(threat: Neighborhood, steps: int = 40, rounds: int = 5) -> Attack[GradientAccess]:
     """Lagrangian perceptual attack: the margin less a price on the distance beyond the radius, which rises.
 
-    maximize min(margin, 1) - λ · max(d(x, x + δ) - radius, 0) in ``rounds`` of ``steps``; λ begins at 0.01 and is ten times as
-    much after each round that ended beyond the radius. Within a round steps shrink from the radius to a tenth of it.
-    The end is projected.
+    maximize min(margin, 1) - λ · max(d(x, x + δ) - radius, 0) in ``rounds`` of ``steps``; λ begins at 0.01 and is ten
+    times as much after each round that ended beyond the radius. Within a round steps shrink from the radius
+    to a tenth of it. The end is projected.
     """
     at_least_one(steps=steps, rounds=rounds)
     return _priced(threat, enough, constant(CHEAP), steps, rounds)
