@@ -1,4 +1,4 @@
-"""Attacks that know balls as well, in sets whose perturbations are not added to the input."""
+"""Attacks that know balls as well, in sets that are none: perturbations are not added, or measured by features."""
 
 from __future__ import annotations
 
@@ -27,8 +27,18 @@ CHECKS = (
 )
 
 
-@pytest.mark.parametrize("kind", NON_ADDITIVE, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("name", ["pgd", "fmn", "frank_wolfe", "rgf"])
+OTHERS = (*NON_ADDITIVE, sp.Perceptual)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param(name, kind, id=f"{name}-{kind.name}")
+        for name in ("pgd", "fmn", "frank_wolfe", "rgf", "apgd_dlr")
+        for kind in OTHERS
+        if kind in get(name).sets
+    ],
+)
 def test_conforms(name: str, kind: type[Neighborhood]) -> None:
     for only in CHECKS if name in ("pgd", "fmn") else CHECKS[:3]:
         check(dc.replace(get(name), sets=(kind,)), only=only)

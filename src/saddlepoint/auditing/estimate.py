@@ -35,9 +35,12 @@ from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.warm_start import WarmStart
+from saddlepoint.sets import Perceptual
 
 SLOPE = 2.0
 """A forward and a backward: the gradient with respect to the input alone costs about as much as the answer."""
+FEATURES = 30.0
+"""What a step in a ball of features asks of their network: its direction, its projection, its size."""
 RETURN = 50.0
 """What a step outward and the bisection back to the boundary ask at most, in practice."""
 
@@ -57,8 +60,9 @@ def passes(attack: Any, classes: int) -> float:
 
 @passes.register
 def _iterate(attack: Iterate, classes: int) -> float:  # type: ignore[type-arg]
-    """The start, the steps, a look before and after."""
-    return start(attack.initializer, classes) + walk(attack.optimizer, attack.steps, classes) + 2
+    """The start, the steps, a look before and after; what the set itself asks of a network comes on top."""
+    asked = start(attack.initializer, classes) + walk(attack.optimizer, attack.steps, classes) + 2
+    return asked + (attack.steps * FEATURES if isinstance(attack.set, Perceptual) else 0)
 
 
 @passes.register

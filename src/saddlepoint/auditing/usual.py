@@ -10,7 +10,7 @@ from saddlepoint.attacks.recipe import get
 from saddlepoint.auditing.entry import Entry
 from saddlepoint.auditing.stages import Over
 from saddlepoint.errors import OptionError
-from saddlepoint.sets import Flow, Insertions, Neighborhood, Spatial
+from saddlepoint.sets import Flow, Insertions, Neighborhood, Perceptual, Spatial
 
 
 class Usual(NamedTuple):
@@ -71,6 +71,11 @@ OWN: Final[Mapping[type[Neighborhood], Entries]] = {
         (Entry("worst_of", {"k": 10}), "standing"),
         (Entry("grid", {}), "standing"),
         (Entry("triage", {}), "standing"),
+    ),
+    Perceptual: (
+        (Entry("lpa", {}), "standing"),
+        (Entry("ppgd", {}), "standing"),
+        (Entry("rgf", {"steps": 20, "samples": 10, "tile": 4}), "sentinels"),
     ),
 }
 """Sets for which there is something better than the attacks of the plans."""

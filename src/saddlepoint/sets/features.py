@@ -90,7 +90,7 @@ class Features:
             )
         channels = answer.flatten(2) if answer.ndim > 2 else answer.unsqueeze(2)
         length = torch.linalg.vector_norm(channels, dim=1, keepdim=True) + ZERO
-        unit = channels / (length * math.sqrt(channels.shape[2]))
+        unit: Tensor = channels / (length * math.sqrt(channels.shape[2]))
         if name in self._weights:
             head = self._weights[name].to(unit)
             if head.numel() != unit.shape[1]:

@@ -25,7 +25,7 @@ CHEAP, DEAR = 0.01, 10.0
 
 
 @recipe(access=GradientAccess, sets=(Perceptual,), paper=PAPER)
-def ppgd(threat: Neighborhood, steps: int = 40) -> Attack[GradientAccess]:
+def ppgd(threat: Neighborhood, steps: int = 20) -> Attack[GradientAccess]:
     """Perceptual PGD: steps along the direction whose features change least for what the margin gains; projected.
 
     δ <- P(δ + 2 / steps · radius · v), v = (JᵀJ)⁻¹∇margin / |J (JᵀJ)⁻¹∇margin| by five conjugate gradients, J the
@@ -36,12 +36,12 @@ def ppgd(threat: Neighborhood, steps: int = 40) -> Attack[GradientAccess]:
 
 
 @recipe(access=GradientAccess, sets=(Perceptual,), paper=PAPER)
-def lpa(threat: Neighborhood, steps: int = 40, rounds: int = 5) -> Attack[GradientAccess]:
+def lpa(threat: Neighborhood, steps: int = 20, rounds: int = 5) -> Attack[GradientAccess]:
     """Lagrangian perceptual attack: the margin less a price on the distance beyond the radius, which rises.
 
     maximize min(margin, 1) - λ · max(d(x, x + δ) - radius, 0) in ``rounds`` of ``steps``; λ begins at 0.01 and is ten
-    times as much after each round that ended beyond the radius. Within a round steps shrink from the radius
-    to a tenth of it. The end is projected.
+    times as much after each round that ended beyond the radius. Within a round steps shrink from the radius to a tenth
+    of it. The end is projected. The paper's last tables are of 40 steps a round.
     """
     at_least_one(steps=steps, rounds=rounds)
     return _priced(threat, enough, constant(CHEAP), steps, rounds)
