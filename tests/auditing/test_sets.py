@@ -15,7 +15,7 @@ from saddlepoint.auditing.verify import _measured
 from saddlepoint.sets import Neighborhood
 
 RADII = {
-    sp.Perceptual: 0.3,
+    sp.Perceptual: 0.5,
     sp.Spatial: 1.0,
     sp.Flow: 0.6,
     sp.Recolor: 0.2,
@@ -23,7 +23,7 @@ RADII = {
     sp.Latent: 1.0,
     sp.Composed: 1.0,
 }
-FEW = {sp.Perceptual: 6}
+FEW = {sp.Perceptual: 4}
 """Samples where each step costs tens of passes."""
 
 
