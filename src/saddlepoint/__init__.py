@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from saddlepoint.access.adapters.arrays import from_numpy
     from saddlepoint.access.adapters.estimators import from_estimator
     from saddlepoint.access.adapters.onnx import from_onnx
+    from saddlepoint.attacks.fool_all import fool_all
     from saddlepoint.attacks.patch import patch
     from saddlepoint.attacks.substitute import learn_substitute
     from saddlepoint.attacks.universal import universal
@@ -63,6 +64,7 @@ _HOME = {
     "Wasserstein": "sets",
     "audit": "auditing",
     "ensemble": "access",
+    "fool_all": "attacks.fool_all",
     "from_estimator": "access.adapters.estimators",
     "from_numpy": "access.adapters.arrays",
     "from_onnx": "access.adapters.onnx",
@@ -101,6 +103,7 @@ __all__ = [  # noqa: RUF022
     "audit",
     "auditing",
     "ensemble",
+    "fool_all",
     "from_estimator",
     "from_numpy",
     "from_onnx",

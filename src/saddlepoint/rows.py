@@ -90,6 +90,22 @@ def unit(x: Tensor) -> Tensor:
     return scaled / column(flat_norm(scaled, 2).clamp_min(1), scaled)
 
 
+def onto_simplex(values: Tensor, total: Tensor) -> Tensor:
+    """argmin |w - v|² over w >= 0 with a sum of at most ``total`` [N], for v >= 0: [N, M] -> [N, M].
+
+    By sorting: Duchi, Shalev-Shwartz, Singer, Chandra, ICML 2008.
+
+    >>> onto_simplex(torch.tensor([[2.0, 1.0, 0.0], [0.1, 0.2, 0.0]]), torch.ones(2))
+    tensor([[1.0000, 0.0000, 0.0000],
+            [0.1000, 0.2000, 0.0000]])
+    """
+    falling = values.sort(1, descending=True).values
+    count = torch.arange(1, values.shape[1] + 1, dtype=values.dtype, device=values.device)
+    shift = (falling.cumsum(1) - total.unsqueeze(1)) / count
+    last = (falling > shift).sum(1, keepdim=True).clamp_min(1) - 1
+    return (values - shift.gather(1, last).clamp_min(0)).clamp_min(0)
+
+
 def batches(n: int, size: int, device: torch.device | None = None) -> list[Tensor]:
     """The rows 0..n-1 in consecutive batches of at most ``size``, each long [<= size].
 

@@ -1,7 +1,7 @@
 """What may be asked of a model, by whom, and how often it was asked."""
 
 from saddlepoint.access.asking import GradientAccess, LabelAccess, Ledger, ScoreAccess
-from saddlepoint.access.backward import linear_backward, skip_backward
+from saddlepoint.access.backward import linear_backward, skip_backward, soft_backward
 from saddlepoint.access.ensemble import ensemble
 from saddlepoint.access.model import Box, Model, wrap
 
@@ -15,5 +15,6 @@ __all__ = [
     "ensemble",
     "linear_backward",
     "skip_backward",
+    "soft_backward",
     "wrap",
 ]

@@ -65,7 +65,7 @@ class LabelAccess:
     kind = "labels"
 
     def __init__(self, ask: Ask, ledger: Ledger, gain: Tensor | None = None) -> None:
-        """``gain`` ([N], default 1) multiplies the logits of each sample (see ``Model.access``)."""
+        """``gain`` ([N], or [N, K]; default 1) multiplies the logits of each sample (see ``Model.access``)."""
         self._ask, self.ledger, self._gain = ask, ledger, gain
         self.rows = torch.arange(len(ledger.forwards), device=ledger.forwards.device)
 
@@ -109,7 +109,9 @@ class LabelAccess:
                 some = self._unfold(x.index_select(lead, keep), lead)
                 out = some.new_full((*x.shape[: lead + 1], some.shape[-1]), torch.nan).index_copy(lead, keep, some)
         self.ledger.classes = out.shape[-1]
-        return (out if self._gain is None else out * self._gain[self.rows].to(out.dtype).unsqueeze(-1)), asked
+        if self._gain is not None:
+            out = out * self._gain[self.rows].to(out.dtype).view(len(self.rows), -1)
+        return out, asked
 
     def _unfold(self, x: Tensor, lead: int) -> Tensor:
         if lead == 0:

@@ -6,6 +6,7 @@ Each gives stand-ins by name, for ``sp.wrap(network, bpda=...)``.
 from __future__ import annotations
 
 import fnmatch
+import math
 from typing import Any
 
 import torch
@@ -48,6 +49,31 @@ def linear_backward(network: nn.Module, after: str | None = None, keep_norm: boo
             f" {', '.join(kind.__name__ for kind in RECTIFIERS)}; name others in bpda=[...]"
         )
     return {name: _Kept(modules[name]) if keep_norm else identity for name in found}
+
+
+def soft_backward(network: nn.Module, beta: float) -> dict[str, Standin]:
+    """Slopes pass every ReLU as if it were log(1 + exp(β z)) / β: a sigmoid in place of a step (IAA).
+
+    In the paper the network also answers with it; here, as with every stand-in, only slopes change.
+
+    Args:
+        network: whose ReLUs are modules.
+        beta: more than 0; the larger, the nearer to the ReLU. The paper takes 20 for ResNet-50.
+
+    Raises:
+        OptionError: no ReLU is a module, or ``beta`` is out of range.
+
+    Source: Zhu, Sun, Li, "Rethinking adversarial transferability from a data distribution perspective", ICLR 2022.
+
+    >>> list(soft_backward(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), beta=10.0))
+    ['1']
+    """
+    if not 0 < beta < math.inf:
+        raise OptionError(f"beta must be a number above 0, got {beta}")
+    found = [name for name, module in network.named_modules() if isinstance(module, nn.ReLU)]
+    if not found:
+        raise OptionError("no ReLU is a module: soft_backward has nothing to soften; name others in bpda={...}")
+    return dict.fromkeys(found, nn.Softplus(beta))
 
 
 def skip_backward(network: nn.Module, branches: str, decay: float = 0.5) -> dict[str, Standin]:

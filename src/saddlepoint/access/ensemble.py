@@ -17,27 +17,47 @@ Fuse = Literal["logits", "probabilities"]
 
 
 class _Members(nn.Module):
-    """The weighted mean of what models answer, [N, K]."""
+    """Several models that are asked the same."""
 
-    def __init__(self, models: Sequence[Model], shares: Tensor, fuse: Fuse) -> None:
+    def __init__(self, models: Sequence[Model]) -> None:
         super().__init__()
-        self.models, self.fuse = list(models), fuse
-        self.shares = shares.tolist()
+        self.models = list(models)
         # Those that are modules are seen as such: their modes and parameters are kept as an attack found them.
         self.members = nn.ModuleDict(
             {str(k): m.network for k, m in enumerate(models) if isinstance(m.network, nn.Module)}
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits [N, K]."""
+    def answers(self, x: Tensor) -> list[Tensor]:
+        """What each says of x: logits [N, K]."""
         answers = [model(x) for model in self.models]
         widths = {answer.shape[1] for answer in answers}
         if len(widths) > 1:
             raise ModelError(f"the models of an ensemble know {sorted(widths)} classes: they must agree")
+        return answers
+
+
+class _Mean(_Members):
+    """The weighted mean of what models answer."""
+
+    def __init__(self, models: Sequence[Model], shares: Tensor, fuse: Fuse) -> None:
+        super().__init__(models)
+        self.shares, self.fuse = shares.tolist(), fuse
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [N, K]."""
+        answers = self.answers(x)
         if self.fuse == "logits":
             return sum((share * a for share, a in zip(self.shares, answers, strict=True)), torch.zeros_like(answers[0]))
         logs = [a.log_softmax(1) + torch.tensor(s).log().to(a) for s, a in zip(self.shares, answers, strict=True)]
         return torch.stack(logs).logsumexp(0)
+
+
+class _SideBySide(_Members):
+    """What all models answer, one after the other."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [N, M · K]."""
+        return torch.cat(self.answers(x), 1)
 
 
 def ensemble(
@@ -67,10 +87,36 @@ def ensemble(
     >>> both(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 10])
     """
-    if not models:
-        raise OptionError("an ensemble needs a model")
     if fuse not in ("logits", "probabilities"):
         raise OptionError(f"fuse is logits or probabilities, got {fuse!r}")
+    wrapped = _agreeing(models)
+    given = torch.tensor([1.0] * len(wrapped) if weights is None else list(weights), dtype=torch.float64)
+    if len(given) != len(wrapped) or bool((given < 0).any()) or not float(given.sum()) > 0:
+        raise OptionError(f"weights are numbers of at least 0, one for each of {len(wrapped)} models; got {weights}")
+    return _as_one(_Mean(wrapped, given / given.sum(), fuse))
+
+
+def side_by_side(models: Sequence[Callable[[Tensor], Any]]) -> Model:
+    """One model that answers with the logits of all M models: [N, M · K], the first K those of the first.
+
+    ``each`` takes them apart. Arguments and errors as for ``ensemble``.
+    """
+    return _as_one(_SideBySide(_agreeing(models)))
+
+
+def each(logits: Tensor, members: int) -> Tensor:
+    """What each member of ``side_by_side`` said: [N, M · K] -> [M, N, K].
+
+    >>> each(torch.tensor([[1, 2, 3, 4]]), 2).tolist()
+    [[[1, 2]], [[3, 4]]]
+    """
+    return logits.view(len(logits), members, logits.shape[1] // members).transpose(0, 1)
+
+
+def _agreeing(models: Sequence[Callable[[Tensor], Any]]) -> list[Model]:
+    """The models wrapped; refused where they cannot be asked as one."""
+    if not models:
+        raise OptionError("an ensemble needs a model")
     wrapped = [model if isinstance(model, Model) else wrap(model) for model in models]
     boxes = {(model.box.low, model.box.high) for model in wrapped}
     if len(boxes) > 1:
@@ -78,19 +124,22 @@ def ensemble(
     blind = [model.name for model in wrapped if not issubclass(model.kind, GradientAccess)]
     if blind:
         raise OptionError(f"{', '.join(blind)} gives no gradients: an ensemble is attacked by those of all")
-    given = torch.tensor([1.0] * len(wrapped) if weights is None else list(weights), dtype=torch.float64)
-    if len(given) != len(wrapped) or bool((given < 0).any()) or not float(given.sum()) > 0:
-        raise OptionError(f"weights are numbers of at least 0, one for each of {len(wrapped)} models; got {weights}")
+    return wrapped
+
+
+def _as_one(members: _Members) -> Model:
+    """A model of all, with the bounds, backward rules and names of classes of its members."""
+    models = members.models
     table: dict[str, Standin] = {
-        f"members.{k}.{name}": standin for k, model in enumerate(wrapped) for name, standin in model.stand_ins.items()
+        f"members.{k}.{name}": standin for k, model in enumerate(models) for name, standin in model.stand_ins.items()
     }
     made = wrap(
-        _Members(wrapped, given / given.sum(), fuse),
-        bounds=next(iter(boxes)),
+        members,
+        bounds=(models[0].box.low, models[0].box.high),
         output="logits",
-        batch_size=min(model.batch_size for model in wrapped),
-        name=" + ".join(model.name for model in wrapped),
+        batch_size=min(model.batch_size for model in models),
+        name=" + ".join(model.name for model in models),
         bpda=table,
     )
-    made.class_names = next((model.class_names for model in wrapped if model.class_names), None)
+    made.class_names = next((model.class_names for model in models if model.class_names), None)
     return made

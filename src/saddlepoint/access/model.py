@@ -15,7 +15,7 @@ from saddlepoint.access.asking import GradientAccess, LabelAccess, Ledger, Score
 from saddlepoint.access.stand_ins import SmoothRounding, Standin, check_stand_ins, standing_in
 from saddlepoint.access.undisturbed import own_randomness, same_buffers
 from saddlepoint.errors import DataError, ModelError, OptionError
-from saddlepoint.shapes import Inputs, Logits, PerSample
+from saddlepoint.shapes import DrawnLogits, DrawnValues, Inputs, Logits
 
 Output = Literal["auto", "logits", "probabilities", "labels"]
 _KINDS: dict[str, type[LabelAccess]] = {k.kind: k for k in (LabelAccess, ScoreAccess, GradientAccess)}
@@ -238,8 +238,8 @@ def wrap(
     return Model(network, Box(*bounds), normalize, output, kind, batch_size, classes, mode, name, draws, stand_ins)
 
 
-def ordinary_gain(clean: Logits) -> PerSample | None:
-    """Per-sample factors [N] that bring logits of absurd scale back to an ordinary one; None if none is needed.
+def ordinary_gain(clean: DrawnLogits) -> DrawnValues | None:
+    """Per-sample factors [*S, N] that bring logits [*S, N, K] of absurd scale back to an ordinary one; None: no need.
 
     A factor is a power of 100 that puts the standard deviation of the clean logits over the classes within a factor of
     ten of 3: usual networks are left exactly as they are, a network whose logits were multiplied by 1e4 (to saturate

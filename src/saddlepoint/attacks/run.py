@@ -6,6 +6,7 @@ No attack is believed. Success, size and range are recomputed here from the retu
 from __future__ import annotations
 
 import dataclasses as dc
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -35,6 +36,10 @@ class Question:
     noise: Noise
 
 
+Judge = Callable[[Result, LabelAccess, Question], Result]
+"""(what an attack returned, access, question) -> the same, with success recomputed by a fresh forward."""
+
+
 def run(
     attack: Attack[LabelAccess], access: LabelAccess, question: Question, clean: Tensor, batch_size: int | None = None
 ) -> Result:
@@ -42,10 +47,19 @@ def run(
 
     The caller holds ``Model.quiet`` and has paid for the clean forward.
     """
+    return settle(attack, access, question, question.goal.reached(clean), question.goal.margin(clean), confirm)
+
+
+def settle(
+    attack: Attack[LabelAccess], access: LabelAccess, question: Question, done: Tensor, margin: Tensor, judge: Judge
+) -> Result:
+    """Attack the samples that are not ``done`` (bool [N]), and let the ``judge`` look at what comes back.
+
+    ``margin`` [N] is the goal's for the clean inputs.
+    """
     ledger, rows = access.ledger, access.rows
     forwards, backwards = ledger.forwards[rows].clone(), ledger.backwards[rows].clone()
-    done = question.goal.reached(clean)
-    out = _unperturbed(question, clean, done)
+    out = _unperturbed(question, margin, done)
     live = (~done).nonzero().squeeze(1)
     if len(live):
         q = _rows(question, live)
@@ -54,7 +68,7 @@ def run(
         found = narrowed(attack, live)(access.view(live), q.x, q.goal, q.noise, q.radius)
         if ledger.budget is not None:
             ledger.budget = ledger.budget + ledger.cost
-        out = put(_shaped(out, found), live, confirm(found, access.view(live), q))
+        out = put(_shaped(out, found), live, judge(found, access.view(live), q))
     asked, sloped = ledger.forwards[rows] - forwards + ledger.cost, ledger.backwards[rows] - backwards
     return dc.replace(out, forwards=asked, backwards=sloped)
 
@@ -63,8 +77,12 @@ def confirm(found: Result, access: LabelAccess, question: Question) -> Result:
     """Recompute success, size and range from the perturbations an attack returned. One forward a sample."""
     x_adv, size = perturbed(found, question)
     labels = torch.cat(list(in_batches(lambda rows: access.view(rows).labels(x_adv[rows]), access, len(x_adv))))
-    met = question.goal.met(labels)
-    met &= ~_short_of_confidence(found, question.goal)
+    met = question.goal.met(labels) & ~_short_of_confidence(found, question.goal)
+    return judged(found, x_adv, size, met)
+
+
+def judged(found: Result, x_adv: Tensor, size: Tensor, met: Tensor) -> Result:
+    """What an attack returned, with what was computed anew: inputs [N, *D], sizes [N], and whether the goal is met."""
     status = torch.full_like(found.status, Status.HELD)
     status = torch.where(found.status == Status.OUT_OF_BUDGET, found.status, status)
     status = torch.where(found.met & ~met, int(Status.UNCONFIRMED), status)
@@ -100,12 +118,12 @@ def _rows(q: Question, keep: Tensor) -> Question:
     return Question(q.x[keep], q.goal.rows(keep), q.threat.rows(keep), q.radius[keep], q.noise.rows(keep))
 
 
-def _unperturbed(question: Question, clean: Tensor, done: Tensor) -> Result:
+def _unperturbed(question: Question, margin: Tensor, done: Tensor) -> Result:
     x, zero = question.x, torch.zeros_like(question.radius)
     count = torch.zeros(len(x), dtype=torch.long, device=x.device)
     status = torch.where(done, int(Status.CLEAN), int(Status.HELD)).to(torch.int8)
     delta = question.threat.zero(x)
-    value = question.goal.margin(clean).to(x.dtype)
+    value = margin.to(x.dtype)
     return Result(x.clone(), delta, value, done, zero, count, count, count, status)
 
 

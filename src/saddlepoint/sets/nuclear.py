@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
-from saddlepoint.rows import as_images, column, take
+from saddlepoint.rows import as_images, column, onto_simplex, take
 from saddlepoint.sets._box import at, beyond, put_back
 from saddlepoint.sets.ball import Ball
 from saddlepoint.shapes import Delta, Inputs, PerSample
@@ -133,7 +133,7 @@ class Nuclear(Ball):
 
     def _onto_ball(self, delta: Tensor, radius: Tensor) -> Tensor:
         u, s, vh = torch.linalg.svd(self._matrices(delta), full_matrices=False)
-        kept = _onto_simplex(s.flatten(1), radius).view_as(s)
+        kept = onto_simplex(s.flatten(1), radius).view_as(s)
         return self._whole((u * kept.unsqueeze(2)) @ vh, delta)
 
     def _feasible(self, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
@@ -169,15 +169,6 @@ class Nuclear(Ball):
         tiles = matrices.view(n, channels, rows, columns, self.block, self.block).permute(0, 1, 2, 4, 3, 5)
         padded = tiles.reshape(n, channels, rows * self.block, columns * self.block)
         return padded[:, :, :height, :width].reshape(like.shape)
-
-
-def _onto_simplex(values: Tensor, radius: Tensor) -> Tensor:
-    """argmin |w - v|² over w >= 0 with a sum of at most the radius, for v >= 0, by sorting (Duchi et al. 2008)."""
-    falling = values.sort(1, descending=True).values
-    count = torch.arange(1, values.shape[1] + 1, dtype=values.dtype, device=values.device)
-    shift = (falling.cumsum(1) - radius.unsqueeze(1)) / count
-    last = (falling > shift).sum(1, keepdim=True).clamp_min(1) - 1
-    return (values - shift.gather(1, last).clamp_min(0)).clamp_min(0)
 
 
 def _top(matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:

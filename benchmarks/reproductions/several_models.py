@@ -1,0 +1,106 @@
+"""One perturbation against several networks: the worst case and the average, and slopes that carry over, Fashion-MNIST.
+
+    python benchmarks/reproductions/several_models.py together  # fooling all at once
+    python benchmarks/reproductions/several_models.py carried   # IAA beside the other backward rules
+
+Prints rows for several_models.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from measure import provenance, right
+
+import saddlepoint as sp
+from saddlepoint.access import linear_backward, soft_backward
+from saddlepoint.access.stand_ins import Standin
+from saddlepoint.attacks.intrinsic import BETAS, alignment
+from saddlepoint.auditing.summary import Estimate
+
+GROUPS = (
+    ("standard", "fgsm", "pgd-linf"),
+    ("standard", "fgsm", "pgd-linf", "pgd-l2", "smooth"),
+)
+RADII = (0.1, 0.15)
+STEPS = 30
+SOURCES = ("fashion-standard", "fashion-fgsm")
+TARGETS = ("fashion-standard", "fashion-fgsm", "fashion-pgd-linf", "fashion-pgd-l2", "fashion-smooth")
+
+
+def main() -> None:
+    """Run one of the parts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("together", "carried"))
+    parser.add_argument("--n", type=int, default=200)
+    asked = parser.parse_args()
+    print(provenance(asked.n))
+    {"together": together, "carried": carried}[asked.part](asked.n)
+
+
+def together(n: int) -> None:
+    """The share of images of which one perturbation fools all networks."""
+    data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+    print("| networks | radius | the hardest alone | average of objectives | min-max | all, one by one |")
+    for names in GROUPS:
+        nets = [sp.zoo.load(f"fashion-{name}") for name in names]
+        for radius in RADII:
+            threat = sp.Linf(radius)
+            own = [sp.attacks.pgd(net, data.x, data.y, threat, steps=STEPS) for net in nets]
+            hardest = min(own, key=lambda one: one.success_rate)
+            met = [_fools(nets, hardest.x_adv, data.y)]
+            met += [sp.fool_all(nets, data.x, data.y, threat, steps=STEPS, gamma=g).met for g in (math.inf, 3.0)]
+            met.append(torch.stack([one.met for one in own]).all(0))
+            print(
+                f"| {', '.join(names)} | {radius} |", " | ".join(_share(int(m.sum()), n) for m in met), "|", flush=True
+            )
+
+
+def carried(n: int) -> None:
+    """Alignment of softened slopes with the score of the data, and how often what they make carries over."""
+    data, tuning = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]"), sp.zoo.data.load("fashion-mnist-1k[800:900]")
+    threat = sp.Linf(0.1)
+    print("| source | rule | alignment | mi_fgsm carries over | transferable carries over |")
+    for source in SOURCES:
+        net = sp.zoo.load(source)
+        others = [sp.zoo.load(name) for name in TARGETS if name != source]
+        rules: dict[str, dict[str, Standin]] = {"none": {}, "LinBP": linear_backward(net, after="features.3")}
+        rules |= {f"softplus {beta:g}": soft_backward(net, beta) for beta in BETAS}
+        for name, rule in rules.items():
+            made = sp.wrap(net, bpda=rule)
+            score = alignment(made, tuning.x, tuning.y)
+            cells = []
+            for attack in (sp.attacks.mi_fgsm, sp.attacks.transferable):
+                x_adv = attack(made, data.x, data.y, threat).x_adv
+                cells.append(_carried(others, data.x, x_adv, data.y))
+            print(f"| {source} | {name} | {score:.2f} |", " | ".join(cells), "|", flush=True)
+
+
+def _carried(others: list[nn.Module], x: Tensor, x_adv: Tensor, y: Tensor) -> str:
+    """The mean share over other networks of the images they read that they no longer read."""
+    read = torch.stack([right(net, x, y) for net in others])
+    lost = read & torch.stack([~right(net, x_adv, y) for net in others])
+    each = [_share(int(lost[k].sum()), int(read[k].sum())) for k in range(len(others))]
+    return f"{float((lost.sum(1) / read.sum(1)).mean()):.1%} ({', '.join(one.partition(' ')[0] for one in each)})"
+
+
+def _fools(nets: list[nn.Module], x: Tensor, y: Tensor) -> Tensor:
+    """Which inputs [N, *D] no network takes for y: bool [N]."""
+    return torch.stack([~right(net, x, y) for net in nets]).all(0)
+
+
+def _share(count: int, n: int) -> str:
+    one = Estimate.of(count, n)
+    return f"{one.value:.1%} [{one.low:.1%}, {one.high:.1%}]"
+
+
+if __name__ == "__main__":
+    main()
