@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         L1,
         L2,
         Composed,
+        Corruption,
         Flow,
         Insertions,
         Latent,
@@ -45,6 +46,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Audit": "auditing",
     "Composed": "sets",
+    "Corruption": "sets",
     "Flow": "sets",
     "Goal": "core",
     "Insertions": "sets",
@@ -82,6 +84,7 @@ _ROOMS = ("attacks", "auditing", "zoo")
 __all__ = [  # noqa: RUF022
     "Audit",
     "Composed",
+    "Corruption",
     "Flow",
     "Goal",
     "Insertions",

@@ -132,7 +132,7 @@ def test_where_the_mask_is_false_nothing_changes(kind: type[Neighborhood]) -> No
 def test_what_it_cannot_change_is_refused(kind: type[Neighborhood]) -> None:
     with pytest.raises(ThreatError, match=r"pictures \[N, C, H, W\]"):
         kind(0.1).radii(torch.rand(2, 5))
-    if kind is not sp.Wasserstein:
+    if bool(kind().largest(X).isinf().all()) and kind is not sp.Wasserstein:
         with pytest.raises(ThreatError, match="give a finite radius"):
             kind().sample(X, torch.full((N,), math.inf, dtype=X.dtype), NOISE)
 

@@ -10,7 +10,7 @@ from saddlepoint.attacks.recipe import get
 from saddlepoint.auditing.entry import Entry
 from saddlepoint.auditing.stages import Over
 from saddlepoint.errors import OptionError
-from saddlepoint.sets import Flow, Insertions, Neighborhood, Perceptual, Spatial
+from saddlepoint.sets import Corruption, Flow, Insertions, Neighborhood, Perceptual, Spatial
 
 
 class Usual(NamedTuple):
@@ -77,6 +77,7 @@ OWN: Final[Mapping[type[Neighborhood], Entries]] = {
         (Entry("ppgd", {}), "standing"),
         (Entry("rgf", {"steps": 20, "samples": 10, "tile": 4}), "sentinels"),
     ),
+    Corruption: ((Entry("worst_of", {"k": 20}), "standing"), (Entry("triage", {"steps": 25}), "standing")),
 }
 """Sets for which there is something better than the attacks of the plans."""
 OWN_CURVE: Final[Mapping[type[Neighborhood], Entries]] = {

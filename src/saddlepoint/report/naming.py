@@ -21,6 +21,7 @@ SET_NAMES = {
     "wasserstein": "Wasserstein",
     "latent": "Latent",
     "perceptual": "Perceptual",
+    "corruption": "Corruption",
     "composed": "Composed",
 }
 

@@ -2,6 +2,7 @@
 
 from saddlepoint.sets.ball import Ball
 from saddlepoint.sets.composed import Composed
+from saddlepoint.sets.corruption import Corruption
 from saddlepoint.sets.features import Features
 from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.insertions import HasUnits, Insertions, units
@@ -24,6 +25,7 @@ __all__ = [
     "NON_ADDITIVE",
     "Ball",
     "Composed",
+    "Corruption",
     "Features",
     "Flow",
     "Generator",

@@ -12,6 +12,7 @@ from typing import Any
 from saddlepoint.access.model import Box
 from saddlepoint.errors import ThreatError
 from saddlepoint.sets.composed import Composed
+from saddlepoint.sets.corruption import Corruption
 from saddlepoint.sets.features import Features
 from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.insertions import Insertions
@@ -25,7 +26,7 @@ from saddlepoint.sets.sparse import L0, L1
 from saddlepoint.sets.spatial import Spatial
 from saddlepoint.sets.wasserstein import Wasserstein
 
-NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein, Latent, Composed)
+NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein, Latent, Corruption, Composed)
 """Sets whose perturbations are not added to the input."""
 _ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, Insertions, Perceptual, *NON_ADDITIVE)
 _KINDS = {kind.name: kind for kind in _ALL}

@@ -21,6 +21,7 @@ from saddlepoint.sets import (
     L2,
     Ball,
     Composed,
+    Corruption,
     Flow,
     Insertions,
     Latent,
@@ -45,7 +46,11 @@ RADII: dict[type, float] = {
     Recolor: 0.1,
     Insertions: 6.0,
     Latent: 0.3,
+<<<<<<< HEAD
     Perceptual: 0.15,
+=======
+    Corruption: 2.0,
+>>>>>>> a9e4bf0 (Add common corruptions as a set whose radius is the severity)
     Wasserstein: 0.1,
     Composed: 0.5,
 }
