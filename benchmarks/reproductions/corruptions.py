@@ -25,7 +25,7 @@ from saddlepoint.sets.corruption import kinds
 NETWORKS = ("fashion-standard", "fashion-pgd-linf", "fashion-pgd-l2")
 SEVERITY, TRIES = 3.0, 10
 OUT = Path(__file__).parents[2] / "docs" / "images" / "corruptions.png"
-SIDE, GAP, TEXT = 28 * 2, 4, 14
+SIDE, GAP, TEXT = 28 * 2, 4, 24
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def picture() -> None:
     draw = ImageDraw.Draw(sheet)
     for i, kind in enumerate(names):
         left, top = GAP + i % half * (SIDE + GAP), i // half * (3 * (SIDE + GAP) + TEXT)
-        draw.text((left, top), kind.replace("gaussian", "g."), fill="black", font_size=9)
+        draw.text((left, top), kind.replace("_", "\n"), fill="black", font_size=9)
         for row, severity in enumerate((1.0, 3.0, 5.0)):
             seen = sp.Corruption(kind=kind).apply(x, torch.tensor([[severity, 0.25]]))
             grid = Image.fromarray((seen[0, 0] * 255).round().byte().numpy()).convert("RGB")
