@@ -15,22 +15,17 @@ from saddlepoint.auditing.verify import _measured
 from saddlepoint.sets import Neighborhood
 
 RADII = {
-<<<<<<< HEAD
     sp.Perceptual: 0.5,
     sp.Spatial: 1.0,
     sp.Flow: 0.6,
     sp.Recolor: 0.2,
     sp.Wasserstein: 0.05,
     sp.Latent: 1.0,
+    sp.Corruption: 5.0,
     sp.Composed: 1.0,
 }
 FEW = {sp.Perceptual: 4}
 """Samples where each step costs tens of passes."""
-=======
-    sp.Spatial: 1.0, sp.Flow: 0.6, sp.Recolor: 0.2, sp.Wasserstein: 0.05, sp.Latent: 1.0, sp.Corruption: 5.0,
-    sp.Composed: 1.0,
-}  # fmt: skip
->>>>>>> a9e4bf0 (Add common corruptions as a set whose radius is the severity)
 
 
 @pytest.mark.parametrize("kind", RADII, ids=lambda kind: kind.name)

@@ -46,16 +46,17 @@ RADII: dict[type, float] = {
     Recolor: 0.1,
     Insertions: 6.0,
     Latent: 0.3,
-<<<<<<< HEAD
     Perceptual: 0.15,
-=======
-    Corruption: 2.0,
->>>>>>> a9e4bf0 (Add common corruptions as a set whose radius is the severity)
+    Corruption: 1.2,  # severities end at 5, and the suite asks for four times as much
     Wasserstein: 0.1,
     Composed: 0.5,
 }
 """At these radii a good attack fools some of the samples of a ``Case``, not all."""
-KNOBS: dict[type, dict[str, Any]] = {Insertions: {"unit": 0.1}, Perceptual: {"network": looks()}}
+KNOBS: dict[type, dict[str, Any]] = {
+    Insertions: {"unit": 0.1},
+    Perceptual: {"network": looks()},
+    Corruption: {"kind": "fog"},
+}
 """What else a set needs to fit the inputs of a ``Case``."""
 SPARSE = ("l1", "l0", "insertions")
 """Names of the balls whose steepest direction is a single entry."""
