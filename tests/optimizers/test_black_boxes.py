@@ -123,6 +123,12 @@ def test_a_budget_that_does_not_cover_the_draws_moves_nothing() -> None:
         ("rgf", {"steps": 15, "samples": 40, "tile": 2}),
         ("zo_adamm", {"steps": 15, "samples": 40, "tile": 2}),
         ("sign_hunter", {"steps": 600}),
+        ("zo_frank_wolfe", {"steps": 15, "pairs": 20, "tile": 2}),
+        ("acc_szofw", {"steps": 40, "samples": 20, "every": 3, "tile": 2}),
+        ("acc_szofw_star", {"steps": 25, "tile": 2}),
+        ("zo_svrg", {"steps": 30, "samples": 40, "every": 5, "tile": 2}),
+        ("zo_ngd", {"steps": 25, "tile": 2}),
+        ("zo_admm", {"steps": 25, "tile": 2}),
     ],
 )
 def test_600_questions_fool_an_undefended_network(attack: str, options: dict[str, int]) -> None:

@@ -17,23 +17,30 @@ from saddlepoint.attacks.smallest import CloserStarts, NearestTarget, Smallest
 from saddlepoint.gradients import Averaged
 from saddlepoint.gradients.differences import Differences
 from saddlepoint.gradients.guided import PriorGuided
+from saddlepoint.gradients.natural import Natural
 from saddlepoint.gradients.seen import Smoothed, Through
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.initializers.diversified import OutputDiversified
+from saddlepoint.optimizers.accelerated_frank_wolfe import AcceleratedFrankWolfe
+from saddlepoint.optimizers.adam import Adam
 from saddlepoint.optimizers.adamm import AdaMM
+from saddlepoint.optimizers.admm import ADMM
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.bandits import Bandits
 from saddlepoint.optimizers.boundary_steps import BoundarySteps
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fab import FAB
+from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.parsimonious import Parsimonious
+from saddlepoint.optimizers.projected_gradient import ProjectedGradient
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.ray import RaySearch
 from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.optimizers.tuned import Tuned
+from saddlepoint.optimizers.variance_reduced import VarianceReduced
 from saddlepoint.optimizers.warm_start import WarmStart
 from saddlepoint.sets import Perceptual
 
@@ -156,6 +163,27 @@ def _bandits(optimizer: Bandits, steps: int, classes: int) -> float:
 
 
 @walk.register
+def _reduced(optimizer: VarianceReduced, steps: int, classes: int) -> float:
+    """What a step of the climb asks besides its slope, it asks here too."""
+    anchors = math.ceil(steps / optimizer.every)
+    change = 2.0 * optimizer.change.questions + 1
+    return anchors * slope(optimizer.anchor) + (steps - anchors) * change
+
+
+@walk.register(Adam)
+@walk.register(FrankWolfe)
+@walk.register(AcceleratedFrankWolfe)
+@walk.register(ProjectedGradient)
+def _one_slope(optimizer: Any, steps: int, classes: int) -> float:
+    return steps * slope(optimizer.gradient)
+
+
+@walk.register
+def _admm(optimizer: ADMM, steps: int, classes: int) -> float:  # type: ignore[type-arg]
+    return steps * (slope(optimizer.gradient) + 1)
+
+
+@walk.register
 def _adamm(optimizer: AdaMM, steps: int, classes: int) -> float:  # type: ignore[type-arg]
     return steps * slope(optimizer.gradient)
 
@@ -230,6 +258,11 @@ def slope(gradient: Any) -> float:
 
 @slope.register
 def _differences(gradient: Differences) -> float:
+    return gradient.questions + 1.0
+
+
+@slope.register
+def _natural(gradient: Natural) -> float:
     return gradient.questions + 1.0
 
 

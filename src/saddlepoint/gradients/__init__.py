@@ -4,6 +4,7 @@ from saddlepoint.gradients.averaged import Averaged
 from saddlepoint.gradients.backprop import backprop
 from saddlepoint.gradients.differences import NES, RGF, Differences, Tiled, coordinates, gaussian, sphere
 from saddlepoint.gradients.guided import PriorGuided
+from saddlepoint.gradients.natural import Natural
 from saddlepoint.gradients.seen import Resized, Smoothed, Through, halved
 from saddlepoint.gradients.tried import Tried
 
@@ -12,6 +13,7 @@ __all__ = [
     "RGF",
     "Averaged",
     "Differences",
+    "Natural",
     "PriorGuided",
     "Resized",
     "Smoothed",

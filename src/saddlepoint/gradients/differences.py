@@ -15,13 +15,15 @@ from saddlepoint.access.draws import covered, parts
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.trial import Trial, look
 from saddlepoint.noise import Noise
-from saddlepoint.rows import as_images, column, flat_norm
+from saddlepoint.rows import as_images, column, flat_norm, take
 
 Directions = Callable[[Tensor, Noise, int], Tensor]
 """(like [N, *P], randomness, number of the draw) -> directions u [N, *P] with E u uᵀ the identity, or a projection.
 
 So the mean of <g, u> u is g, or its projection; the length of u is about the root of the number of its entries.
 """
+Measure = Callable[[Tensor, Tensor], Tensor]
+"""(logits [n, K], δ [n, *P] they were seen at) -> a value [n], or M values [M, n]."""
 
 
 def gaussian(like: Tensor, noise: Noise, k: int) -> Tensor:
@@ -113,10 +115,19 @@ class Differences:
 
     def __call__(self, problem: Problem[ScoreAccess], delta: Tensor) -> tuple[Trial, Tensor]:
         """(what was seen at δ, the estimated slope), for δ [N, *P]."""
-        return estimated(problem, delta, self.questions, self._estimate)
+        return estimated(problem, delta, self.questions, self.estimate)
 
-    def _estimate(self, problem: Problem[ScoreAccess], delta: Tensor, here: Tensor) -> Tensor:
-        slope, above, u = torch.zeros_like(delta), torch.zeros_like(problem.radius), delta
+    def estimate(self, problem: Problem[ScoreAccess], delta: Tensor, here: Tensor) -> Tensor:
+        """The slope at δ [n, *P], where the value is ``here`` [n]; along the same directions at every δ."""
+        return self.along(problem, delta, problem.value, here)
+
+    def along(self, problem: Problem[ScoreAccess], delta: Tensor, measure: Measure, here: Tensor) -> Tensor:
+        """As ``estimate``, of what ``measure`` makes of an answer: one value, or M from the same answers.
+
+        ``here``: what it is at δ, [n] or [M, n]; only its shape matters to opposite pairs. The slopes, [n, *P] or
+        [M, n, *P].
+        """
+        slope, above, u = delta.new_zeros(*here.shape, *delta.shape[1:]), torch.zeros_like(here), delta
         for part in parts(problem.access, self.questions):
             steps = []
             for k in part:
@@ -126,25 +137,36 @@ class Differences:
             points = delta + self.sigma * torch.stack(steps)
             answers = problem.access.scores(problem.set.apply(problem.x, points), lead=1)
             for k, step, point, answer in zip(part, steps, points, answers, strict=True):
-                value = problem.value(answer, point)
+                value = measure(answer, point)
                 if not self.opposite:
-                    slope = slope + column(value - here, step) * step
+                    slope = slope + _along(value - here, step)
                 elif k % 2:
-                    slope = slope + column(value - above, step) * step
+                    slope = slope + _along(value - above, step)
                 above = value
         return (slope / (self.questions * self.sigma)).nan_to_num(0.0, 0.0, 0.0)
 
 
-Estimate = Callable[[Problem[ScoreAccess], Tensor, Tensor], Tensor]
-"""(problem, δ [n, *P], the value there [n]) -> the slope [n, *P]."""
+def _along(rise: Tensor, step: Tensor) -> Tensor:
+    """rise [*M, n] times the direction [n, *P]: [*M, n, *P]."""
+    return rise.view(*rise.shape, *[1] * (step.ndim - 1)) * step
 
 
-def estimated(problem: Problem[ScoreAccess], delta: Tensor, questions: int, estimate: Estimate) -> tuple[Trial, Tensor]:
-    """A look at δ, and the slope where the budget covers so many ``questions`` more; 0 elsewhere."""
+Estimate = Callable[..., Tensor]
+"""(problem, δ [n, *P], the value there [n], more tensors [n, ...]) -> the slope [n, *P]."""
+
+
+def estimated(
+    problem: Problem[ScoreAccess], delta: Tensor, questions: int, estimate: Estimate, *more: Tensor
+) -> tuple[Trial, Tensor]:
+    """A look at δ, and the slope where the budget covers so many ``questions`` more; 0 elsewhere.
+
+    ``more``: what else the estimate takes, [N, ...] each.
+    """
     trial, slope = look(problem, delta), torch.zeros_like(delta)
     rows = covered(problem.access, questions).nonzero().squeeze(1)
     if len(rows):
-        slope = slope.index_copy(0, rows, estimate(problem.rows(rows), delta[rows], trial.value[rows]))
+        given = take((delta, trial.value, *more), rows)
+        slope = slope.index_copy(0, rows, estimate(problem.rows(rows), *given))
     return trial, slope
 
 

@@ -61,8 +61,10 @@ KNOBS: dict[type, dict[str, Any]] = {
 SPARSE = ("l1", "l0", "insertions")
 """Names of the balls whose steepest direction is a single entry."""
 FEW: dict[str, int] = {
-    "first_draws": 12,
     "angles": 5,
+    "changes": 3,
+    "every": 3,
+    "first_draws": 12,
     "places": 6,
     "iterations": 5,
     "k": 2,

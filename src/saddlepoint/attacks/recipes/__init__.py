@@ -1,5 +1,13 @@
 """The named attacks, each a few lines."""
 
+from saddlepoint.attacks.recipes.accelerated import (
+    acc_szofw,
+    acc_szofw_star,
+    zo_admm,
+    zo_frank_wolfe,
+    zo_ngd,
+    zo_svrg,
+)
 from saddlepoint.attacks.recipes.auto_pgd import apgd_ce, apgd_dlr, apgd_t
 from saddlepoint.attacks.recipes.autoattack import autoattack
 from saddlepoint.attacks.recipes.carlini_wagner import cw_l0, cw_l2, cw_linf
@@ -14,7 +22,7 @@ from saddlepoint.attacks.recipes.insertion import insert, mimicry, try_insertion
 from saddlepoint.attacks.recipes.lbfgs import lbfgs
 from saddlepoint.attacks.recipes.nes import nes
 from saddlepoint.attacks.recipes.perceptual import fast_lpa, lpa, ppgd
-from saddlepoint.attacks.recipes.pgd import bim, fgsm, mi_fgsm, pgd
+from saddlepoint.attacks.recipes.pgd import adam_pgd, bim, fgsm, mi_fgsm, pgd
 from saddlepoint.attacks.recipes.rays import rays
 from saddlepoint.attacks.recipes.smooth import recoloradv, stadv
 from saddlepoint.attacks.recipes.square import square
@@ -33,6 +41,9 @@ from saddlepoint.attacks.recipes.triage import triage
 from saddlepoint.attacks.recipes.visits import grid, worst_of
 
 __all__ = [
+    "acc_szofw",
+    "acc_szofw_star",
+    "adam_pgd",
     "adef",
     "apgd_ce",
     "apgd_dlr",
@@ -89,4 +100,8 @@ __all__ = [
     "vni_fgsm",
     "worst_of",
     "zo_adamm",
+    "zo_admm",
+    "zo_frank_wolfe",
+    "zo_ngd",
+    "zo_svrg",
 ]

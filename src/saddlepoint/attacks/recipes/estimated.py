@@ -51,8 +51,8 @@ def rgf(
     of ``tile`` pixels.
     """
     at_least_one(steps=steps, samples=samples, tile=tile)
-    estimate = _estimate(threat, samples, sigma, tile)
-    return _climb(threat, objective, Ascent(estimate, constant(relative_step), momentum), steps)
+    estimate = differences(threat, samples, sigma, tile)
+    return climb_of(threat, objective, Ascent(estimate, constant(relative_step), momentum), steps)
 
 
 @recipe(
@@ -76,12 +76,12 @@ def p_rgf(
     ``sp.wrap`` gives; without one, directions are those of ``rgf``.
     """
     at_least_one(steps=steps, samples=samples, probes=probes)
-    estimate: Differences | PriorGuided = _estimate(threat, samples, sigma, 1)
+    estimate: Differences | PriorGuided = differences(threat, samples, sigma)
     if surrogate is not None:
         if not isinstance(surrogate, Model):
             raise OptionError("surrogate is what sp.wrap(network) gives, with gradients")
-        estimate = PriorGuided(surrogate, samples, sigma * _width(threat), probes)
-    return _climb(threat, objective, Ascent(estimate, constant(relative_step)), steps)
+        estimate = PriorGuided(surrogate, samples, step_of(threat, sigma), probes)
+    return climb_of(threat, objective, Ascent(estimate, constant(relative_step)), steps)
 
 
 @recipe(
@@ -100,7 +100,7 @@ def zo_adamm(
 ) -> Attack[ScoreAccess]:
     """AMSGrad on slopes estimated as in ``rgf``, its steps relative_step · radius / √t."""
     at_least_one(steps=steps, samples=samples, tile=tile)
-    return _climb(threat, objective, AdaMM(_estimate(threat, samples, sigma, tile), relative_step), steps)
+    return climb_of(threat, objective, AdaMM(differences(threat, samples, sigma, tile), relative_step), steps)
 
 
 @recipe(
@@ -131,9 +131,9 @@ def bandits(
         explore=1.0 if cube else 0.01,
         tile=tile,
         exponentiated=cube,
-        width=_width(threat),
+        width=width_of(threat),
     )
-    return _climb(threat, objective, climb, steps)
+    return climb_of(threat, objective, climb, steps)
 
 
 @recipe(
@@ -157,7 +157,7 @@ def nattack(
     at_least_one(steps=steps, samples=samples, tile=tile)
     if not sigma > 0:
         raise OptionError(f"sigma is the deviation of the distribution, and must be positive; got {sigma:g}")
-    return _climb(threat, objective, SearchDistribution(samples, sigma, rate, tile), steps)
+    return climb_of(threat, objective, SearchDistribution(samples, sigma, rate, tile), steps)
 
 
 @recipe(
@@ -194,19 +194,33 @@ def parsimonious(
     return Iterate(threat, objective_named(objective), search, zero, steps, compact_below=AT_ONCE)
 
 
-def _climb(threat: Neighborhood, objective: str, optimizer: Optimizer[ScoreAccess], steps: int) -> Attack[ScoreAccess]:
+def climb_of(
+    threat: Neighborhood, objective: str, optimizer: Optimizer[ScoreAccess], steps: int
+) -> Attack[ScoreAccess]:
+    """So many steps of ``optimizer`` from the clean input, narrowed at once: every question counts."""
     return Iterate(threat, objective_named(objective), optimizer, zero, steps, compact_below=AT_ONCE)
 
 
-def _estimate(threat: Neighborhood, samples: int, sigma: float, tile: int) -> Differences:
-    if not sigma > 0:
-        raise OptionError(f"sigma is the length of the random steps, and must be positive; got {sigma:g}")
+def differences(threat: Neighborhood, samples: int, sigma: float, tile: int = 1) -> Differences:
+    """One-sided differences along ``samples`` directions, for a ``sigma`` in units of the range of the input."""
+    return Differences(directions(threat, tile), samples, step_of(threat, sigma), opposite=False)
+
+
+def directions(threat: Neighborhood, tile: int) -> Directions:
+    """Uniform on the sphere, constant on tiles where they are larger than a pixel."""
     if tile > 1 and not (threat.additive or isinstance(threat, Flow)):
         raise OptionError(f"{threat.name} has no pixels to put on tiles: leave tile at 1")
-    directions: Directions = Tiled(tile, sphere) if tile > 1 else sphere
-    return Differences(directions, samples, sigma * _width(threat), opposite=False)
+    return Tiled(tile, sphere) if tile > 1 else sphere
 
 
-def _width(threat: Neighborhood) -> float:
+def step_of(threat: Neighborhood, sigma: float) -> float:
+    """The length of random steps for each entry, from that in units of the range of the input."""
+    if not sigma > 0:
+        raise OptionError(f"sigma is the length of the random steps, and must be positive; got {sigma:g}")
+    return sigma * width_of(threat)
+
+
+def width_of(threat: Neighborhood) -> float:
+    """The range of the input, 1 where it is unbounded or perturbations are not added to it."""
     width = threat.box.high - threat.box.low if threat.additive else 1.0
     return width if math.isfinite(width) else 1.0

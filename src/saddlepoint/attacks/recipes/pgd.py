@@ -16,6 +16,7 @@ from saddlepoint.errors import OptionError
 from saddlepoint.gradients import backprop
 from saddlepoint.initializers import uniform, zero
 from saddlepoint.objectives import cross_entropy, margin
+from saddlepoint.optimizers.adam import Adam
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Perceptual, Wasserstein
@@ -83,6 +84,29 @@ def pgd(
     usual = 1.0 if isinstance(threat, Wasserstein) else 2.5 / steps
     rate = constant(usual if relative_step is None else relative_step)
     return restarted(Iterate(threat, objective_named(objective), Ascent(backprop, rate), uniform, steps), restarts)
+
+
+@recipe(
+    access=GradientAccess,
+    sets=(Linf, L2, Nuclear, *NON_ADDITIVE),
+    paper="Uesato, O'Donoghue, van den Oord, Kohli: Adversarial risk and the dangers of evaluating against weak"
+    " attacks, ICML 2018",
+)
+def adam_pgd(
+    threat: Neighborhood,
+    steps: int = 40,
+    restarts: int = 1,
+    relative_step: float | None = None,
+    objective: Literal["cross-entropy", "margin"] = "cross-entropy",
+) -> Attack[GradientAccess]:
+    """PGD whose steps are Adam's: momentum, and a length for each entry by how large its slopes were.
+
+    ``relative_step`` · radius is the step of an entry whose slope does not change; the default is 2.5 / steps.
+    """
+    check_steps(steps)
+    rate = constant(2.5 / steps if relative_step is None else relative_step)
+    climb = Adam(backprop, rate, inside=True)
+    return restarted(Iterate(threat, objective_named(objective), climb, uniform, steps), restarts)
 
 
 @recipe(
