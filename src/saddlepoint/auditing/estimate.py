@@ -32,6 +32,7 @@ from saddlepoint.optimizers.boundary_walk import BoundaryWalk
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fab import FAB
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
+from saddlepoint.optimizers.informed_search import InformedSearch
 from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.projected_gradient import ProjectedGradient
@@ -211,6 +212,11 @@ def _tuned(optimizer: Tuned, steps: int, classes: int) -> float:  # type: ignore
 
 @walk.register
 def _random_search(optimizer: RandomSearch, steps: int, classes: int) -> float:
+    return float(steps)
+
+
+@walk.register
+def _informed_search(optimizer: InformedSearch, steps: int, classes: int) -> float:
     return float(steps)
 
 

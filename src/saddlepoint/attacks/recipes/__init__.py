@@ -18,6 +18,7 @@ from saddlepoint.attacks.recipes.fab import fab, fab_t
 from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
 from saddlepoint.attacks.recipes.hop_skip_jump import boundary, geoda, hop_skip_jump, qeba, sign_opt, surfree
+from saddlepoint.attacks.recipes.informed import auto
 from saddlepoint.attacks.recipes.insertion import insert, mimicry, try_insertions
 from saddlepoint.attacks.recipes.lbfgs import lbfgs
 from saddlepoint.attacks.recipes.nes import nes
@@ -48,6 +49,7 @@ __all__ = [
     "apgd_ce",
     "apgd_dlr",
     "apgd_t",
+    "auto",
     "autoattack",
     "bandits",
     "bim",

@@ -1,0 +1,49 @@
+"""The most from few questions: random search that learns the slope from every answer."""
+
+from __future__ import annotations
+
+from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.attacks.iterate import Iterate
+from saddlepoint.attacks.recipe import recipe
+from saddlepoint.attacks.recipes.estimated import Loss
+from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
+from saddlepoint.attacks.recipes.square import AT_ONCE
+from saddlepoint.core.protocols import Attack
+from saddlepoint.errors import OptionError
+from saddlepoint.initializers.stripes import BumpGrid, stripes
+from saddlepoint.optimizers.informed_search import CornerWindows, InformedSearch, Leaned
+from saddlepoint.optimizers.squares import halving
+from saddlepoint.sets import L2, Linf, Neighborhood
+
+
+@recipe(
+    access=ScoreAccess,
+    sets=(Linf, L2),
+    paper="this project, 2026; after Andriushchenko et al.: Square attack, ECCV 2020, and Thompson, Biometrika 1933",
+)
+def auto(
+    threat: Neighborhood,
+    steps: int = 5000,
+    share: float = 0.8,
+    period: int = 10_000,
+    temperature: float = 0.1,
+    memory: int = 256,
+    objective: Loss = "margin",
+) -> Attack[ScoreAccess]:
+    """Random search whose proposals lean to the slope that all answers so far tell of.
+
+    One forward a step, none on points known already. Slopes of pictures are smooth: a few dozen answers draw them
+    roughly. In Linf a random square window goes to the corner the slope points at; in L2 all of δ leans there. The
+    windows shrink as those of ``square``, over ``period`` proposals whatever ``steps`` is: fewer steps are a part of
+    more.
+    """
+    at_least_one(steps=steps, period=period)
+    if not 0 < share <= 1:
+        raise OptionError(f"share is the share of the image the first windows cover, in (0, 1]; got {share:g}")
+    if memory < 2 or not temperature >= 0:
+        raise OptionError(f"memory is 2 or more and temperature 0 or more; got {memory} and {temperature:g}")
+    shares, cube = halving(share, period), isinstance(threat, Linf)
+    lean = CornerWindows(shares, memory) if cube else Leaned(shares)
+    search = InformedSearch(lean, temperature=temperature, memory=memory)
+    start = stripes if cube else BumpGrid(2)
+    return Iterate(threat, objective_named(objective), search, start, steps, compact_below=AT_ONCE)
