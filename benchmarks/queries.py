@@ -1,93 +1,172 @@
-"""Success over questions of the attacks that know scores only, and of those that know labels only.
+"""Success over questions of the attacks that know scores only.
 
-python benchmarks/queries.py run       # writes queries.json
+python benchmarks/queries.py run --n 60 --most 2000   # writes queries.json, row by row
 python benchmarks/queries.py table
+python benchmarks/queries.py picture                  # docs/images/queries.svg
+
+One run with the most questions gives the whole curve: no attack here looks at how many it has left but square, whose
+windows shrink over the questions it is told of. Asked are the images that ``triage`` finds a blind spot of, with slopes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
 import torch
 from measure import provenance
+from torch import Tensor
 
 import saddlepoint as sp
+from saddlepoint.sets import parse
 
 TABLE = Path(__file__).with_suffix(".json")
-NETWORKS = ("fashion-standard", "fashion-masked", "fashion-pgd-linf")
-SCORES = (
-    "square(steps={})",
-    "sign_hunter(steps={})",
-    "bandits(steps={})",
-    "nattack(steps={})",
-    "rgf(samples=20,tile=2,steps={})",
-    "zo_adamm(samples=20,tile=2,steps={})",
-    "nes(pairs=10,steps={})",
-)
-LABELS = ("rays(steps={})", "hop_skip_jump(steps={})")
-BUDGETS = (30, 100, 300, 1000)
+PICTURE = Path(__file__).parents[1] / "docs/images/queries.svg"
+SETTINGS = (
+    ("fashion-standard", "linf:0.05"), ("fashion-standard", "l2:1.0"), ("fashion-fgsm", "linf:0.1"),
+    ("fashion-pgd-l2", "l2:1.5"), ("fashion-pgd-linf", "linf:0.15"), ("fashion-masked", "linf:0.05"),
+)  # fmt: skip
+ATTACKS = {
+    "auto": "auto(steps={})", "square": "square(steps={})", "sign_hunter": "sign_hunter(steps={})",
+    "parsimonious": "parsimonious(steps={})", "bandits": "bandits(steps={})", "nattack": "nattack(steps={})",
+    "nes": "nes(pairs=10,steps={})", "zo_adamm": "zo_adamm(samples=20,tile=2,steps={})",
+    "rgf": "rgf(samples=20,tile=2,steps={})",
+}  # fmt: skip
+BUDGETS = (30, 100, 200, 500, 1000, 2000, 5000, 10_000)
+REAL = ("EfficientNet-Lite0", "linf:4/255")
+COLORS = ("#c0392b", "#2c3e50", "#2980b9", "#27ae60", "#8e44ad", "#e67e22", "#7f8c8d", "#16a085", "#d4ac0d")
 
 
-def asked(network: torch.nn.Module, spec: str, data: sp.zoo.data.Data, radius: float, budget: int) -> dict[str, object]:
-    """How many of the samples that were right fell within each number of questions, and what these cost."""
-    entry = sp.auditing.parse(spec.format(budget))
-    recipe = sp.attacks.get(entry.name)
+def subject(name: str, n: int) -> tuple[sp.Model, Tensor, Tensor]:
+    """A network, n images and their labels; EfficientNet-Lite0 with pictures of foolbox, see examples/real.py."""
+    if name != REAL[0]:
+        data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+        return sp.wrap(sp.zoo.load(name)), data.x, data.y
+    sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+    import real
+
+    x, y = real.imagenet()
+    return real.classifier(), x[:n], y[:n]
+
+
+def asked(model: sp.Model, x: Tensor, y: Tensor, threat: str, attack: str, most: int) -> dict[str, object]:
+    """How many questions each image took (none: it stood), and CPU seconds."""
+    entry = sp.auditing.parse(ATTACKS[attack].format(most))
     began = time.process_time()
-    fell, cost = {}, 0.0
-    levels = BUDGETS if recipe.minimal else (budget,)
-    for level in levels:  # one that looks for the smallest change does not stop: ask it with each budget
-        found = recipe(network, data.x, data.y, sp.Linf(radius), budget=level, **entry.options)
-        right = found.status != sp.Status.CLEAN
-        hit = found.met & right
-        fell |= {str(b): int((hit & (found.forwards <= b)).sum()) for b in BUDGETS if b <= level and str(b) not in fell}
-        cost = float(torch.where(found.met, found.forwards, level)[right].double().mean())
-        median = float(found.forwards[hit].double().median()) if hit.any() else None
-    return {
-        "fell": fell, "of": int(right.sum()), "mean": None if recipe.minimal else cost,
-        "median": None if recipe.minimal else median, "seconds": time.process_time() - began,
-    }  # fmt: skip
+    found = sp.attacks.get(entry.name)(model, x, y, parse(threat), budget=most, **entry.options)
+    took = [int(q) if met else None for q, met in zip(found.forwards, found.met, strict=True)]
+    return {"took": took, "seconds": round(time.process_time() - began, 1)}
 
 
-def run(n: int) -> None:
+def run(n: int, most: int, real: bool) -> None:
+    """Every attack on every network, the rows written as they come."""
     torch.set_num_threads(1)
-    data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
-    rows = []
-    for name in NETWORKS:
-        radius = 0.1 if name == "fashion-pgd-linf" else 0.05
-        for spec in SCORES + LABELS:
-            access = "labels" if spec in LABELS else "scores"
-            network = sp.wrap(sp.zoo.load(name), access=access, output="logits")
-            said = spec.replace("steps={}", "").replace(",)", ")").replace("()", "")
-            row = {"network": name, "radius": radius, "access": access, "attack": said}
-            row |= asked(network, spec, data, radius, max(BUDGETS))
-            rows.append(row)
-            print(row, flush=True)
-    TABLE.write_text(json.dumps({"provenance": provenance(n), "rows": rows}, indent=1) + "\n")
+    rows = json.loads(TABLE.read_text())["rows"] if TABLE.exists() else []
+    done = {(row["network"], row["threat"], row["attack"], row["most"]) for row in rows}
+    for name, threat in (REAL,) if real else SETTINGS:
+        model, x, y = subject(name, n)
+        seen = sp.attacks.triage(model, x, y, parse(threat))
+        open_ones = seen.met & (seen.status != sp.Status.CLEAN)
+        for attack in ("auto", "square", "sign_hunter", "parsimonious") if real else ATTACKS:
+            entry, kind = sp.auditing.parse(ATTACKS[attack].format(most)), type(parse(threat))
+            if (name, threat, attack, most) in done or kind not in sp.attacks.get(entry.name).sets:
+                continue
+            row = {"network": name, "threat": threat, "attack": attack, "most": most, "said": provenance(n)}
+            rows.append(row | asked(model, x[open_ones], y[open_ones], threat, attack, most))
+            TABLE.write_text(json.dumps({"rows": rows}) + "\n")
+            print(name, threat, attack, shares(rows[-1]), rows[-1]["seconds"], flush=True)
+
+
+def shares(row: dict) -> list[float]:  # type: ignore[type-arg]
+    """Percent of the images that fell within each budget."""
+    took = row["took"]
+    return [100 * sum(q is not None and q <= b for q in took) / len(took) for b in BUDGETS if b <= row["most"]]
 
 
 def table() -> None:
-    said = json.loads(TABLE.read_text())
-    print("| network | radius | attack | " + " | ".join(f"{b}" for b in BUDGETS) + " | mean | median |")
-    print("|---" * (len(BUDGETS) + 5) + "|")
-    for row in said["rows"]:
-        shares = [f"{100 * row['fell'][str(b)] / row['of']:.0f}" for b in BUDGETS]
-        ends = ["" if row[k] is None else f"{row[k]:.0f}" for k in ("mean", "median")]
-        print(f"| {row['network']} | {row['radius']} | {row['attack']} | " + " | ".join([*shares, *ends]) + " |")
-    print(f"\n{said['provenance']}")
+    """The shares, the mean (the most questions where an attack failed) and the median of all images."""
+    rows = json.loads(TABLE.read_text())["rows"]
+    budgets = [b for b in BUDGETS if b <= max(row["most"] for row in rows)]
+    print("| network | threat | n | attack | " + " | ".join(map(str, budgets)) + " | mean | median |")
+    print("|---" * (len(budgets) + 6) + "|")
+    for row in rows:
+        counts = sorted(row["most"] if q is None else q for q in row["took"])
+        middle = row["took"] and counts[(len(counts) - 1) // 2]
+        cells = [f"{share:.0f}" for share in shares(row)] + [""] * (len(budgets) - len(shares(row)))
+        ends = [f"{sum(counts) / len(counts):.0f}", f"> {row['most']}" if middle == row["most"] else str(middle)]
+        head = [row["network"], row["threat"], str(len(counts)), row["attack"]]
+        print("| " + " | ".join([*head, *cells, *ends]) + " |")
+    print("\n" + "\n".join(sorted({row["said"] for row in rows})))
+
+
+def picture() -> None:
+    """Success over questions, one panel for each network and threat, as an SVG."""
+    rows = json.loads(TABLE.read_text())["rows"]
+    settings = list(dict.fromkeys((row["network"], row["threat"]) for row in rows))
+    wide, high, gap, across = 300, 180, 50, 2
+    down = -(-len(settings) // across)
+    out = []
+    for number, setting in enumerate(settings):
+        left, top = gap + number % across * (wide + gap), 30 + number // across * (high + gap)
+        out.append(f'<text x="{left}" y="{top - 8}">{setting[0]}, {setting[1]}</text>')
+        out.append(f'<rect x="{left}" y="{top}" width="{wide}" height="{high}" fill="none" stroke="#999"/>')
+        mine = [row for row in rows if (row["network"], row["threat"]) == setting]
+        for row in mine:
+            out.append(_curve(row, left, top, wide, high))
+        for b in (b for b in (10, 100, 1000, 10_000) if b <= mine[0]["most"]):
+            x = left + wide * _along(b, mine[0]["most"])
+            out.append(f'<text x="{x:.0f}" y="{top + high + 14}" text-anchor="middle" fill="#666">{b}</text>')
+        for share in (0, 50, 100):
+            out.append(
+                f'<text x="{left - 4}" y="{top + high * (1 - share / 100) + 4:.0f}" text-anchor="end"'
+                f' fill="#666">{share} %</text>'
+            )
+    names = list(dict.fromkeys(row["attack"] for row in rows))
+    bottom = 30 + down * (high + gap)
+    for k, name in enumerate(names):
+        x = gap + k * (across * (wide + gap) - gap) / len(names)
+        out.append(f'<text x="{x:.0f}" y="{bottom}" fill="{_color(name)}">{name}</text>')
+    size = f'width="{across * (wide + gap) + gap // 2}" height="{bottom + 12}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">'
+    PICTURE.write_text("\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *out, "</svg>"]) + "\n")
+
+
+def _curve(row: dict, left: int, top: int, wide: int, high: int) -> str:  # type: ignore[type-arg]
+    took = sorted(q for q in row["took"] if q is not None)
+    points, y = [(0.0, 0.0)], 0.0
+    for q in took:
+        x = max(_along(q, row["most"]), 0.0)
+        points += [(x, y), (x, y := y + 1 / len(row["took"]))]
+    points.append((1.0, y))
+    path = " ".join(f"{left + wide * x:.1f},{top + high * (1 - y):.1f}" for x, y in points)
+    thick = 2.5 if row["attack"] == "auto" else 1.2
+    return f'<polyline points="{path}" fill="none" stroke="{_color(row["attack"])}" stroke-width="{thick}"/>'
+
+
+def _along(questions: int, most: int) -> float:
+    """Where on a logarithmic axis from 3 to the most questions: 0 to 1."""
+    return float(torch.tensor(questions / 3).log() / torch.tensor(most / 3).log())
+
+
+def _color(attack: str) -> str:
+    return COLORS[list(ATTACKS).index(attack)]
 
 
 def main() -> None:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["run", "table"])
+    parser.add_argument("command", choices=["run", "table", "picture"])
     parser.add_argument("--n", type=int, default=100)
+    parser.add_argument("--most", type=int, default=10_000)
+    parser.add_argument("--real", action="store_true", help="EfficientNet-Lite0 instead of the networks of the zoo")
     wanted = parser.parse_args()
     if wanted.command == "run":
-        run(wanted.n)
+        run(wanted.n, wanted.most, wanted.real)
     else:
-        table()
+        {"table": table, "picture": picture}[wanted.command]()
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ class InformedSearch:
 
     lean: Lean
     prior: Slopes = Slopes()
-    temperature: float = 0.1
+    temperature: float = 0.2
     doubt: float = 0.03
     memory: int = 256
 
@@ -177,26 +177,32 @@ class InformedSearch:
 
 @dc.dataclass(frozen=True)
 class CornerWindows:
-    """In a random square of ``share`` of the image go to the corner the slope points at; for Linf.
+    """In a square of ``share`` of the image go to the corner the slope points at; for Linf.
 
-    Where that is what is there already, the square goes to the opposite corner. After ``blind_after`` proposals every
-    fifth does so whatever the slope says: what is believed wrongly would never be tried.
+    Of ``tries`` random squares it is the one that promises the most, <slope, change>. Where that changes nothing, the
+    square goes to the opposite corner. After ``blind_after`` proposals every fifth does so in any square, whatever the
+    slope says: what is believed wrongly would never be tried.
     """
 
     share: Schedule
     blind_after: int = 256
     every: int = 5
+    tries: int = 64
 
     def __call__(self, problem: Problem[ScoreAccess], best: Tensor, slope: Tensor, t: int) -> Tensor:
         """The proposal number ``t``, [N, *P]."""
         image = as_images(best)
         window = window_shape(self.share(t), *image.shape[2:])
-        u = problem.noise.at("window").uniform((2,))
-        top, left = ((u[:, k] * (image.shape[2 + k] - window[k] + 1)).long() for k in (0, 1))
-        area = inside(top, left, window, image).expand_as(image).reshape_as(best)
-        there = torch.where(area, problem.set.project(problem.x, self._corner(problem, slope), problem.radius), best)
-        turned = torch.where(area, problem.set.project(problem.x, self._corner(problem, -best), problem.radius), best)
+        u = problem.noise.at("window").uniform((self.tries, 2))
+        top, left = ((u[:, :, k] * (image.shape[2 + k] - window[k] + 1)).long() for k in (0, 1))
+        corner = problem.set.project(problem.x, self._corner(problem, slope), problem.radius)
         blind = t > self.blind_after and t % self.every == 0
+        promise = _sums(as_images(slope * (corner - best)).sum(1), top, left, window)
+        pick = (torch.zeros_like(promise) if blind else promise).argmax(1, keepdim=True)
+        top, left = top.gather(1, pick).squeeze(1), left.gather(1, pick).squeeze(1)
+        area = inside(top, left, window, image).expand_as(image).reshape_as(best)
+        there = torch.where(area, corner, best)
+        turned = torch.where(area, problem.set.project(problem.x, self._corner(problem, -best), problem.radius), best)
         idle = (there == best).flatten(1).all(1) | blind
         return torch.where(column(idle, best), turned, there)
 
@@ -218,6 +224,14 @@ class Leaned:
     def _far(self, problem: Problem[ScoreAccess], direction: Tensor) -> Tensor:
         farthest: Tensor = problem.set.lmo(problem.x, direction, problem.radius)  # type: ignore[attr-defined]
         return farthest
+
+
+def _sums(v: Tensor, top: Tensor, left: Tensor, window: tuple[int, int]) -> Tensor:
+    """The sums of v [N, H, W] in windows with corners top, left (long [N, M]): [N, M]."""
+    below = torch.nn.functional.pad(v.cumsum(1).cumsum(2), (1, 0, 1, 0))
+    rows = torch.arange(len(v), device=v.device)[:, None]
+    bottom, right = top + window[0], left + window[1]
+    return below[rows, bottom, right] - below[rows, top, right] - below[rows, bottom, left] + below[rows, top, left]
 
 
 def _cells(image: Tensor) -> tuple[Tensor, Tensor]:

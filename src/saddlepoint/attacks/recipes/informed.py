@@ -26,14 +26,14 @@ def auto(
     steps: int = 5000,
     share: float = 0.8,
     period: int = 10_000,
-    temperature: float = 0.1,
+    temperature: float = 0.2,
     memory: int = 256,
     objective: Loss = "margin",
 ) -> Attack[ScoreAccess]:
     """Random search whose proposals lean to the slope that all answers so far tell of.
 
     One forward a step, none on points known already. Slopes of pictures are smooth: a few dozen answers draw them
-    roughly. In Linf a random square window goes to the corner the slope points at; in L2 all of δ leans there. The
+    roughly. In Linf the square window of many that promises most goes to the corner the slope points at; in L2 all of δ leans there. The
     windows shrink as those of ``square``, over ``period`` proposals whatever ``steps`` is: fewer steps are a part of
     more.
     """
