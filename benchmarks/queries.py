@@ -5,7 +5,8 @@ python benchmarks/queries.py table
 python benchmarks/queries.py picture                  # docs/images/queries.svg
 
 One run with the most questions gives the whole curve: no attack here looks at how many it has left but square, whose
-windows shrink over the questions it is told of. Asked are the images that ``triage`` finds a blind spot of, with slopes.
+windows shrink over the questions it is told of. Asked are the images of which ``triage`` finds a blind spot, with
+slopes.
 """
 
 from __future__ import annotations

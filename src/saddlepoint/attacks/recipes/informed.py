@@ -33,9 +33,9 @@ def auto(
     """Random search whose proposals lean to the slope that all answers so far tell of.
 
     One forward a step, none on points known already. Slopes of pictures are smooth: a few dozen answers draw them
-    roughly. In Linf the square window of many that promises most goes to the corner the slope points at; in L2 all of δ leans there. The
-    windows shrink as those of ``square``, over ``period`` proposals whatever ``steps`` is: fewer steps are a part of
-    more.
+    roughly. In Linf that square window of many goes to the corner the slope points at which promises most; in L2 all
+    of δ leans there. The windows shrink as those of ``square``, over ``period`` proposals whatever ``steps`` is: fewer
+    steps are a part of more.
     """
     at_least_one(steps=steps, period=period)
     if not 0 < share <= 1:
