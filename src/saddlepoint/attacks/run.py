@@ -45,7 +45,8 @@ def run(
 ) -> Result:
     """Attack the samples whose goal the ``clean`` logits [N, K] do not meet, and confirm what comes back.
 
-    The caller holds ``Model.quiet`` and has paid for the clean forward.
+    In a set that is not ``faithful`` those are left out as well whose goal the perturbation of size 0 meets; it is
+    asked about first. The caller holds ``Model.quiet`` and has paid for the clean forward.
     """
     return settle(attack, access, question, question.goal.reached(clean), question.goal.margin(clean), confirm)
 
@@ -61,6 +62,8 @@ def settle(
     forwards, backwards = ledger.forwards[rows].clone(), ledger.backwards[rows].clone()
     out = _unperturbed(question, margin, done)
     live = (~done).nonzero().squeeze(1)
+    if len(live) and not question.threat.faithful:
+        out, live = _repainted(out, live, access, question)
     if len(live):
         q = _rows(question, live)
         if ledger.budget is not None:
@@ -125,6 +128,27 @@ def _unperturbed(question: Question, margin: Tensor, done: Tensor) -> Result:
     delta = question.threat.zero(x)
     value = margin.to(x.dtype)
     return Result(x.clone(), delta, value, done, zero, count, count, count, status)
+
+
+def _repainted(out: Result, live: Tensor, access: LabelAccess, question: Question) -> tuple[Result, Tensor]:
+    """``out`` and ``live`` once it is known where the perturbation of size 0 meets the goal: nothing is searched there.
+
+    One forward for each of ``live``. A label is all that is known then, so the objective's value is said to be 0; nor
+    can a label tell a confidence.
+    """
+    q, view = _rows(question, live), access.view(live)
+    own = q.threat.apply(q.x, q.threat.zero(q.x)).detach()
+    labels = torch.cat(list(in_batches(lambda rows: view.view(rows).labels(own[rows]), view, len(live))))
+    met = q.goal.met(labels) & (q.goal.confidence == 0)
+    there = live[met]
+    clean = dc.replace(
+        out,
+        x_adv=out.x_adv.index_copy(0, there, own[met]),
+        value=out.value.index_fill(0, there, 0.0),
+        met=out.met.index_fill(0, there, True),
+        status=out.status.index_fill(0, there, int(Status.CLEAN)),
+    )
+    return clean, live[~met]
 
 
 def _shaped(out: Result, found: Result) -> Result:

@@ -23,6 +23,11 @@ Penalty = Callable[["Problem[LabelAccess]", Tensor], Tensor]
 class PerturbationSet(Protocol):
     """Perturbations δ ([N, *P]) of inputs x ([N, *D]), measured by a size; a radius is always [N]."""
 
+    @property
+    def faithful(self) -> bool:
+        """Whether ``apply(x, zero(x))`` is x itself."""
+        ...
+
     def rows(self, keep: Tensor) -> Self:
         """The set for the samples ``keep`` alone (only a per-sample mask makes a difference)."""
         ...

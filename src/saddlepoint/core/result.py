@@ -16,7 +16,7 @@ class Status(enum.IntEnum):
 
     HELD = 0  # the goal was not met
     FOOLED = 1  # the goal was met, and a fresh forward confirmed it
-    CLEAN = 2  # the goal is met by the unperturbed input already
+    CLEAN = 2  # the goal is met by the unperturbed input already, or by what the set makes of it unperturbed
     OUT_OF_BUDGET = 3  # not met when the budget of queries ran out
     UNCONFIRMED = 4  # the attack saw the goal met, a fresh forward on the returned input did not
 

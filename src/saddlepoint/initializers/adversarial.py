@@ -130,10 +130,11 @@ class Adversarial:
 
 def met(problem: Problem[LabelAccess], delta: Tensor) -> Tensor:
     """Whether the label at δ [*S, N, *P] meets the goal, bool [*S, N]: one forward for each δ."""
-    lead = delta.ndim - problem.x.ndim
+    changed = problem.set.apply(problem.x, delta)
+    lead = changed.ndim - problem.x.ndim
     if not len(problem.x):  # nobody to ask about: spare the model an empty batch
-        return torch.zeros(delta.shape[: lead + 1], dtype=torch.bool, device=delta.device)
-    return problem.goal.met(problem.access.labels(problem.set.apply(problem.x, delta), lead))
+        return torch.zeros(changed.shape[: lead + 1], dtype=torch.bool, device=delta.device)
+    return problem.goal.met(problem.access.labels(changed, lead))
 
 
 def _toward(problem: Problem[LabelAccess], point: Tensor) -> Tensor:

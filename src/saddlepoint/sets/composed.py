@@ -79,6 +79,11 @@ class Composed(Neighborhood):
         """The parts, as ``parse`` reads them."""
         return f"{self.name}({'+'.join(map(str, self.parts))})"
 
+    @property
+    def faithful(self) -> bool:
+        """Whether every part is."""
+        return all(part.faithful for part in self.parts)
+
     def zero(self, x: Inputs) -> Delta:
         """The perturbation that changes nothing, [N, P]."""
         return x.new_zeros(len(x), sum(math.prod(shape) for shape in self._shapes(x)))

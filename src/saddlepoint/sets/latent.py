@@ -66,9 +66,10 @@ class Waves:
 class Latent(Neighborhood):
     """{δ : |δ|₂ <= radius}: the code of the input changes by δ, x' = x + G(E(x) + δ) - G(E(x)).
 
-    In the form "painted", x' = G(E(x) + δ) lies on what the generator can paint; then no change gives G(E(x)), not x,
-    and a network may be wrong about that already: look at it first. Other arguments and errors as for ``Neighborhood``,
-    the radius in the units of codes.
+    In the form "painted", x' = G(E(x) + δ) lies on what the generator can paint. Then no change gives G(E(x)), not x:
+    one question more tells whether a network is wrong about that already, and where it is, the sample has the status
+    CLEAN and the size 0, for nothing was searched. Other arguments and errors as for ``Neighborhood``, the radius in
+    the units of codes.
 
     Args:
         generator: what paints; "waves" are the slow waves of pictures ("waves4": 4 x 4 of them),
@@ -94,6 +95,11 @@ class Latent(Neighborhood):
         super().__post_init__()
         if self.form not in ("added", "painted"):
             raise ThreatError(f"form is added or painted, got {self.form!r}")
+
+    @property
+    def faithful(self) -> bool:
+        """Whether changes are added."""
+        return self.form == "added"
 
     def zero(self, x: Inputs) -> Delta:
         """No change of the code, [N, w]."""

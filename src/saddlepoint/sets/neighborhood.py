@@ -71,6 +71,11 @@ class Neighborhood(abc.ABC):
         ]
         return f"{self.name}({','.join(own)})" if own else self.name
 
+    @property
+    def faithful(self) -> bool:
+        """Whether ``apply(x, zero(x))`` is x itself. Where it is not, attacks begin once that is known to be right."""
+        return True
+
     def radii(self, x: Inputs) -> PerSample:
         """The default radius of each of the inputs x [N, *D]: [N], checked.
 

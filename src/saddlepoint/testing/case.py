@@ -80,6 +80,7 @@ FEW: dict[str, int] = {
     "scales": 2,
     "shifts": 3,
     "starts": 2,
+    "stop": 2,
     "steps": 5,
     "tries": 20,
 }

@@ -25,6 +25,7 @@ from saddlepoint.attacks.recipes.nes import nes
 from saddlepoint.attacks.recipes.perceptual import fast_lpa, lpa, ppgd
 from saddlepoint.attacks.recipes.pgd import adam_pgd, bim, fgsm, mi_fgsm, pgd
 from saddlepoint.attacks.recipes.rays import rays
+from saddlepoint.attacks.recipes.rings import rings, shrinking_rings
 from saddlepoint.attacks.recipes.smooth import recoloradv, stadv
 from saddlepoint.attacks.recipes.square import square
 from saddlepoint.attacks.recipes.targets import multi_targeted, odi_pgd
@@ -88,6 +89,8 @@ __all__ = [
     "rays",
     "recoloradv",
     "rgf",
+    "rings",
+    "shrinking_rings",
     "si_fgsm",
     "sign_hunter",
     "sign_opt",
