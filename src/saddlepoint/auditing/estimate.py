@@ -38,6 +38,7 @@ from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.projected_gradient import ProjectedGradient
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.ray import RaySearch
+from saddlepoint.optimizers.rings import GrowingRings, ShrinkingRings
 from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.optimizers.tuned import Tuned
@@ -234,6 +235,11 @@ def _boundary_steps(optimizer: BoundarySteps, steps: int, classes: int) -> float
 @walk.register
 def _sign_opt(optimizer: SignOpt, steps: int, classes: int) -> float:
     return steps * (optimizer.draws + RETURN)
+
+
+@walk.register
+def _rings(optimizer: GrowingRings | ShrinkingRings, steps: int, classes: int) -> float:
+    return float(steps * optimizer.samples)
 
 
 @walk.register

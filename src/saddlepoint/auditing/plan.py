@@ -69,7 +69,9 @@ class Choice:
 
     def smallest(self, kind: type[Neighborhood]) -> tuple[tuple[Entry, Over], ...]:
         """The attacks of the curve for sets of a kind."""
-        return OWN_CURVE.get(kind, self.curve) if self.usual_curve else self.curve
+        if not self.usual_curve:
+            return self.curve
+        return OWN_CURVE.get(kind) or tuple((fitting(entry, kind), over) for entry, over in self.curve)
 
 
 @dc.dataclass(frozen=True)

@@ -86,19 +86,29 @@ OWN_CURVE: Final[Mapping[type[Neighborhood], Entries]] = {
 """Sets in which other attacks than those of the plans find the smallest perturbations."""
 
 
-def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
-    """``entry``; where square does not know a set, ascent on estimated slopes that asks about as often.
+INSTEAD: Final = {"square": "rgf", "hop_skip_jump": "shrinking_rings"}
+"""What takes the place of an attack in sets it does not know."""
 
-    >>> from saddlepoint.sets import Nuclear
+
+def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
+    """``entry``; where it does not know a set, what asks about as often there.
+
+    In place of square ascent on estimated slopes, in place of a walk on labels a search of rings.
+
+    >>> from saddlepoint.sets import Flow, Nuclear
     >>> fitting(Entry("square", {"steps": 220}), Nuclear)
     Entry(name='rgf', options={'steps': 20, 'samples': 10, 'tile': 4})
+    >>> fitting(Entry("hop_skip_jump", {"steps": 16}), Flow)
+    Entry(name='shrinking_rings', options={'samples': 128})
     """
-    recipe, other = get(entry.name), get("rgf")
-    if entry.name != "square" or issubclass(kind, recipe.sets) or not issubclass(kind, other.sets):
+    recipe, other = get(entry.name), INSTEAD.get(entry.name)
+    if other is None or issubclass(kind, recipe.sets) or not issubclass(kind, get(other).sets):
         return entry
     steps = entry.options.get("steps", recipe.options["steps"])
+    if other == "shrinking_rings":
+        return Entry(other, {"samples": 8 * steps})
     tiles = {"tile": 4} if kind.additive or issubclass(kind, Flow) else {}
-    return Entry(other.name, {"steps": max(steps // 11, 1), "samples": 10, **tiles})
+    return Entry(other, {"steps": max(steps // 11, 1), "samples": 10, **tiles})
 
 
 def usual(plan: str, kind: type[LabelAccess]) -> Usual:

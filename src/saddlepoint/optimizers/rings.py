@@ -130,9 +130,7 @@ def _whole(problem: Problem[LabelAccess], reach: float) -> RingState:
     )
 
 
-def _searched(
-    problem: Problem[LabelAccess], state: RingState, rows: Tensor, samples: int
-) -> tuple[RingState, Tensor]:
+def _searched(problem: Problem[LabelAccess], state: RingState, rows: Tensor, samples: int) -> tuple[RingState, Tensor]:
     """With the smallest success seen in the rings of ``rows``, where it is smaller; and the rows that could pay."""
     rows = rows[covered(problem.access.view(rows), samples)]
     if not len(rows):

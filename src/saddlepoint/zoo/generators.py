@@ -41,18 +41,31 @@ class Painted:
             classes = painter.look(_checked(x))[2].softmax(1)
         return painter.paint(code, classes)
 
+    @property
+    def width(self) -> int:
+        """How many numbers a code has."""
+        return self.painter.width
+
+    def paint(self, code: Tensor, classes: Tensor) -> Tensor:
+        """Images of the classes (long [N]) from codes [N, 16]: [N, 1, 28, 28]."""
+        one_of = torch.nn.functional.one_hot(classes, NUM_CLASSES).to(code)
+        return self._at(code).paint(code, one_of)
+
+    def judge(self, x: Tensor) -> Tensor:
+        """The logits of what the painter takes images x [N, 1, 28, 28] for: [N, 10]."""
+        logits: Tensor = self._at(x)(_checked(x))
+        return logits
+
+    @torch.no_grad()
     def classes(self, x: Tensor) -> Tensor:
         """What the painter takes images x [N, 1, 28, 28] for, long [N]."""
-        with torch.no_grad():
-            logits: Tensor = self._at(x)(_checked(x))
-        return logits.argmax(1)
+        return self.judge(x).argmax(1)
 
+    @torch.no_grad()
     def draw(self, classes: Tensor, seed: int = 0) -> Tensor:
         """New images of the classes (long [N]), from standard normal codes: [N, 1, 28, 28]."""
         code = torch.randn(len(classes), WIDTH, generator=torch.Generator().manual_seed(seed)).to(classes.device)
-        one_of = torch.nn.functional.one_hot(classes, NUM_CLASSES).to(code)
-        with torch.no_grad():
-            return self._at(code).paint(code, one_of)
+        return self.paint(code, classes)
 
     def _at(self, like: Tensor) -> Painter:
         return _placed(self.painter, like.dtype, str(like.device))
