@@ -110,16 +110,17 @@ class Latent(Neighborhood):
         lead = delta.shape[: delta.ndim - 2]
         many = x.expand(*lead, *x.shape).flatten(0, len(lead))
         code = self._code(x).expand(delta.shape).flatten(0, len(lead))
+        mask = None if self.mask is None else self.mask.expand(x.shape).expand(*lead, *x.shape).flatten(0, len(lead))
         painted = self._paints().decode(many, code + delta.flatten(0, len(lead)))
         if self.form == "added":
             with torch.no_grad():
                 before = self._paints().decode(many, code)
-            low, high = interval(many, self.box, self.mask)
+            low, high = interval(many, self.box, mask)
             out = many + torch.minimum(torch.maximum(painted - before, low), high)
         else:
             out = painted.clamp(self.box.low, self.box.high)
-            if self.mask is not None:
-                out = torch.where(self.mask.expand(x.shape).expand(*lead, *x.shape).reshape(out.shape), out, many)
+            if mask is not None:
+                out = torch.where(mask, out, many)
         return out.view(*lead, *x.shape)
 
     def size(self, x: Inputs, delta: Delta) -> PerSample:

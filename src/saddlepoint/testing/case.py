@@ -52,6 +52,8 @@ RADII: dict[type, float] = {
     Composed: 0.5,
 }
 """At these radii a good attack fools some of the samples of a ``Case``, not all."""
+APART: tuple[type, ...] = (Spatial, Latent)
+"""Sets whose perturbations are not added, one of few parameters and one of codes: enough for an attack that knows all."""
 KNOBS: dict[type, dict[str, Any]] = {
     Insertions: {"unit": 0.1},
     Perceptual: {"network": looks()},
@@ -115,8 +117,9 @@ class Case:
 
     @property
     def kinds(self) -> tuple[type[Neighborhood], ...]:
-        """The sets it is tested in: the balls, where it knows any."""
-        return tuple(kind for kind in self.recipe.sets if issubclass(kind, Ball)) or self.recipe.sets
+        """The sets it is tested in: the balls, where it knows any; of the others, a few."""
+        balls = tuple(kind for kind in self.recipe.sets if issubclass(kind, Ball))
+        return balls or tuple(kind for kind in self.recipe.sets if kind in APART) or self.recipe.sets
 
     def threats(self, scale: float = 1.0, **knobs: Any) -> Iterator[Neighborhood]:
         """Every set the recipe knows, at its telling radius times ``scale``."""
