@@ -53,7 +53,7 @@ RADII: dict[type, float] = {
 }
 """At these radii a good attack fools some of the samples of a ``Case``, not all."""
 APART: tuple[type, ...] = (Spatial, Latent)
-"""Sets whose perturbations are not added, one of few parameters and one of codes: enough for an attack that knows all."""
+"""Sets whose perturbations are not added, one of few parameters and one of codes: enough for attacks that know all."""
 KNOBS: dict[type, dict[str, Any]] = {
     Insertions: {"unit": 0.1},
     Perceptual: {"network": looks()},
