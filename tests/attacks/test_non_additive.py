@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses as dc
+from typing import Literal
 
 import pytest
+import torch
 
 import saddlepoint as sp
 from saddlepoint.attacks import get
 from saddlepoint.errors import OptionError
-from saddlepoint.sets import NON_ADDITIVE, Neighborhood
+from saddlepoint.sets import NON_ADDITIVE, Generator, Mixing, Neighborhood, Waves
 from saddlepoint.testing import check
+from saddlepoint.testing.case import RADII
+from saddlepoint.testing.problems import SHAPE
 
 CHECKS = (
     "is_feasible_and_honest",
@@ -25,6 +29,8 @@ CHECKS = (
     "survives_zero_gradients",
     "does_not_lose_by_a_larger_radius",
 )
+OTHERS = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(3))
+MIXING = Mixing("others", Waves(6), Waves(6).encode(OTHERS))
 
 
 OTHERS = (*NON_ADDITIVE, sp.Perceptual)
@@ -42,6 +48,31 @@ OTHERS = (*NON_ADDITIVE, sp.Perceptual)
 def test_conforms(name: str, kind: type[Neighborhood]) -> None:
     whole = name == "pgd" or (name == "fmn" and kind is not sp.Perceptual)  # there each step takes many passes
     for only in CHECKS if whole else CHECKS[:3]:
+        check(dc.replace(get(name), sets=(kind,)), only=only)
+
+
+@dc.dataclass(frozen=True)
+class Cube(sp.Latent):
+    """Slow waves, each of which changes by so much at most."""
+
+    shape: Literal["ball", "cube", "simplex"] = dc.field(default="cube", kw_only=True)
+
+
+@dc.dataclass(frozen=True)
+class Simplex(sp.Latent):
+    """Mixtures with three other pictures."""
+
+    generator: Generator | str = dc.field(default=MIXING, kw_only=True)
+    shape: Literal["ball", "cube", "simplex"] = dc.field(default="simplex", kw_only=True)
+
+
+@pytest.mark.parametrize(("kind", "radius"), [(Cube, 0.1), (Simplex, 0.3)])
+@pytest.mark.parametrize("name", ["pgd", "fmn", "worst_of"])
+def test_conforms_in_other_shapes_of_codes(
+    name: str, kind: type[Neighborhood], radius: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RADII, kind, radius)
+    for only in CHECKS:
         check(dc.replace(get(name), sets=(kind,)), only=only)
 
 

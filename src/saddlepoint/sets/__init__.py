@@ -8,8 +8,10 @@ from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.insertions import HasUnits, Insertions, units
 from saddlepoint.sets.latent import Generator, Latent, Waves
 from saddlepoint.sets.lp import L2, Linf
+from saddlepoint.sets.mixing import Mixing
 from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.sets.nuclear import Nuclear
+from saddlepoint.sets.nuisance import Nuisance
 from saddlepoint.sets.oracle import HasLMO, linear_oracle
 from saddlepoint.sets.perceptual import Perceptual
 from saddlepoint.sets.recolor import Recolor
@@ -34,8 +36,10 @@ __all__ = [
     "Insertions",
     "Latent",
     "Linf",
+    "Mixing",
     "Neighborhood",
     "Nuclear",
+    "Nuisance",
     "Perceptual",
     "Recolor",
     "Spatial",

@@ -10,11 +10,14 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from saddlepoint.access.model import Box
 from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
-from saddlepoint.rows import column, flat_norm
 from saddlepoint.sets._box import interval
+from saddlepoint.sets.ball import Ball
+from saddlepoint.sets.lp import L2, Linf
 from saddlepoint.sets.neighborhood import Neighborhood
+from saddlepoint.sets.simplex import Simplex
 from saddlepoint.shapes import Delta, Draws, Inputs, PerSample
 
 
@@ -31,6 +34,8 @@ class Generator(Protocol):
         ...
 
 
+_ANY = Box(-math.inf, math.inf)
+_SHAPES: dict[str, Ball] = {"ball": L2(box=_ANY), "cube": Linf(box=_ANY), "simplex": Simplex()}
 _WAVES = re.compile(r"waves([1-9]\d*)?")
 
 
@@ -48,7 +53,9 @@ class Waves:
         return "waves" if self.side == Waves.side else f"waves{self.side}"
 
     def encode(self, x: Tensor) -> Tensor:
-        """The coefficients of x [N, C, H, W]: [N, C · side²]."""
+        """The coefficients of x [N, C, H, W]: [N, C · side²]. Raises ThreatError for other inputs."""
+        if x.ndim != 4:
+            raise ThreatError(f"waves are those of pictures [N, C, H, W], the inputs have shape {list(x.shape)}")
         down, right = self._bases(x)
         return torch.einsum("nchw,ah,bw->ncab", x, down, right).flatten(1)
 
@@ -66,23 +73,31 @@ class Waves:
 class Latent(Neighborhood):
     """{δ : |δ|₂ <= radius}: the code of the input changes by δ, x' = x + G(E(x) + δ) - G(E(x)).
 
-    In the form "painted", x' = G(E(x) + δ) lies on what the generator can paint. Then no change gives G(E(x)), not x:
-    one question more tells whether a network is wrong about that already, and where it is, the sample has the status
-    CLEAN and the size 0, for nothing was searched. Other arguments and errors as for ``Neighborhood``, the radius in
-    the units of codes.
+    <<<<<<< HEAD
+        In the form "painted", x' = G(E(x) + δ) lies on what the generator can paint. Then no change gives G(E(x)), not x:
+        one question more tells whether a network is wrong about that already, and where it is, the sample has the status
+        CLEAN and the size 0, for nothing was searched. Other arguments and errors as for ``Neighborhood``, the radius in
+        the units of codes.
+    =======
+        In the shape of a "cube" the size is max |δ_i|; in that of a "simplex" it is Σ δ_i, and no δ_i is below 0.
+        In the form "painted", x' = G(E(x) + δ) lies on what the generator can paint; then no change gives G(E(x)), not x,
+        and a network may be wrong about that already: look at it first. Other arguments and errors as for ``Neighborhood``,
+        the radius in the units of codes.
+    >>>>>>> a5a030e (Add learned perturbation sets, mixed styles and models of nuisances)
 
-    Args:
-        generator: what paints; "waves" are the slow waves of pictures ("waves4": 4 x 4 of them),
-            ``sp.zoo.generator("fashion")`` was trained.
-        form: "added" or "painted".
+        Args:
+            generator: what paints; "waves" are the slow waves of pictures ("waves4": 4 x 4 of them),
+                ``sp.zoo.generator("fashion")`` was trained.
+            form: "added" or "painted".
+            shape: "ball", "cube" or "simplex".
 
-    Source: Stutz, Hein, Schiele, "Disentangling adversarial robustness and generalization", CVPR 2019 (on-manifold);
-    Zhao, Dua, Singh, "Generating natural adversarial examples", ICLR 2018.
+        Source: Stutz, Hein, Schiele, "Disentangling adversarial robustness and generalization", CVPR 2019 (on-manifold);
+        Zhao, Dua, Singh, "Generating natural adversarial examples", ICLR 2018.
 
-    >>> x = torch.full((1, 1, 4, 4), 0.5)
-    >>> first = torch.zeros(1, 16).index_fill(1, torch.tensor([0]), 1.0)  # the mean of the picture
-    >>> Latent().apply(x, first)[0, 0, 0]
-    tensor([0.7500, 0.7500, 0.7500, 0.7500])
+        >>> x = torch.full((1, 1, 4, 4), 0.5)
+        >>> first = torch.zeros(1, 16).index_fill(1, torch.tensor([0]), 1.0)  # the mean of the picture
+        >>> Latent().apply(x, first)[0, 0, 0]
+        tensor([0.7500, 0.7500, 0.7500, 0.7500])
     """
 
     name: ClassVar[str] = "latent"
@@ -90,11 +105,14 @@ class Latent(Neighborhood):
     _: dc.KW_ONLY
     generator: Generator | str = "waves"
     form: Literal["added", "painted"] = "added"
+    shape: Literal["ball", "cube", "simplex"] = "ball"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.form not in ("added", "painted"):
             raise ThreatError(f"form is added or painted, got {self.form!r}")
+        if self.shape not in _SHAPES:
+            raise ThreatError(f"shape is {', '.join(_SHAPES)}, got {self.shape!r}")
 
     @property
     def faithful(self) -> bool:
@@ -124,35 +142,32 @@ class Latent(Neighborhood):
         return out.view(*lead, *x.shape)
 
     def size(self, x: Inputs, delta: Delta) -> PerSample:
-        """|δ|₂, [N]."""
-        return flat_norm(delta, 2)
+        """|δ|₂, max |δ_i| or Σ δ_i, [N]."""
+        return self._codes.size(torch.zeros_like(delta), delta)
 
-    @torch.no_grad()
     def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
-        """δ · min(1, radius / |δ|₂): [N, w]."""
-        share = (radius / flat_norm(delta, 2).clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1)
-        return delta * column(share.nan_to_num(1.0), delta)
+        """The nearest in the ball, cube or simplex of that radius: [N, w]."""
+        return self._codes.project(torch.zeros_like(delta), delta, radius)
 
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
-        """g / |g|₂; zero for a gradient of zero: [N, w]."""
-        return gradient / column(flat_norm(gradient, 2).clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
+        """Of size 1 along the slope; zero for a gradient of zero: [N, w]."""
+        return self._codes.steepest(torch.zeros_like(gradient), gradient)
 
-    @torch.no_grad()
     def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
-        """radius · g / |g|₂, [N, w]."""
-        return self.steepest(x, gradient) * column(radius, gradient)
+        """The farthest along the slope, [N, w]."""
+        return self._codes.lmo(torch.zeros_like(gradient), gradient, radius)
 
     def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
-        """Uniform in the ball, [N, w]."""
-        width = self._code(x).shape[1]
-        share = noise.at("length").uniform((), dtype=x.dtype) ** (1 / width)
-        direction = noise.at("direction").sphere((width,), dtype=x.dtype)
-        return direction * column(self._reach(x, radius) * share, direction)
+        """Uniform in ball or cube; in the simplex all of the radius at one entry, drawn at random: [N, w]."""
+        return self._codes.sample(self.zero(x), self._reach(x, radius), noise)
 
     def _check(self, x: Tensor, radius: Tensor) -> None:
-        self._paints()
-        if x.ndim != 4:
-            raise ThreatError(f"{self.name} changes pictures [N, C, H, W], the inputs have shape {list(x.shape)}")
+        self._code(x[:1])  # the generator refuses what it cannot paint
+
+    @property
+    def _codes(self) -> Ball:
+        """What codes may change by: a set around no change."""
+        return _SHAPES[self.shape]
 
     def _paints(self) -> Generator:
         if isinstance(self.generator, Generator):

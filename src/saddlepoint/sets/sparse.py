@@ -51,7 +51,7 @@ class L1(Ball):
 
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D]."""
-        return _spike(self.masked(gradient))
+        return spike(self.masked(gradient))
 
     @torch.no_grad()
     def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
@@ -114,7 +114,7 @@ class L0(Ball):
 
         One entry may change by any amount; of these directions the one whose largest entry is 1.
         """
-        return _spike(self.masked(gradient))
+        return spike(self.masked(gradient))
 
     @torch.no_grad()
     def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
@@ -147,7 +147,7 @@ class L0(Ball):
         return math.inf
 
 
-def _spike(g: Tensor) -> Tensor:
+def spike(g: Tensor) -> Tensor:
     """The sign of the (first) entry with the largest |g| in its place, 0 elsewhere: [N, *D]."""
     flat = g.flatten(1)
     place = flat.abs().argmax(1, keepdim=True)

@@ -56,8 +56,8 @@ def parse(
     ``:radius`` the radius is infinite. ``a:r+b:s`` is a composition, first a, then b, of radius 1.
 
     Args:
-        spec: for instance "linf:8/255", "l2:0.5", "L0:20", "nuclear(form=whole):2", "recolor:0.06+linf:0.03"; case and
-            blanks do not matter.
+        spec: for instance "linf:8/255", "l2:0.5", "L0:20", "nuclear(form=whole):2", "recolor:0.06+linf:0.03"; blanks
+            do not matter, case only in names of files.
         box: the range of valid inputs.
         generators: gives the generator of a name, for latent sets.
         networks: gives the features of the network of a name, for perceptual sets.
@@ -71,8 +71,9 @@ def parse(
     part = partial(parse, generators=generators, networks=networks)
     if len(parts := _parts(spec)) > 1:
         return Composed(1.0, box=box, parts=tuple(map(part, parts)))
-    found = _FORM.fullmatch(spec.lower())
+    found = _FORM.fullmatch(spec)
     name, options, radius = found.groups() if found else (spec.partition(":")[0].strip(), None, None)
+    name = name.lower()
     if name not in _KINDS:
         raise ThreatError(f"unknown perturbation set {name!r} in {spec!r}; known: {', '.join(_KINDS)} (linf:8/255)")
     kind = _KINDS[name]
@@ -100,6 +101,7 @@ def _options(text: str, kind: type[Neighborhood], spec: str) -> dict[str, Any]:
     known = kind.options()
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
+        name, value = name.lower(), value if "." in value else value.lower()
         if name not in known or not equals:
             near = difflib.get_close_matches(name, known, 1)
             hint = f" (did you mean {near[0]}?)" if near else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from saddlepoint.zoo import data, models
 from saddlepoint.zoo.generators import generator
+from saddlepoint.zoo.learned import LearnedSet, learn_set
 from saddlepoint.zoo.models import card, load, names
 
-__all__ = ["card", "data", "generator", "load", "models", "names"]
+__all__ = ["LearnedSet", "card", "data", "generator", "learn_set", "load", "models", "names"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Literal, overload
 
 import torch
 from safetensors import SafetensorError
@@ -11,11 +11,18 @@ from safetensors.torch import load as parse_weights
 from torch import Tensor
 
 from saddlepoint.errors import DataError, ModelError, OptionError
-from saddlepoint.zoo import shipped
+from saddlepoint.sets import Generator, Mixing
+from saddlepoint.zoo import data, shipped
+from saddlepoint.zoo.camera import CAMERA
+from saddlepoint.zoo.learned import LearnedSet, opened, opened_file
 from saddlepoint.zoo.networks import NUM_CLASSES
 from saddlepoint.zoo.painter import WIDTH, Painter
+from saddlepoint.zoo.placing import placed
 
-NAMES: Final = {"fashion": "fashion-painter.safetensors"}
+PAINTER: Final = "fashion-painter.safetensors"
+CHANGER: Final = "fashion-camera.safetensors"
+STYLES: Final = 64
+"""How many of the packaged images lend their style."""
 
 
 class Painted:
@@ -68,11 +75,22 @@ class Painted:
         return self.paint(code, classes)
 
     def _at(self, like: Tensor) -> Painter:
-        return _placed(self.painter, like.dtype, str(like.device))
+        return placed(self.painter, like)
 
 
-def generator(name: str) -> Painted:
-    """A shipped generator: "fashion" paints gray images of 28 x 28 pixels like those of Fashion-MNIST.
+@overload
+def generator(name: Literal["fashion"]) -> Painted: ...
+@overload
+def generator(name: Literal["fashion-camera"]) -> LearnedSet: ...
+@overload
+def generator(name: str) -> Generator: ...
+def generator(name: str) -> Generator:
+    """A generator for ``sp.Latent``, by name.
+
+    "fashion" paints gray images of 28 x 28 pixels like those of Fashion-MNIST; "fashion-styles" mixes their styles with
+    those of the last 64 of the packaged images; "fashion-camera" has learned from pairs what a poor camera does to
+    them; "camera" is what the pairs were made by, for pictures of any kind. A path to a file that ends in .safetensors
+    is a set that ``sp.zoo.learn_set`` learned.
 
     Raises:
         OptionError: unknown name.
@@ -81,23 +99,33 @@ def generator(name: str) -> Painted:
     >>> generator("fashion").draw(torch.tensor([1, 9])).shape
     torch.Size([2, 1, 28, 28])
     """
+    if name.partition("@")[0].endswith(".safetensors"):
+        return opened_file(name)
     if name not in NAMES:
-        raise OptionError(f"no generator called {name!r}; shipped are {', '.join(NAMES)}")
+        raise OptionError(f"no generator called {name!r}; there are {', '.join(NAMES)}, and files FILE.safetensors")
+    return NAMES[name]()
+
+
+def _painted() -> Painted:
     painter = Painter()
     try:
-        painter.load_state_dict(parse_weights(shipped.read(NAMES[name])))
+        painter.load_state_dict(parse_weights(shipped.read(PAINTER)))
     except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"the weights of the generator {name} do not fit: {error}; reinstall saddlepoint") from error
-    return Painted(name, painter.eval().requires_grad_(False))
+        raise ModelError(f"the weights of {PAINTER} do not fit: {error}; reinstall saddlepoint") from error
+    return Painted("fashion", painter.eval().requires_grad_(False))
 
 
-@functools.lru_cache(maxsize=8)
-def _placed(painter: Painter, dtype: torch.dtype, device: str) -> Painter:
-    if next(painter.parameters()).dtype == dtype and device == str(next(painter.parameters()).device):
-        return painter
-    copy = Painter(painter.width).to(device=device, dtype=dtype)
-    copy.load_state_dict(painter.state_dict())
-    return copy.eval().requires_grad_(False)
+def _styles() -> Mixing:
+    painted = _painted()
+    return Mixing("fashion-styles", painted, painted.encode(data.load(f"fashion-mnist-1k[-{STYLES}:]").x))
+
+
+NAMES: Final[dict[str, Callable[[], Generator]]] = {
+    "fashion": _painted,
+    "fashion-styles": _styles,
+    "fashion-camera": lambda: opened(shipped.read(CHANGER), "fashion-camera"),
+    "camera": lambda: CAMERA,
+}
 
 
 def _checked(x: Tensor) -> Tensor:

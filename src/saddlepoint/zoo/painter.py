@@ -8,7 +8,6 @@ trains the one that is shipped, in a quarter of an hour on one core.
 from __future__ import annotations
 
 import argparse
-import dataclasses as dc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -19,10 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from saddlepoint.zoo import data, shipped
+from saddlepoint.zoo.lessons import Lesson, fit
 from saddlepoint.zoo.networks import NUM_CLASSES
 
 WIDTH: Final = 16
 """How many numbers stand for an image, beside its class."""
+LESSON: Final = Lesson()
 
 
 class Painter(nn.Module):
@@ -68,40 +69,16 @@ class Painter(nn.Module):
         return self.look(x)[2]
 
 
-@dc.dataclass(frozen=True)
-class Lesson:
-    """How a painter is trained: Adam on a one-cycle schedule over ``epochs`` passes."""
-
-    epochs: int = 12
-    batch_size: int = 256
-    learning_rate: float = 3e-3
-    weight: float = 1.0
-    """Of the divergence of codes from standard normal ones."""
-    seed: int = 0
-
-
-def teach(x: Tensor, y: Tensor, lesson: Lesson = Lesson(), say: Callable[[str], None] = print) -> Painter:
+def teach(x: Tensor, y: Tensor, lesson: Lesson = LESSON, say: Callable[[str], None] = print) -> Painter:
     """A painter of images x [n, 1, 28, 28] in [0, 1] with labels y [n], in eval mode.
 
     minimize E -log p(x | z, y) + weight · KL(q(z | x, y) | N(0, 1)) - log q(y | x), pixels as Bernoulli variables.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(lesson.seed)
-        network = Painter()
-        optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-        steps = len(x) // lesson.batch_size
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lesson.learning_rate, lesson.epochs * steps)
-        for epoch in range(lesson.epochs):
-            total = 0.0
-            for rows in torch.randperm(len(x))[: steps * lesson.batch_size].split(lesson.batch_size):  # type: ignore[no-untyped-call]
-                loss = _loss(network, x[rows], y[rows], lesson.weight)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-                total += float(loss.detach())
-            say(f"epoch {epoch + 1}/{lesson.epochs}  loss {total / steps:.2f}")
-    return network.eval().requires_grad_(False)
+
+    def loss(network: Painter, rows: Tensor) -> Tensor:
+        return _loss(network, x[rows], y[rows], lesson.weight)
+
+    return fit(Painter, loss, len(x), lesson, say)
 
 
 def _loss(network: Painter, x: Tensor, y: Tensor, weight: float) -> Tensor:
@@ -118,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Train, write the weights in half precision, and print how well it knows and paints images it has not seen."""
     parser = argparse.ArgumentParser(prog="python -m saddlepoint.zoo.painter", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for fashion-painter.safetensors")
-    parser.add_argument("--epochs", type=int, default=Lesson().epochs)
+    parser.add_argument("--epochs", type=int, default=LESSON.epochs)
     asked = parser.parse_args(arguments)
     known, others = data.load("fashion-mnist-train"), data.load("fashion-mnist[:1000]")
     painter = teach(known.x, known.y, Lesson(epochs=asked.epochs), lambda line: print(line, flush=True))
