@@ -73,31 +73,25 @@ class Waves:
 class Latent(Neighborhood):
     """{δ : |δ|₂ <= radius}: the code of the input changes by δ, x' = x + G(E(x) + δ) - G(E(x)).
 
-    <<<<<<< HEAD
-        In the form "painted", x' = G(E(x) + δ) lies on what the generator can paint. Then no change gives G(E(x)), not x:
-        one question more tells whether a network is wrong about that already, and where it is, the sample has the status
-        CLEAN and the size 0, for nothing was searched. Other arguments and errors as for ``Neighborhood``, the radius in
-        the units of codes.
-    =======
-        In the shape of a "cube" the size is max |δ_i|; in that of a "simplex" it is Σ δ_i, and no δ_i is below 0.
-        In the form "painted", x' = G(E(x) + δ) lies on what the generator can paint; then no change gives G(E(x)), not x,
-        and a network may be wrong about that already: look at it first. Other arguments and errors as for ``Neighborhood``,
-        the radius in the units of codes.
-    >>>>>>> a5a030e (Add learned perturbation sets, mixed styles and models of nuisances)
+    In the form "painted", x' = G(E(x) + δ) lies on what the generator can paint. Then no change gives G(E(x)), not x:
+    one question more tells whether a network is wrong about that already, and where it is, the sample has the status
+    CLEAN and the size 0, for nothing was searched. In the shape of a "cube" the size is max |δ_i|; in that of a
+    "simplex" it is Σ δ_i, and no δ_i is below 0. Other arguments and errors as for ``Neighborhood``, the radius in the
+    units of codes.
 
-        Args:
-            generator: what paints; "waves" are the slow waves of pictures ("waves4": 4 x 4 of them),
-                ``sp.zoo.generator("fashion")`` was trained.
-            form: "added" or "painted".
-            shape: "ball", "cube" or "simplex".
+    Args:
+        generator: what paints; "waves" are the slow waves of pictures ("waves4": 4 x 4 of them),
+            ``sp.zoo.generator("fashion")`` was trained.
+        form: "added" or "painted".
+        shape: "ball", "cube" or "simplex".
 
-        Source: Stutz, Hein, Schiele, "Disentangling adversarial robustness and generalization", CVPR 2019 (on-manifold);
-        Zhao, Dua, Singh, "Generating natural adversarial examples", ICLR 2018.
+    Source: Stutz, Hein, Schiele, "Disentangling adversarial robustness and generalization", CVPR 2019 (on-manifold);
+    Zhao, Dua, Singh, "Generating natural adversarial examples", ICLR 2018.
 
-        >>> x = torch.full((1, 1, 4, 4), 0.5)
-        >>> first = torch.zeros(1, 16).index_fill(1, torch.tensor([0]), 1.0)  # the mean of the picture
-        >>> Latent().apply(x, first)[0, 0, 0]
-        tensor([0.7500, 0.7500, 0.7500, 0.7500])
+    >>> x = torch.full((1, 1, 4, 4), 0.5)
+    >>> first = torch.zeros(1, 16).index_fill(1, torch.tensor([0]), 1.0)  # the mean of the picture
+    >>> Latent().apply(x, first)[0, 0, 0]
+    tensor([0.7500, 0.7500, 0.7500, 0.7500])
     """
 
     name: ClassVar[str] = "latent"
