@@ -29,6 +29,7 @@ from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.bandits import Bandits
 from saddlepoint.optimizers.boundary_steps import BoundarySteps
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk
+from saddlepoint.optimizers.coordinate_steps import CoordinateSteps
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fab import FAB
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
@@ -240,6 +241,10 @@ def _sign_opt(optimizer: SignOpt, steps: int, classes: int) -> float:
 @walk.register
 def _rings(optimizer: GrowingRings | ShrinkingRings, steps: int, classes: int) -> float:
     return float(steps * optimizer.samples)
+
+
+def _coordinate_steps(optimizer: CoordinateSteps, steps: int, classes: int) -> float:
+    return steps * (1.0 + 2 * optimizer.samples)
 
 
 @walk.register

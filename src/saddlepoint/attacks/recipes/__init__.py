@@ -41,6 +41,7 @@ from saddlepoint.attacks.recipes.transferable import (
 )
 from saddlepoint.attacks.recipes.triage import triage
 from saddlepoint.attacks.recipes.visits import grid, worst_of
+from saddlepoint.attacks.recipes.zeroth_order import zoo
 
 __all__ = [
     "acc_szofw",
@@ -109,4 +110,5 @@ __all__ = [
     "zo_frank_wolfe",
     "zo_ngd",
     "zo_svrg",
+    "zoo",
 ]
