@@ -1,8 +1,8 @@
 """What papers say of attacks from scores, on Fashion-MNIST.
 
-    python benchmarks/reproductions/zeroth.py zoo  # nearly the distances of Carlini and Wagner's attack, without slopes
+    python benchmarks/reproductions/zeroth.py zoo  # distances beside those of Carlini and Wagner's attack, without slopes
 
-Prints rows for zeroth.md.
+Prints the table of zeroth.md.
 """
 
 from __future__ import annotations

@@ -132,6 +132,7 @@ TELLING = {
     "parsimonious": {"at_once": 8},  # fewer than there are blocks
     "shrinking_rings": {"steps": 30, "width": 0.2},  # wide rings come first
     "p_rgf": {"surrogate": sp.wrap(MLP(seed=7))},  # without one, nothing is probed
+    "subspace": {"surrogate": sp.wrap(MLP(seed=7))},
 }
 
 

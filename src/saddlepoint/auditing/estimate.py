@@ -42,6 +42,7 @@ from saddlepoint.optimizers.ray import RaySearch
 from saddlepoint.optimizers.rings import GrowingRings, ShrinkingRings
 from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.optimizers.sign_opt import SignOpt
+from saddlepoint.optimizers.subspace import Subspace
 from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.variance_reduced import VarianceReduced
 from saddlepoint.optimizers.warm_start import WarmStart
@@ -184,6 +185,11 @@ def _one_slope(optimizer: Any, steps: int, classes: int) -> float:
 @walk.register
 def _admm(optimizer: ADMM, steps: int, classes: int) -> float:  # type: ignore[type-arg]
     return steps * (slope(optimizer.gradient) + 1)
+
+
+def _subspace(optimizer: Subspace, steps: int, classes: int) -> float:
+    """What surrogates are asked is not counted."""
+    return 3.0 * steps
 
 
 @walk.register

@@ -61,7 +61,8 @@ class Bandits:
         trial = look(problem, state.delta)
         u = problem.noise.at("explore").normal(tuple(state.prior.shape[1:]), dtype=state.delta.dtype)
         u = u / math.sqrt(max(u[:1].numel(), 1))
-        above, below = (self._along(problem, state.prior + sign * self.explore * u, state.delta) for sign in (1, -1))
+        priors = (self._spread(state.prior + sign * self.explore * u, state.delta) for sign in (1, -1))
+        above, below = (ahead(problem, state.delta, prior, self.width * self.probe) for prior in priors)
         rise = ((above - below) / (self.probe * self.explore)).nan_to_num(0.0, 0.0, 0.0)
         prior = self._improved(state.prior, column(rise, u) * u)
         uphill = problem.set.steepest(problem.x, self._spread(prior, state.delta))
@@ -71,12 +72,6 @@ class Bandits:
     def finish(self, problem: Problem[ScoreAccess], state: BanditState) -> Trial:
         """Look at the last point."""
         return look(problem, state.delta)
-
-    def _along(self, problem: Problem[ScoreAccess], prior: Tensor, delta: Tensor) -> Tensor:
-        q = self._spread(prior, delta)
-        q = q / column(flat_norm(q, 2).clamp_min(torch.finfo(q.dtype).tiny), q)
-        point = delta + self.width * self.probe * q
-        return problem.value(problem.access.scores(problem.set.apply(problem.x, point)), point)
 
     def _improved(self, prior: Tensor, slope: Tensor) -> Tensor:
         if not self.exponentiated:
@@ -88,3 +83,10 @@ class Bandits:
     def _spread(self, prior: Tensor, like: Tensor) -> Tensor:
         height, width = as_images(like).shape[2:]
         return spread(prior, height, width).view_as(like)
+
+
+def ahead(problem: Problem[ScoreAccess], delta: Tensor, toward: Tensor, reach: float) -> Tensor:
+    """The value so far from δ along ``toward`` [N, *P], whatever its length: [N]. One forward."""
+    unit = toward / column(flat_norm(toward, 2).clamp_min(torch.finfo(toward.dtype).tiny), toward)
+    point = delta + reach * unit
+    return problem.value(problem.access.scores(problem.set.apply(problem.x, point)), point)

@@ -13,7 +13,16 @@ from saddlepoint.attacks.recipes.autoattack import autoattack
 from saddlepoint.attacks.recipes.carlini_wagner import cw_l0, cw_l2, cw_linf
 from saddlepoint.attacks.recipes.ddn import ddn
 from saddlepoint.attacks.recipes.deepfool import adef, deepfool
-from saddlepoint.attacks.recipes.estimated import bandits, nattack, p_rgf, parsimonious, rgf, sign_hunter, zo_adamm
+from saddlepoint.attacks.recipes.estimated import (
+    bandits,
+    nattack,
+    p_rgf,
+    parsimonious,
+    rgf,
+    sign_hunter,
+    subspace,
+    zo_adamm,
+)
 from saddlepoint.attacks.recipes.fab import fab, fab_t
 from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
@@ -97,6 +106,7 @@ __all__ = [
     "sign_opt",
     "square",
     "stadv",
+    "subspace",
     "surfree",
     "ti_fgsm",
     "transferable",

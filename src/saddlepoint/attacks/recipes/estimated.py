@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
-from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.access.asking import GradientAccess, ScoreAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
@@ -24,6 +25,7 @@ from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.optimizers.search_distribution import SearchDistribution
+from saddlepoint.optimizers.subspace import Subspace
 from saddlepoint.sets import L2, NON_ADDITIVE, Flow, Linf, Neighborhood, Nuclear, Perceptual
 
 Loss = Literal["margin", "cross-entropy"]
@@ -134,6 +136,36 @@ def bandits(
         width=width_of(threat),
     )
     return climb_of(threat, objective, climb, steps)
+
+
+@recipe(
+    access=ScoreAccess,
+    sets=(Linf, L2),
+    paper="Guo, Yan, Zhang: Subspace attack: exploiting promising subspaces for query-efficient black-box attacks,"
+    " NeurIPS 2019",
+)
+def subspace(
+    threat: Neighborhood,
+    surrogate: Model | Sequence[Model] = (),
+    steps: int = 1500,
+    relative_step: float = 0.125,
+    probe: float = 0.1,
+    explore: float = 0.1,
+    objective: Loss = "margin",
+) -> Attack[ScoreAccess]:
+    """As ``bandits``, along the slopes of surrogates: two questions a step tell which way the value rises.
+
+    Three forwards a step; what surrogates are asked does not count. ``surrogate`` is what ``sp.wrap`` gives, or several
+    of them, one of which is drawn at each step; without any, directions are random. ``probe`` is in units of the range.
+    """
+    at_least_one(steps=steps)
+    surrogates = (surrogate,) if isinstance(surrogate, Model) else tuple(surrogate)
+    if not all(isinstance(one, Model) and issubclass(one.kind, GradientAccess) for one in surrogates):
+        raise OptionError("surrogate is what sp.wrap(network) gives, with gradients, or several of them")
+    if not (probe > 0 and explore > 0):
+        raise OptionError(f"probe and explore are lengths, and must be positive; got {probe:g} and {explore:g}")
+    climb = Subspace(surrogates, relative_step, probe, explore, _width(threat))
+    return _climb(threat, objective, climb, steps)
 
 
 @recipe(

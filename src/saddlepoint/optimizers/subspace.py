@@ -1,0 +1,102 @@
+"""Bandits along the slopes of surrogates: two questions a step tell which way to go along each."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+
+import torch
+from torch import Tensor
+
+from saddlepoint.access.asking import GradientAccess, ScoreAccess
+from saddlepoint.access.model import Model
+from saddlepoint.core.problem import Problem
+from saddlepoint.core.slope import slope
+from saddlepoint.core.trial import Trial, look
+from saddlepoint.optimizers.ascent import of_unit_mean
+from saddlepoint.optimizers.bandits import ahead
+from saddlepoint.rows import column, flat_norm
+
+
+@dc.dataclass(frozen=True)
+class SubspaceState:
+    """The point to look at next, the prior g of the slope, both [N, *P]; steps made."""
+
+    delta: Tensor
+    prior: Tensor
+    t: int
+
+
+@dc.dataclass(frozen=True)
+class Subspace:
+    """g <- g ± u / |u|₁, whichever way the value rises; δ <- P(δ + rate · radius · steepest(g)).
+
+    u is the slope at δ of <v, z>, with z the logits of one of the ``surrogates``, drawn at each step, and v the slope
+    of the objective in the logits that the model itself answered; without surrogates it is a random normal direction.
+    The sign is that of f(δ + probe q+) - f(δ + probe q-), q± the unit vectors along g ± explore · u. A look and two
+    questions a step; what surrogates are asked does not count.
+
+    Args:
+        surrogates: models with gradients, for the same inputs and classes.
+        rate: step, in units of the radius.
+        probe, explore: η and τ of the paper; ``probe`` in units of ``width``, the width of the box.
+
+    Source: Guo, Yan, Zhang, "Subspace attack: exploiting promising subspaces for query-efficient black-box attacks",
+    NeurIPS 2019; drop-out inside the surrogates is left out.
+    """
+
+    surrogates: tuple[Model, ...]
+    rate: float
+    probe: float = 0.1
+    explore: float = 0.1
+    width: float = 1.0
+
+    def init(self, problem: Problem[ScoreAccess], delta: Tensor) -> SubspaceState:
+        """Begin at δ, knowing nothing."""
+        return SubspaceState(delta, torch.zeros_like(delta), 0)
+
+    def step(self, problem: Problem[ScoreAccess], state: SubspaceState) -> tuple[SubspaceState, Trial]:
+        """A look, two questions, one step."""
+        logits = problem.access.scores(problem.set.apply(problem.x, state.delta))
+        size = problem.set.size(problem.x, state.delta)
+        trial = Trial(state.delta, problem.value(logits, state.delta), problem.goal.reached(logits), size)
+        u = self.direction(problem, state.delta, logits)
+        above, below = (
+            ahead(problem, state.delta, state.prior + sign * self.explore * u, self.width * self.probe)
+            for sign in (1, -1)
+        )
+        way = (above - below).nan_to_num(0.0, 0.0, 0.0).sign()
+        prior = state.prior + column(way, u) * of_unit_mean(u) / max(u[:1].numel(), 1)
+        moved = state.delta + self.rate * column(problem.radius, prior) * problem.set.steepest(problem.x, prior)
+        return SubspaceState(problem.set.project(problem.x, moved, problem.radius), prior, state.t + 1), trial
+
+    def finish(self, problem: Problem[ScoreAccess], state: SubspaceState) -> Trial:
+        """Look at the last point."""
+        return look(problem, state.delta)
+
+    def direction(self, problem: Problem[ScoreAccess], delta: Tensor, logits: Tensor) -> Tensor:
+        """The unit vector u for each sample at δ, where the model answered ``logits`` [N, K]: [N, *P]."""
+        if not self.surrogates:
+            u = problem.noise.at("explore").normal(tuple(delta.shape[1:]), dtype=delta.dtype)
+            return _unit(u)
+        answered = logits.detach().requires_grad_()
+        pull = slope(problem.objective(answered, problem.goal).sum(), answered)
+        drawn = problem.noise.at("surrogate").integers(len(self.surrogates))
+        u = torch.zeros_like(delta)
+        for i, model in enumerate(self.surrogates):
+            rows = (drawn == i).nonzero().squeeze(1)
+            if len(rows):
+                u = u.index_copy(0, rows, _pulled(model, problem.rows(rows), delta[rows], pull[rows]))
+        return _unit(u)
+
+
+def _pulled(model: Model, problem: Problem[ScoreAccess], delta: Tensor, pull: Tensor) -> Tensor:
+    """The slope of <pull, logits of the surrogate> at δ, [n, *P]."""
+    with model.quiet():
+        access = model.access(len(delta), device=delta.device).lower(GradientAccess)
+        moving = delta.detach().requires_grad_()
+        logits = access.logits(problem.set.apply(problem.x, moving))
+        return slope((pull * logits).sum(), moving)
+
+
+def _unit(u: Tensor) -> Tensor:
+    return u / column(flat_norm(u, 2).clamp_min(torch.finfo(u.dtype).tiny), u)
