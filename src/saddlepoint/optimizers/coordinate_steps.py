@@ -71,8 +71,9 @@ class CoordinateState:
 class CoordinateSteps:
     """δ_i <- P(δ_i + rate(t) · rule) for ``samples`` coordinates i a step, all others stay.
 
-    With f± = f(δ ± σ e_i), the slope along e_i is (f+ - f-) / 2σ and the curvature (f+ - 2 f(δ) + f-) / σ²; at the bounds of the box the slope is one-sided, the curvature not known. Coordinates are pixels of one channel, or
-    tiles of ``side(t)`` x ``side(t)``, whose pixels move together. They are drawn without replacement: with the chance
+    With f± = f(δ ± σ e_i), the slope along e_i is (f+ - f-) / 2σ and the curvature (f+ - 2 f(δ) + f-) / σ²; at the
+    bounds of the box the slope is one-sided, the curvature not known. Coordinates are pixels of one channel, or tiles
+    of ``side(t)`` x ``side(t)``, whose pixels move together. They are drawn without replacement: with the chance
     ``importance`` in proportion to the largest |δ| in their part of the image (a 64th of it), else all alike. Costs a
     look and 2 ``samples`` forwards a step; where the budget does not cover them, nothing moves.
 
