@@ -1,6 +1,6 @@
 """What papers say of attacks from scores, on Fashion-MNIST.
 
-    python benchmarks/reproductions/zeroth.py zoo  # distances beside those of Carlini and Wagner's attack, without slopes
+    python benchmarks/reproductions/zeroth.py zoo  # distances beside those of the attack with slopes
 
 Prints the table of zeroth.md.
 """

@@ -164,8 +164,8 @@ def subspace(
         raise OptionError("surrogate is what sp.wrap(network) gives, with gradients, or several of them")
     if not (probe > 0 and explore > 0):
         raise OptionError(f"probe and explore are lengths, and must be positive; got {probe:g} and {explore:g}")
-    climb = Subspace(surrogates, relative_step, probe, explore, _width(threat))
-    return _climb(threat, objective, climb, steps)
+    climb = Subspace(surrogates, relative_step, probe, explore, width_of(threat))
+    return climb_of(threat, objective, climb, steps)
 
 
 @recipe(
