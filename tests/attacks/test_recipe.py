@@ -131,7 +131,7 @@ TELLING = {
     "mimicry": {"benign": torch.rand(30, 1, 6, 6, generator=torch.Generator().manual_seed(9)), "steps": 10},
     "parsimonious": {"at_once": 8},  # fewer than there are blocks
     "rings": {"reach": 0.1},  # less than the radius
-    "shrinking_rings": {"steps": 30, "width": 0.2, "reach": 0.1},  # wide rings come first
+    "shrinking_rings": {"steps": 6, "width": 0.2, "reach": 0.2},  # wide rings come first
     "p_rgf": {"surrogate": sp.wrap(MLP(seed=7))},  # without one, nothing is probed
     "subspace": {"surrogate": sp.wrap(MLP(seed=7))},
 }
