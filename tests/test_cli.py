@@ -26,6 +26,7 @@ from saddlepoint.auditing import Summary, parse
 from saddlepoint.cli import main
 from saddlepoint.cli.app import app
 from saddlepoint.cli.values import convert, split_attacks
+from saddlepoint.zoo.opening import FORMS
 
 CODE = """
     import os, time
@@ -338,8 +339,8 @@ def test_every_attack_is_one_line_with_what_it_needs(capsys):
     ("kind", "first"),
     [
         ("sets", {f"{name}:RADIUS" for name in sp.sets.names()}),
-        ("models", {f"zoo:{name}" for name in sp.zoo.models.NAMES}),
-        ("data", set(sp.zoo.data.names())),
+        ("models", {f"zoo:{name}" for name in sp.zoo.models.NAMES} | set(FORMS)),
+        ("data", set(sp.zoo.data.names()) | set(sp.zoo.data.FORMS)),
     ],
 )
 def test_everything_else_is_one_line_too(capsys, kind, first):

@@ -126,8 +126,8 @@ def audit(
     """How robust is a model? Attack it in stages, store every result, write a report.
 
     Args:
-        model: zoo:NAME, or package.module:callable with a callable that builds an nn.Module.
-        data: samples: a name (saddlepoint list data), a .npz or .safetensors file with x and y, or a folder of images;
+        model: zoo:NAME, FILE.onnx, package.module:callable and others: saddlepoint list models.
+        data: samples: a name, a file, a folder of images and others: saddlepoint list data;
             with [:1000], [::7] or [sample:500:0] behind it only some.
         threat: set and radius of the perturbations, such as linf:8/255; may be given several times.
         plan: how much is tried; standard if nothing is said. Thorough goes on with AutoAttack, and takes as long.
@@ -175,7 +175,7 @@ def attack(
 
     Args:
         name: of the attack: saddlepoint list attacks.
-        model: zoo:NAME, or package.module:callable with a callable that builds an nn.Module.
+        model: zoo:NAME, FILE.onnx, package.module:callable and others: saddlepoint list models.
         data: samples, as for an audit.
         threat: set and radius, such as linf:8/255; attacks that look for the smallest change do without.
         out: file for the adversarial examples, .safetensors.

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from saddlepoint import attacks, sets
 from saddlepoint.cli.tables import show, table
-from saddlepoint.zoo import data, models
+from saddlepoint.zoo import data, models, opening
 
 Kind = Literal["attacks", "sets", "models", "data"]
 
@@ -20,8 +20,10 @@ def list_things(kind: Kind) -> None:
     tables: dict[Kind, Callable[[], Table]] = {
         "attacks": _attacks,
         "sets": _sets,
-        "models": lambda: _named("model", {f"zoo:{name}": line for name, line in models.names().items()}),
-        "data": lambda: _named("data", data.names()),
+        "models": lambda: _named(
+            "model", {f"zoo:{name}": line for name, line in models.names().items()} | opening.FORMS
+        ),
+        "data": lambda: _named("data", data.names() | data.FORMS),
     }
     show(tables[kind]())
 

@@ -38,6 +38,18 @@ SUFFIXES: dict[str, str] = {
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".skops", ".h5", ".keras", ".tflite"), _REFUSED),
 }
 """Kinds of files, and the module:function that opens one; options may follow after a question mark."""
+FORMS: dict[str, str] = {
+    "PACKAGE.MODULE:CALLABLE": "what your code builds: an nn.Module (with --weights FILE), the answer of sp.wrap, a"
+    " fitted estimator of scikit-learn",
+    "FILE.onnx": "an ONNX graph with slopes; with --access scores or labels, as onnxruntime runs it",
+    "FILE.pt": "a TorchScript archive (.ts as well)",
+    "FILE.pt2": "a torch.export program",
+    "timm:NAME": "an architecture of timm, with --weights; timm:NAME@cache with those stored on this machine",
+    "hf:FOLDER": "an image classifier of transformers; or hf:NAME, stored on this machine",
+    "http://HOST/PATH": "a model behind HTTP that speaks the plain protocol (https:// as well)",
+    "ENDPOINT.toml": "a model behind HTTP, described in a file",
+}
+"""What else than zoo:NAME may be typed for a model, and one line about it."""
 GRAMMAR = (
     "zoo:NAME, FILE.onnx, FILE.pt2, a TorchScript archive, http(s)://..., ENDPOINT.toml, timm:NAME, hf:FOLDER,"
     f" or {code.GRAMMAR}"

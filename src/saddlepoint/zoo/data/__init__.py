@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from saddlepoint.zoo.data.catalog import load, names
+from saddlepoint.zoo.data.catalog import FORMS, load, names
 from saddlepoint.zoo.data.dataset import Data
 from saddlepoint.zoo.data.streams import from_torch
 
-__all__ = ["Data", "from_torch", "load", "names"]
+__all__ = ["FORMS", "Data", "from_torch", "load", "names"]

@@ -15,7 +15,7 @@ from saddlepoint.zoo.data.dataset import Data, assemble
 from saddlepoint.zoo.data.files import read_npz, read_safetensors
 from saddlepoint.zoo.data.folder import read_folder
 from saddlepoint.zoo.data.selection import GRAMMAR, Selection, Span, parse
-from saddlepoint.zoo.data.shards import read_shards
+from saddlepoint.zoo.data.shards import ARCHIVES, read_shards
 from saddlepoint.zoo.data.source import Source
 
 
@@ -33,9 +33,17 @@ REGISTRY: Final[dict[str, Entry]] = {
     "fashion-mnist-train": Entry(fashion.full_train, "60 000 Fashion-MNIST training images, 1 x 28 x 28"),
 }
 TABLES: Final = (".csv", ".parquet")
+FORMS: Final[dict[str, str]] = {
+    "FILE.npz": "arrays x [N, *D] in [0, 1], or bytes, and y [N]; FILE.safetensors as well",
+    "FOLDER": "of images, FOLDER/CLASS/IMAGE.png; or a dataset that save_to_disk of Hugging Face's library wrote",
+    "FILE.csv": "a table: features, or images, and a column of labels; FILE.parquet as well",
+    "FILE.tar": "images NAME.jpg, labels NAME.cls or NAME.json; FILE.tar.gz, FILE-{000..009}.tar as well",
+    "hf:NAME": "a dataset of Hugging Face's library, stored on this machine",
+}
+"""What else than a name may be typed for data, and one line about it."""
 FILES: Final = (
     "FILE.npz or FILE.safetensors (arrays x, y), a table FILE.csv or FILE.parquet, a folder CLASS/IMAGE.png, "
-    "an archive FILE.tar (NAME.jpg, NAME.cls), or hf:NAME, a dataset of Hugging Face's library"
+    "an archive FILE.tar (NAME.jpg, NAME.cls or NAME.json), or hf:NAME, a dataset of Hugging Face's library"
 )
 
 
@@ -90,7 +98,7 @@ def _open(base: str) -> Source:
     base, _, query = base.partition("?") if _takes_options(base) else (base, "", "")
     if base.startswith(HF):
         return read_named(base, query)
-    if base.endswith(".tar"):
+    if base.endswith(ARCHIVES):
         return read_shards(base, query)
     path = Path(base).expanduser()
     if not base or not (path.exists() or path.suffix or len(path.parts) > 1):
@@ -113,7 +121,7 @@ def _takes_options(base: str) -> bool:
         return True
     path = Path(base.partition("?")[0]).expanduser()
     # A folder may have a question mark in its own name.
-    return path.suffix in (*TABLES, ".tar") or (path.is_dir() and not Path(base).expanduser().exists())
+    return path.name.endswith((*TABLES, *ARCHIVES)) or (path.is_dir() and not Path(base).expanduser().exists())
 
 
 def _unknown(base: str) -> str:

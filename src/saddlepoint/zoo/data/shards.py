@@ -2,42 +2,72 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import json
+import lzma
 import re
 import tarfile
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import IO, Any, Final, Literal
 
 import numpy as np
 
 from saddlepoint.errors import DataError
-from saddlepoint.zoo.data.images import OPTIONS, SUFFIXES, Images, fit
-from saddlepoint.zoo.data.query import class_names, options
+from saddlepoint.zoo.data.images import OPTIONS as FIT
+from saddlepoint.zoo.data.images import SUFFIXES, Images, fit
+from saddlepoint.zoo.data.query import options
 from saddlepoint.zoo.data.source import check_labels, check_names
+from saddlepoint.zoo.data.tables import USUAL, labels
 
-LABEL: Final = ".cls"
-LONGEST: Final = 100
+OPTIONS: Final = (*FIT, "label")
+NUMBER, JSON, PACKED = ".cls", ".json", ".gz"
+ARCHIVES: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+"""How the names of archives end."""
+PACKERS: Final[dict[bytes, Callable[[Path], Any]]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+"""The first bytes of what is compressed, and what reads it."""
+LONGEST: Final = 1 << 20
 """Bytes of a label: more is none."""
+KEYS: Final = (*USUAL, "cls")
+"""Names of entries that hold labels, if none is named."""
+DAMAGED: Final = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image lies: its archive, its name, its first byte, its length."""
+    """Where an image lies: its archive, its name, its first byte, its length; ``packed`` by gzip or not.
+
+    ``unpacked`` is the archive as a stream, where it is compressed as a whole: reading goes forwards through it.
+    """
 
     archive: Path
     name: str
     start: int
     length: int
+    packed: bool = False
+    unpacked: IO[bytes] | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return f"{self.archive}: {self.name}"
 
     def open(self, mode: Literal["rb"]) -> IO[bytes]:
         """The image's bytes."""
-        with self.archive.open(mode) as file:
-            file.seek(self.start)
-            return io.BytesIO(file.read(self.length))
+        if self.unpacked is None:
+            with self.archive.open(mode) as file:
+                return io.BytesIO(self._content(file))
+        return io.BytesIO(self._content(self.unpacked))
+
+    def _content(self, file: IO[bytes]) -> bytes:
+        file.seek(self.start)
+        content = file.read(self.length)
+        try:
+            return gzip.decompress(content) if self.packed else content
+        except (EOFError, zlib.error) as error:
+            raise OSError(f"what gzip made of it is damaged: {error}") from error
 
 
 def expand(pattern: str) -> list[Path]:
@@ -61,52 +91,111 @@ def read_shards(pattern: str, query: str = "") -> Images:
     """The samples of one archive or of several, in their order.
 
     Args:
-        pattern: ``photos.tar``, or ``photos-{000..009}.tar``. Each sample is an image NAME.jpg (or .jpeg, .png) and its
-            label, an integer in NAME.cls; other files are passed over.
-        query: what stands after ``?``, as for a folder; ``classes`` names the labels.
+        pattern: ``photos.tar``, or ``photos-{000..009}.tar``; compressed ones (``.tar.gz``, ``.tgz``, ``.tar.bz2``,
+            ``.tar.xz``) are read from their start. Each sample is an image NAME.jpg (or .jpeg, .png) and its label:
+            an integer in NAME.cls, or an integer or a text in an entry of the object in NAME.json. Each of these may
+            be packed, NAME.json.gz; other files are passed over.
+        query: what stands after ``?``, as for a folder; ``classes`` names the labels (by default, where they are text,
+            sorted); ``label=KEY`` is the entry of the JSON that holds them (by default one called label, target,
+            class, y or cls, where there is no NAME.cls).
 
     Raises:
-        DataError: no such file, damaged or compressed, an image without a label or the reverse, no samples.
+        DataError: no such file, damaged, an image without a label or the reverse, no samples.
     """
     said = options(query, OPTIONS, pattern)
-    found = [sample for archive in expand(pattern) for sample in _samples(archive)]
+    key = said.get("label")
+    found = [sample for archive in expand(pattern) for sample in _samples(archive, key)]
     if not found:
-        raise DataError(f"{pattern}: no samples (N = 0); expected files NAME.jpg and NAME{LABEL}")
-    y = check_labels(np.array([label for _, label in found]), pattern)
-    known = check_names(y, class_names(said["classes"]) if "classes" in said else None, pattern)
-    places = tuple(place for place, _ in found)
-    return Images(places, y, known, f"archive {Path(pattern).name}", fit(said, pattern))
+        raise DataError(f"{pattern}: no samples (N = 0); expected files NAME.jpg and NAME{NUMBER} or NAME{JSON}")
+    places, said_labels = zip(*found, strict=True)
+    if len({type(label) for label in said_labels}) > 1:
+        raise DataError(f"{pattern}: labels are numbers in some samples and text in others; write them one way")
+    as_array = np.array(said_labels, dtype=object if isinstance(said_labels[0], str) else np.int64)
+    y, named = labels(as_array, key or USUAL[0], said.get("classes"), pattern)
+    y = check_labels(y, pattern)
+    return Images(places, y, check_names(y, named, pattern), f"archive {Path(pattern).name}", fit(said, pattern))
 
 
-def _samples(archive: Path) -> list[tuple[Place, int]]:
-    images: dict[str, Place] = {}
-    labels: dict[str, int] = {}
+Label = int | str
+
+
+def _samples(archive: Path, key: str | None) -> Iterator[tuple[Place, Label]]:
+    """The images of one archive, and their labels."""
+    for sample, files in _files(archive).items():
+        images = [files[suffix] for suffix in SUFFIXES if suffix in files]
+        label = _label(files, key)
+        if len(images) > 1:
+            raise DataError(f"{archive}: two samples are called {sample}")
+        if len(images) != (label is not None):
+            has, lacks = ("an image", "label") if images else ("a label", "image")
+            raise DataError(f"{archive}: {sample} has {has} and no {lacks}")
+        if label is not None:
+            yield images[0], label
+
+
+def _files(archive: Path) -> dict[str, dict[str, Place]]:
+    """What belongs together: {sample: {kind: file}}."""
+    found: dict[str, dict[str, Place]] = {}
     try:
-        with tarfile.open(archive, "r:") as tar:
+        unpacked = _unpacked(archive)
+        with tarfile.open(archive, "r:", fileobj=unpacked) as tar:
             for member in tar:
                 folder, _, file = member.name.rpartition("/")
-                name, dot, kind = file.partition(".")
-                key = f"{folder}/{name}"
-                if not member.isfile() or f"{dot}{kind}".lower() not in (*SUFFIXES, LABEL):
+                name, dot, rest = file.partition(".")
+                kind = f"{dot}{rest}".lower()
+                packed, kind = kind.endswith(PACKED), kind.removesuffix(PACKED)
+                if not member.isfile() or kind not in (*SUFFIXES, NUMBER, JSON):
                     continue
-                if key in (labels if kind == "cls" else images):
-                    raise DataError(f"{archive}: two samples are called {key.lstrip('/')}")
-                if kind == "cls":
-                    labels[key] = _label(tar, member, archive)
-                else:
-                    images[key] = Place(archive, member.name, member.offset_data, member.size)
-    except (OSError, tarfile.TarError) as error:
-        raise DataError(f"{archive} is no readable archive ({error}): missing, damaged, or compressed?") from error
-    if alone := next(iter(sorted(images.keys() ^ labels.keys())), None):
-        has, lacks = ("an image", "label") if alone in images else ("a label", "image")
-        raise DataError(f"{archive}: {alone.lstrip('/')} has {has} and no {lacks}")
-    return [(place, labels[key]) for key, place in images.items()]
+                files = found.setdefault(f"{folder}/{name}".lstrip("/"), {})
+                if kind in files:
+                    raise DataError(f"{archive}: two samples are called {folder}/{name}".replace(": /", ": "))
+                files[kind] = Place(archive, member.name, member.offset_data, member.size, packed, unpacked)
+            if not Place(archive, "", tar.offset, 1, unpacked=unpacked).open("rb").read():
+                raise tarfile.ReadError("it has no end mark")
+    except DAMAGED as error:
+        raise DataError(f"{archive} is no readable archive ({error}): missing, damaged or cut off?") from error
+    return found
 
 
-def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path) -> int:
-    file = tar.extractfile(member)
-    text = b"" if file is None else file.read(LONGEST)
+def _unpacked(archive: Path) -> IO[bytes] | None:
+    """The stream inside of an archive that is compressed as a whole."""
+    with archive.open("rb") as file:
+        first = file.read(max(map(len, PACKERS)))
+    opener = next((opener for mark, opener in PACKERS.items() if first.startswith(mark)), None)
+    stream: IO[bytes] | None = None if opener is None else opener(archive)
+    return stream
+
+
+def _label(files: dict[str, Place], key: str | None) -> Label | None:
+    if NUMBER in files and key is None:
+        text = _text(files[NUMBER])
+        try:
+            return int(text)
+        except ValueError:
+            raise DataError(f"{files[NUMBER]} holds {text[:20]!r}, expected an integer 0..K-1") from None
+    return _entry(files[JSON], key) if JSON in files else None
+
+
+def _entry(place: Place, key: str | None) -> Label | None:
+    """The label in a file of JSON: None if it holds none, and none was asked for by ``key``."""
     try:
-        return int(text)
-    except ValueError:
-        raise DataError(f"{archive}: {member.name} holds {text[:20]!r}, expected an integer 0..K-1") from None
+        said = json.loads(_text(place))
+    except ValueError as error:
+        raise DataError(f"{place} is no JSON ({error})") from error
+    known = said if isinstance(said, dict) else {}
+    name = key if key is not None else next((name for name in KEYS if name in known), None)
+    if name is None:
+        return None
+    label = known.get(name)
+    if isinstance(label, bool) or not isinstance(label, int | str):
+        has = ", ".join(map(str, list(known)[:20])) or "no entries"
+        raise DataError(f"{place}: {name!r} is {label!r}, expected an integer or a text; ?label=KEY, of {has}")
+    return label
+
+
+def _text(place: Place) -> bytes:
+    try:
+        with place.open("rb") as file:
+            return file.read(LONGEST)
+    except DAMAGED as error:
+        raise DataError(f"{place} cannot be read ({error}): damaged or cut off?") from error
