@@ -6,21 +6,21 @@ from scipy.stats import binomtest
 from torch import nn
 
 import saddlepoint as sp
-from saddlepoint.attacks.substitute import learn_substitute
+from saddlepoint.attacks.substitute import _moved, learn_substitute
 from saddlepoint.errors import DataError, OptionError
 
 
 @pytest.fixture(scope="module")
 def learned():
-    """From 150 images and 2400 labels of a network, with 300 images held out."""
+    """From 150 images and 1200 labels of a network, with 300 images held out."""
     target = sp.wrap(sp.zoo.load("fashion-pgd-linf"), access="labels")
     data = sp.zoo.data.load("fashion-mnist-1k")
-    return target, data, learn_substitute(target, data.x[:150], budget=2400, rounds=6, held_out=data.x[700:])
+    return target, data, learn_substitute(target, data.x[:150], budget=1200, rounds=6, members=2, held_out=data.x[700:])
 
 
 def test_agreement_grows_with_the_labels_asked_for(learned):
     _, _, substitute = learned
-    assert substitute.queries == (150, 300, 600, 1200, 2400, 2400)
+    assert substitute.queries == (150, 300, 600, 1200)
     assert substitute.agreement[-1] > substitute.agreement[0] + 0.03
     assert binomtest(round(300 * substitute.agreement[-1]), 300).proportion_ci().low > 0.6
 
@@ -59,12 +59,29 @@ def test_a_half_space_is_learned():
     x = torch.rand(100, 4, generator=torch.Generator().manual_seed(0))
     apart = torch.rand(500, 4, generator=torch.Generator().manual_seed(1))
     found = learn_substitute(
-        target, x, budget=800, rounds=4, epochs=60, held_out=apart, build=lambda k: nn.Linear(4, k)
+        target, x, budget=800, rounds=4, epochs=60, members=2, held_out=apart, build=lambda k: nn.Linear(4, k)
     )
     assert found.agreement[-1] > 0.97
-    scale, linear = found.model.network
-    weight = (linear.weight[1] - linear.weight[0]) / scale.deviation.flatten()
-    assert float(nn.functional.cosine_similarity(weight, normal, 0)) > 0.98
+    assert len(found.model.network.members) == 2
+    for scale, linear in found.model.network.members:
+        weight = (linear.weight[1] - linear.weight[0]) / scale.deviation.flatten()
+        assert float(nn.functional.cosine_similarity(weight, normal, 0)) > 0.98
+
+
+def test_images_are_moved_while_it_trains_and_stay_whole():
+    x = torch.arange(2 * 3 * 8 * 9.0).reshape(2, 3, 8, 9)
+    places = set()
+    for seed in range(40):
+        moved = _moved(x, 1, torch.Generator().manual_seed(seed))
+        assert moved.shape == x.shape
+        for before, after in zip(x, moved, strict=True):
+            down, right = divmod(int(after[0, 4, 4] - before[0, 4, 4]) + 1, 9)
+            right -= 1
+            inside = before[:, 1 + down : 7 + down, 1 + right : 8 + right]
+            assert torch.equal(after[:, 1:-1, 1:-1], inside)
+            places.add((down, right))
+    assert places == {(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)}
+    assert _moved(x, 0, torch.Generator()) is x
 
 
 def test_the_same_seed_learns_the_same():
@@ -79,5 +96,8 @@ def test_what_cannot_be_learned_from_is_told():
     target = sp.wrap(lambda x: torch.zeros(len(x), dtype=torch.long), output="labels", classes=2)
     with pytest.raises(DataError, match="all 5 seeds one label"):
         learn_substitute(target, torch.rand(5, 4))
-    with pytest.raises(OptionError, match="budget, rounds, epochs and step must be above 0"):
-        learn_substitute(target, torch.rand(5, 4), budget=0)
+    for option in ("budget", "rounds", "epochs", "members"):
+        with pytest.raises(OptionError, match=f"{option} must be at least 1, got 0"):
+            learn_substitute(target, torch.rand(5, 4), **{option: 0})
+    with pytest.raises(OptionError, match=r"step must be above 0 and shift not below, got 0\.1 and -1"):
+        learn_substitute(target, torch.rand(5, 4), shift=-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,8 @@ def learn_substitute(
     rounds: int = 6,
     step: float = 0.1,
     epochs: int = 10,
+    members: int = 3,
+    shift: int = 2,
     held_out: Inputs | None = None,
     build: Build | None = None,
     seed: int = 0,
@@ -51,14 +54,20 @@ def learn_substitute(
     Starts from the labels of ``seeds``. Each round trains anew on all labels so far, and asks about new points where
     the stand-in changes fastest: x - step sign(d F_y(x) / d x), each round doubling the set as far as the budget goes.
     The paper's text moves the other way, into the class; towards its border the stand-in agrees as often or more.
+    Beyond the paper, the stand-in is the mean of several networks, and images are moved at random while these train:
+    neither costs labels, and what is crafted on it carries over far better. Half of the new points of images are seeds
+    moved in the same way.
 
     Args:
         target: the model, asked for its labels alone.
         seeds: inputs [n, *D] in the target's range, some of each class at best; those beyond the budget are not used.
         budget: labels asked for in all; what is held out is asked for in addition.
-        rounds: of training; all but the last are followed by new points.
+        rounds: of training; all but the last are followed by new points, and none follows once the budget is spent.
         step: of the new points, in the units of the data.
         epochs: passes over the set in each round.
+        members: networks that the stand-in is the mean of.
+        shift: in training, each image is moved by up to so many pixels, anew each time; 0 asks about points of the
+            paper alone, as is done for features.
         held_out: inputs [m, *D] to tell the agreement on, not trained on.
         build: the architecture, for inputs of mean 0 and deviation 1; by default two convolutions for images, two
             hidden layers for features.
@@ -70,43 +79,51 @@ def learn_substitute(
     Source: Papernot, McDaniel, Goodfellow, Jha, Celik, Swami, "Practical black-box attacks against machine learning",
     AsiaCCS 2017.
     """
-    if min(budget, rounds, epochs) < 1 or step <= 0:
-        raise OptionError(
-            f"budget, rounds, epochs and step must be above 0, got {budget}, {rounds}, {epochs}, {step:g}"
-        )
+    counts = {"budget": budget, "rounds": rounds, "epochs": epochs, "members": members}
+    if wrong := next((name for name, count in counts.items() if count < 1), None):
+        raise OptionError(f"{wrong} must be at least 1, got {counts[wrong]}")
+    if step <= 0 or shift < 0:
+        raise OptionError(f"step must be above 0 and shift not below, got {step:g} and {shift}")
     draw = torch.Generator().manual_seed(seed)
     x = seeds[:budget].detach().clone()
+    started = len(x)
     y, classes = ask_labels(target, x)
     if int(y.min()) == int(y.max()):
         raise DataError(f"the target gives all {len(x)} seeds one label: take seeds of several classes")
     apart = None if held_out is None else (held_out, ask_labels(target, held_out)[0])
     queries, agreement = [], []
+    lessons = _Lessons(epochs, shift if _is_image(x) else 0, draw)
     for turn in range(rounds):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + turn)
-            network = nn.Sequential(_Standardize(x), (build or _usual(x))(classes))
-        _train(network, x, y, epochs, draw)
+            network = _Mean([nn.Sequential(_Standardize(x), (build or _usual(x))(classes)) for _ in range(members)])
+        for member in network.members:
+            _train(member, x, y, lessons)
         queries.append(len(x))
         if apart is not None:
             with torch.no_grad():
                 agreement.append(float((network(apart[0]).argmax(1) == apart[1]).double().mean()))
-        if turn < rounds - 1 and len(x) < budget:
-            new = _changed(network, x, y, step, draw)[: budget - len(x)].clamp(target.box.low, target.box.high)
+        if len(x) == budget:
+            break
+        if turn < rounds - 1:
+            rows = torch.randperm(len(x), generator=draw).to(x.device)[: budget - len(x)]
+            new = _changed(network, x[rows], y[rows], step).clamp(target.box.low, target.box.high)
+            if lessons.shift:
+                new[::2] = _moved(x[rows[::2] % started], lessons.shift, draw)
             x, y = torch.cat([x, new]), torch.cat([y, ask_labels(target, new)[0]])
     bounds = (target.box.low, target.box.high)
     name = f"learned from {queries[-1]} labels of {target.name}"
     return Substitute(wrap(network, bounds=bounds, name=name), tuple(queries), tuple(agreement))
 
 
-def _changed(network: nn.Module, x: Tensor, y: Tensor, step: float, draw: torch.Generator) -> Tensor:
-    """One new point from each of the set, in random order, moved by ``step`` to where the score of its class falls."""
-    rows = torch.randperm(len(x), generator=draw).to(x.device)
+def _changed(network: nn.Module, x: Tensor, y: Tensor, step: float) -> Tensor:
+    """The points, moved by ``step`` to where the score of their class falls."""
     out = []
-    for some in rows.split(BATCH):  # type: ignore[no-untyped-call]
-        given = x[some].requires_grad_()
-        own = network(given).gather(1, y[some].unsqueeze(1)).sum()
-        (slope,) = torch.autograd.grad(own, given)
-        out.append(x[some] - step * slope.sign())
+    for some, own in zip(x.split(BATCH), y.split(BATCH), strict=True):  # type: ignore[no-untyped-call]
+        given = some.clone().requires_grad_()
+        score = network(given).gather(1, own.unsqueeze(1)).sum()
+        (slope,) = torch.autograd.grad(score, given)
+        out.append(some - step * slope.sign())
     return torch.cat(out)
 
 
@@ -126,23 +143,60 @@ class _Standardize(nn.Module):
         return (x - self.mean) / self.deviation
 
 
-def _train(network: nn.Module, x: Tensor, y: Tensor, epochs: int, draw: torch.Generator) -> None:
+class _Mean(nn.Module):
+    """The mean of the logits of its members."""
+
+    def __init__(self, members: list[nn.Sequential]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([member(x) for member in self.members]).mean(0)
+
+
+class _Lessons(NamedTuple):
+    """How a network is trained: passes over the set, pixels that images are moved by at most, randomness."""
+
+    epochs: int
+    shift: int
+    draw: torch.Generator
+
+
+def _train(network: nn.Module, x: Tensor, y: Tensor, lessons: _Lessons) -> None:
     network.to(device=x.device).train()
-    steps = epochs * -(-len(x) // BATCH)
+    steps = lessons.epochs * -(-len(x) // BATCH)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, steps)
-    for _ in range(epochs):
-        for some in torch.randperm(len(x), generator=draw).to(x.device).split(BATCH):  # type: ignore[no-untyped-call]
+    for _ in range(lessons.epochs):
+        order = torch.randperm(len(x), generator=lessons.draw).to(x.device)
+        for some in order.split(BATCH):  # type: ignore[no-untyped-call]
+            shown = _moved(x[some].float(), lessons.shift, lessons.draw)
             optimizer.zero_grad()
-            nn.functional.cross_entropy(network(x[some].float()), y[some]).backward()  # type: ignore[no-untyped-call]
+            nn.functional.cross_entropy(network(shown), y[some]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     network.eval().requires_grad_(False)
 
 
+def _moved(x: Tensor, shift: int, draw: torch.Generator) -> Tensor:
+    """Images [n, C, H, W], each moved by up to ``shift`` pixels; what comes in from outside repeats the border."""
+    if not shift:
+        return x
+    height, width = x.shape[2:]
+    down, right = torch.randint(-shift, shift + 1, (2, len(x), 1), generator=draw).to(x.device)
+    rows = (torch.arange(height, device=x.device) + down).clamp(0, height - 1)
+    columns = (torch.arange(width, device=x.device) + right).clamp(0, width - 1)
+    sample = torch.arange(len(x), device=x.device)[:, None, None]
+    return x[sample, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _is_image(x: Tensor) -> bool:
+    return x.ndim == 4 and min(x.shape[2:]) >= 8
+
+
 def _usual(x: Tensor) -> Build:
     """An architecture for inputs of the shape of ``x``."""
-    if x.ndim == 4 and min(x.shape[2:]) >= 8:
+    if _is_image(x):
         cells = -(-x.shape[2] // 4) * -(-x.shape[3] // 4)
         return lambda classes: nn.Sequential(
             nn.Conv2d(x.shape[1], 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Flatten(),
