@@ -27,6 +27,18 @@ FACE = 1
 SIDE = 256
 
 
+class InLevels(nn.Module):
+    """A detector that is shown whole levels, as in a file of 8 bits; slopes pass the rounding as if there were none."""
+
+    def __init__(self, detector: nn.Module) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logit that there is a face."""
+        return self.detector(x + (x.round() - x).detach())
+
+
 class CenterFace(nn.Module):
     """The logit of the largest entry of the heat map: [N, 1] for pictures [N, 3, H, W] of levels 0..255."""
 
@@ -46,15 +58,16 @@ def astronaut() -> Tensor:
 
 
 def hidden(radius: float, steps: int = 100) -> dict[str, tuple[float, float, Tensor]]:
-    """For each detector: the logit of a face before and after, and the picture [3, H, W] that hides it."""
+    """For each detector: the logit of a face before and after, and the picture [3, H, W] of 8 bits that hides it."""
     x, found = astronaut(), {}
-    for name, network in (("CenterFace", CenterFace()), ("MTCNN", MTCNN())):
+    for name, detector in (("CenterFace", CenterFace()), ("MTCNN", MTCNN())):
+        network = InLevels(detector)
         model = sp.wrap(network, mean=[0.0], std=[1 / 255], output="logits", name=name)
         goal = sp.untargeted(torch.tensor([FACE]), confidence=1.0)
-        result = sp.attacks.pgd(model, x, goal, sp.Linf(radius), steps=steps)
+        result = sp.attacks.apgd_ce(model, x, goal, sp.Linf(radius), steps=steps)
         with torch.no_grad():
             before, after = (float(network(255 * z)) for z in (x, result.x_adv))
-        found[name] = before, after, result.x_adv[0]
+        found[name] = before, after, (255 * result.x_adv[0]).round() / 255
     return found
 
 

@@ -86,7 +86,7 @@ class MTCNN(nn.Module):
 
     A place passes a network by its logit minus that of the threshold, and the cascade by the smallest of these; the
     picture counts by its best place, so that above 0 a face is found. Boxes that overlap are all looked at, where
-    MTCNN keeps the best of them: what is hidden here is hidden there. The slope is that of the log of the sum of
+    MTCNN keeps the best of them. The slope is that of the log of the sum of
     exponentials over all places, not only that of the best, beside which many others find the same face.
     """
 
