@@ -29,7 +29,7 @@ def distances() -> Tensor:
 @pytest.mark.parametrize("form", ["added", "painted"])
 @pytest.mark.parametrize("name", ["rings", "shrinking_rings"])
 def test_reach_the_closest_point_of_a_plane_in_codes(name: str, form: str) -> None:
-    """n = 8, four numbers, 400 draws a ring: one of 150 directions is within 18 degrees of the best."""
+    """n = 8, four numbers, 80 draws a ring: one of 50 directions is within 25 degrees of the best."""
     threat = sp.Latent(generator=WAVES, form=form)  # type: ignore[arg-type]
     if form == "painted":  # what four waves paint, the plane through it
         x = WAVES.decode(torch.zeros_like(X), WAVES.encode(X))
@@ -38,11 +38,11 @@ def test_reach_the_closest_point_of_a_plane_in_codes(name: str, form: str) -> No
         nearest = gap / WAVES.encode((MODEL.weight[0] - MODEL.weight[1]).detach().view(1, 1, 6, 6)).norm()
     else:
         x, y, nearest = X, Y, distances()
-    found = sp.attacks.get(name)(WIDE, x, y, threat, samples=400, reach=2 * float(nearest.max()))
+    found = sp.attacks.get(name)(WIDE, x, y, threat, steps=25, samples=80, reach=2 * float(nearest.max()))
     assert bool(found.met.all())
     ratio = found.size / nearest
     assert float(ratio.min()) >= 1 - 1e-9
-    assert float(ratio.median()) < 1.1
+    assert float(ratio.median()) < 1.25
 
 
 def test_the_first_ring_that_holds_a_success_holds_what_is_returned() -> None:
@@ -58,7 +58,7 @@ def test_a_radius_ends_the_rings() -> None:
     nearest = distances()
     limit = torch.where(torch.arange(8) % 2 == 0, 0.9 * nearest, 2 * nearest)
     for name in ("rings", "shrinking_rings"):
-        found = sp.attacks.get(name)(WIDE, X, Y, sp.Latent(limit, generator=WAVES), samples=100)
+        found = sp.attacks.get(name)(WIDE, X, Y, sp.Latent(limit, generator=WAVES), steps=20, samples=60)
         assert found.met.tolist() == [False, True] * 4
         assert bool((found.size <= limit).all())
 
