@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from saddlepoint.attacks.patch import patch
     from saddlepoint.attacks.substitute import learn_substitute
     from saddlepoint.attacks.universal import universal
+    from saddlepoint.attacks.unrestricted import unrestricted
     from saddlepoint.attacks.views import Views
     from saddlepoint.auditing import Audit, audit, transfer
     from saddlepoint.core import Goal, Result, Status, targeted, untargeted
@@ -76,6 +77,7 @@ _HOME = {
     "targeted": "core",
     "transfer": "auditing",
     "universal": "attacks.universal",
+    "unrestricted": "attacks.unrestricted",
     "untargeted": "core",
     "wrap": "access",
 }
@@ -115,6 +117,7 @@ __all__ = [  # noqa: RUF022
     "targeted",
     "transfer",
     "universal",
+    "unrestricted",
     "untargeted",
     "wrap",
     "zoo",
