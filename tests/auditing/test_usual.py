@@ -32,6 +32,12 @@ def test_every_plan_has_something_for_every_set_and_access(network: Make, plan: 
         assert stages(network, plan, threat, "labels")
 
 
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("threat", [sp.Flow(0.5), sp.Latent(1.0), sp.Corruption(3.0)], ids=str)
+def test_labels_alone_are_searched_in_rings_where_nothing_is_added(network: Make, plan: str, threat: Any) -> None:
+    assert [one.recipe.name for one in stages(network, plan, threat, "labels")] == ["shrinking_rings"]
+
+
 def test_more_thorough_plans_ask_more(network: Make) -> None:
     plans = [stages(network, plan, sp.Linf(0.1), proofs=False) for plan in PLANS]
     asked = ("standing", "right", "firm")
