@@ -191,6 +191,16 @@ def test_an_unknown_operator_is_named_and_can_be_attacked_without_slopes(tmp_pat
     torch.testing.assert_close(from_onnx(path, access="scores")(x), 2 * (x - 1))
 
 
+def test_an_operator_of_ones_own_is_no_black_box_of_onnxruntime(tmp_path):
+    node = helper.make_node("Secret", ["x"], ["y"], name="first", domain="my.company")
+    path = save(
+        tmp_path / "net.onnx", [node], [value("x", "n", 6)], [value("y", "n", 6)],
+        more=[helper.make_opsetid("my.company", 1)],
+    )  # fmt: skip
+    with pytest.raises(ModelError, match=r"my.company.Secret 'first' .* onnxruntime does not know my.company either"):
+        from_onnx(path)
+
+
 def test_an_operator_that_cannot_run_is_named_with_its_shapes(tmp_path, weights):
     opened = from_onnx(linear(tmp_path / "net.onnx", weights))
     with pytest.raises(ModelError, match=r"MatMul 'z' cannot be run on \[2, 5\], \[6, 4\]: "):

@@ -156,6 +156,10 @@ def _uses(node: Node) -> Iterator[str]:
             yield from _outside(value)
 
 
+RUNTIME = ("", "ai.onnx.ml", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc")
+"""Domains whose operators onnxruntime brings with it."""
+
+
 def _outside(graph: Graph) -> set[str]:
     own = {*graph.constants, *(port.name for port in graph.inputs)}
     own |= {name for node in graph.nodes for name in node.outputs}
@@ -168,9 +172,15 @@ def _all_known(nodes: Sequence[Node], known: Mapping[str, Value]) -> None:
     if missing:
         more = sorted({node.op for node in missing} - {missing[0].op})
         also = f" (nor {', '.join(more)})" if more else ""
+        foreign = next((node.domain for node in missing if node.domain not in RUNTIME), None)
+        way = (
+            "attack the file without slopes, as onnxruntime runs it, with --access scores or --access labels"
+            if foreign is None
+            else f"onnxruntime does not know {foreign} either: run the file by what does, and wrap that function,"
+            " sp.wrap(function, access='scores')"
+        )
         raise ModelError(
-            f"{missing[0].title} (version {missing[0].opset}) is an operator that is not known here{also}: attack the"
-            " file without slopes, as onnxruntime runs it, with --access scores or --access labels"
+            f"{missing[0].title} (version {missing[0].opset}) is an operator that is not known here{also}: {way}"
         )
 
 
