@@ -38,7 +38,7 @@ def shrinking_rings(
     width: float = 0.01,
     stop: int = 5,
 ) -> Attack[LabelAccess]:
-    """Random perturbations in rings that shrink toward the smallest success: fewer labels than ``rings``.
+    """Random perturbations in rings that shrink toward the smallest success: thinner in the end than ``rings``.
 
     Begins with the whole ball of the radius, or of ``reach`` in the units of the set where that is less. Each of at
     most ``steps`` rings costs ``samples`` forwards, of which the paper takes 5000; half the steps are usual.
