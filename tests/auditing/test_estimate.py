@@ -27,6 +27,8 @@ Make = Callable[..., Any]
         ("acc_szofw(steps=5, samples=8, changes=2, every=3)", sp.L2(0.1), 2 * 9 + 3 * 5 + 2),
         ("zo_ngd(steps=3, pairs=4)", sp.L2(0.1), 3 * 9 + 2),
         ("zo_admm(steps=3, samples=6)", sp.L2(0.1), 3 * 8 + 2),
+        ("subspace(steps=10)", sp.L2(0.1), 10 * 3 + 2),
+        ("zoo(steps=3, rounds=2, samples=5)", sp.L2(0.5), 2 * (3 * 11 + 2)),
         ("adam_pgd(steps=10, restarts=2)", sp.Linf(0.1), 2 * 22),
         ("odi_pgd(steps=4, restarts=2, odi_steps=3)", sp.Linf(0.1), 2 * (6 + 8 + 2)),
         ("fmn(steps=5)", sp.L2(0.5), 10 + 2),

@@ -187,6 +187,7 @@ def _admm(optimizer: ADMM, steps: int, classes: int) -> float:  # type: ignore[t
     return steps * (slope(optimizer.gradient) + 1)
 
 
+@walk.register
 def _subspace(optimizer: Subspace, steps: int, classes: int) -> float:
     """What surrogates are asked is not counted."""
     return 3.0 * steps
@@ -249,6 +250,7 @@ def _rings(optimizer: GrowingRings | ShrinkingRings, steps: int, classes: int) -
     return float(steps * optimizer.samples)
 
 
+@walk.register
 def _coordinate_steps(optimizer: CoordinateSteps, steps: int, classes: int) -> float:
     return steps * (1.0 + 2 * optimizer.samples)
 
