@@ -21,7 +21,7 @@ from saddlepoint.core.slope import slope
 from saddlepoint.errors import DataError, OptionError
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import cross_entropy
-from saddlepoint.rows import column, flat_norm
+from saddlepoint.rows import unit
 
 BETAS = (2.0, 5.0, 10.0, 20.0, 50.0)
 DECAYS = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -74,8 +74,7 @@ def alignment(
                 for way in (v, -v):
                     at = (inputs[rows] + width * way).requires_grad_()
                     logits = access.view(rows).logits(at)
-                    g = slope(cross_entropy(logits, goal.rows(rows)).sum(), at)
-                    g = g / column(flat_norm(g, 2).clamp_min(torch.finfo(g.dtype).tiny), g)
+                    g = unit(slope(cross_entropy(logits, goal.rows(rows)).sum(), at))
                     total = total + (g * way).flatten(1).sum(1)
             return total / (2 * draws * width)
 

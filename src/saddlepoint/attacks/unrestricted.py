@@ -20,7 +20,7 @@ from saddlepoint.core.goal import Goal, best_other, own
 from saddlepoint.core.slope import slope
 from saddlepoint.errors import OptionError
 from saddlepoint.noise import Noise
-from saddlepoint.rows import column, flat_norm, put, take, where
+from saddlepoint.rows import put, take, unit, where
 
 
 class ClassGenerator(Protocol):
@@ -214,8 +214,7 @@ class _Hunt:
         later = code.detach() - self.rate * down + math.sqrt(self.heat / (1 + t) ** 0.55) * noise
         more = extra.detach()
         if self.added > 0:
-            g = slope(total, extra)
-            more = more - g / column(flat_norm(g, 2).clamp_min(torch.finfo(g.dtype).tiny), g)
+            more = more - unit(slope(total, extra))
         moved = dc.replace(sought, code=later, extra=more)
         return where(met, dc.replace(sought, met=met), moved)
 

@@ -5,7 +5,7 @@ from saddlepoint.core.problem import Objective, Penalty, PerturbationSet, Proble
 from saddlepoint.core.protocols import Attack, Gradient, Initializer, Optimizer, State
 from saddlepoint.core.result import Result, Status
 from saddlepoint.core.slope import slope
-from saddlepoint.core.trial import Order, Trial, best_value, look, look_at_labels, smallest
+from saddlepoint.core.trial import Order, Trial, answered, best_value, look, look_at_labels, smallest
 
 __all__ = [
     "Attack",
@@ -22,6 +22,7 @@ __all__ = [
     "State",
     "Status",
     "Trial",
+    "answered",
     "best_value",
     "excess",
     "look",

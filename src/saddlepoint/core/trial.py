@@ -40,7 +40,11 @@ def smallest(new: Trial, old: Trial) -> Flags:
 
 def look(problem: Problem[ScoreAccess], delta: Delta) -> Trial:
     """Ask for the scores at δ: one forward."""
-    logits = problem.access.scores(problem.set.apply(problem.x, delta))
+    return answered(problem, delta, problem.access.scores(problem.set.apply(problem.x, delta)))
+
+
+def answered(problem: Problem[ScoreAccess], delta: Delta, logits: Tensor) -> Trial:
+    """What the logits [N, K] seen at δ say: no question more."""
     size = problem.set.size(problem.x, delta)
     return Trial(delta, problem.value(logits, delta), problem.goal.reached(logits), size)
 

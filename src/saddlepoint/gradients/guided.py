@@ -15,7 +15,7 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.core.trial import Trial
 from saddlepoint.gradients.backprop import backprop
 from saddlepoint.gradients.differences import estimated, gaussian
-from saddlepoint.rows import column, flat_norm
+from saddlepoint.rows import column, unit
 
 
 @dc.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class PriorGuided:
     def _estimate(self, problem: Problem[ScoreAccess], delta: Tensor, here: Tensor) -> Tensor:
         d = math.prod(delta.shape[1:])
         v = self._prior(problem, delta)
-        across = [_unit(gaussian(delta, problem.noise.at("probe"), k)) for k in range(self.probes)]
+        across = [unit(gaussian(delta, problem.noise.at("probe"), k)) for k in range(self.probes)]
         rises = self._rises(problem, delta, here, [v, *across])
         length = (d * rises[1:].square().mean(0)).sqrt()
         cosine = (rises[0] / length.clamp_min(torch.finfo(length.dtype).tiny)).clamp(-1, 1)
@@ -58,7 +58,7 @@ class PriorGuided:
         directions = []
         for k in range(self.draws):
             w = gaussian(delta, problem.noise.at("draw"), k)
-            w = _unit(w - column((w * v).flatten(1).sum(1), w) * v)
+            w = unit(w - column((w * v).flatten(1).sum(1), w) * v)
             directions.append(column(share.sqrt(), v) * v + column((1 - share).sqrt(), w) * w)
         values = self._rises(problem, delta, here, directions)
         mean = sum((column(r, u) * u for r, u in zip(values, directions, strict=True)), torch.zeros_like(delta))
@@ -72,7 +72,7 @@ class PriorGuided:
                 access, problem.x, problem.goal, problem.set, problem.objective, problem.noise, problem.radius,
                 problem.weight, problem.penalty,
             )  # fmt: skip
-            return _unit(backprop(own, delta)[1])
+            return unit(backprop(own, delta)[1])
 
     def _rises(self, problem: Problem[ScoreAccess], delta: Tensor, here: Tensor, directions: list[Tensor]) -> Tensor:
         """The slopes along unit directions, by differences to the value here: [M, N]."""
@@ -96,7 +96,3 @@ def best_share(cosine: Tensor, d: int, draws: int) -> Tensor:
     below = 2 * a * d * draws - a.square() * d * (d + 2 * draws - 2) - 1
     between = (above / below).clamp(0, 1)
     return torch.where(a <= low, torch.zeros_like(a), torch.where(a >= high, torch.ones_like(a), between))
-
-
-def _unit(g: Tensor) -> Tensor:
-    return g / column(flat_norm(g, 2).clamp_min(torch.finfo(g.dtype).tiny), g)

@@ -11,7 +11,7 @@ from saddlepoint.access.asking import GradientAccess
 from saddlepoint.core.goal import Goal, own, without
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.slope import slope
-from saddlepoint.core.trial import Trial
+from saddlepoint.core.trial import Trial, answered
 
 
 class Boundaries(NamedTuple):
@@ -37,9 +37,7 @@ def pairwise(problem: Problem[GradientAccess], delta: Tensor, k: int | None = No
     last = gaps.shape[1] - 1
     slopes = [slope(gaps[:, c].sum(), delta, retain=c < last) for c in range(last + 1)]
     delta, logits, gaps = delta.detach(), logits.detach(), gaps.detach()
-    size = problem.set.size(problem.x, delta)
-    trial = Trial(delta, problem.value(logits, delta), problem.goal.reached(logits), size)
-    return Boundaries(trial, _apart(gaps, logits), torch.stack(slopes, 1))
+    return Boundaries(answered(problem, delta, logits), _apart(gaps, logits), torch.stack(slopes, 1))
 
 
 def margins(logits: Tensor, goal: Goal, k: int | None = None) -> Tensor:

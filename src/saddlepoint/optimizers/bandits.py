@@ -12,7 +12,7 @@ from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.trial import Trial, look
 from saddlepoint.gradients.differences import spread, tile_counts
-from saddlepoint.rows import as_images, column, flat_norm
+from saddlepoint.rows import as_images, column, unit
 
 
 @dc.dataclass(frozen=True)
@@ -87,6 +87,5 @@ class Bandits:
 
 def ahead(problem: Problem[ScoreAccess], delta: Tensor, toward: Tensor, reach: float) -> Tensor:
     """The value so far from δ along ``toward`` [N, *P], whatever its length: [N]. One forward."""
-    unit = toward / column(flat_norm(toward, 2).clamp_min(torch.finfo(toward.dtype).tiny), toward)
-    point = delta + reach * unit
+    point = delta + reach * unit(toward)
     return problem.value(problem.access.scores(problem.set.apply(problem.x, point)), point)

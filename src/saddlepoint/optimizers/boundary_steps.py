@@ -12,7 +12,7 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.core.trial import Trial
 from saddlepoint.initializers.adversarial import met
 from saddlepoint.optimizers.boundary_walk import Directions
-from saddlepoint.rows import column, flat_norm, put, where
+from saddlepoint.rows import column, flat_norm, put, unit, where
 
 
 @dc.dataclass(frozen=True)
@@ -84,12 +84,10 @@ class BoundarySteps:
     def _proposed(self, problem: Problem[LabelAccess], state: StepsState, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The point on the sphere, and the one nearer: as far as box and mask allow, [n, *P] each."""
         delta, s, r = state.delta[rows], state.sideways[rows], state.inward[rows]
-        length = flat_norm(delta, 2)
-        u = delta / column(length.clamp_min(torch.finfo(length.dtype).tiny), delta)
+        length, u = flat_norm(delta, 2), unit(delta)
         drawn = self.directions(problem.noise.at("aside"), tuple(delta.shape[1:]), delta.dtype)
         v = problem.set.steepest(problem.x, drawn)
-        v = v - column((v * u).flatten(1).sum(1), v) * u
-        v = v / column(flat_norm(v, 2).clamp_min(torch.finfo(v.dtype).tiny), v)
+        v = unit(v - column((v * u).flatten(1).sum(1), v) * u)
         sphere = column(length / (1 + s.square()).sqrt(), u) * (u + column(s, v) * v)
         return problem.valid(sphere), problem.valid(column(1 - r, sphere) * sphere)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses as dc
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ Directions = Callable[[Noise, tuple[int, ...], torch.dtype], Tensor]
 """(streams of N samples, shape, dtype) -> random directions [N, *shape], of any length."""
 COARSEST = 1e-3
 """The bisection never stops earlier than at this share of the perturbation, so that few entries are no excuse."""
+LONGER = 6
+"""How often a step from the input is made longer before it is given up."""
 
 
 @dc.dataclass(frozen=True)
@@ -36,6 +39,30 @@ class WalkState:
     t: int
 
 
+class Steps(NamedTuple):
+    """Where steps along a direction begin [n, *P], the first [n], the next as a share of it, and how many are tried."""
+
+    begin: Tensor
+    first: Tensor
+    factor: float
+    tries: int
+
+
+Outward = Callable[[Problem[LabelAccess], WalkState, int], Steps]
+"""(problem, state, how many bisections reach the resolution) -> which steps are tried."""
+
+
+def from_the_point(problem: Problem[LabelAccess], state: WalkState, bisections: int) -> Steps:
+    """From δ, first size(δ) / √t, each half the last."""
+    first = problem.set.size(problem.x, state.delta) / math.sqrt(state.t + 1)
+    return Steps(state.delta, first, 0.5, bisections + 1)
+
+
+def from_the_input(problem: Problem[LabelAccess], state: WalkState, bisections: int) -> Steps:
+    """From the input, first size(δ), each half as long again as the last."""
+    return Steps(problem.set.zero(problem.x), problem.set.size(problem.x, state.delta), 1.5, 1 + LONGER)
+
+
 @dc.dataclass(frozen=True)
 class BoundaryWalk:
     """Estimate the boundary's normal from labels, step outward along it, bisect back to the boundary.
@@ -45,8 +72,8 @@ class BoundaryWalk:
     1. v = mean over B random unit vectors u of (φ(δ + r u) - mean φ) u, B = min(first_draws √t, most_draws); r is
        ``first_probe`` at t = 1, then 1/d of the size of the point the last bisection began at.
     2. δ' = δ + s · steepest(v), s = size(δ) / √t, halved until the goal is met at δ'.
-       With ``from_input``, which takes the boundary for a plane: δ' = s · steepest(v), s = size(δ), and half as much
-       again until the goal is met, ``longer`` times at most.
+       With ``from_the_input`` for ``outward``, which takes the boundary for a plane: δ' = s · steepest(v), s = size(δ),
+       and half as much again until the goal is met.
     3. δ <- P(δ', α size(δ')) with the smallest α in [0, 1] for which the goal is met, within θ = ``gamma`` d^-power.
 
     P(δ, r) is the projection onto the ball of radius r. Only answers that came count: a sample whose budget does not
@@ -69,8 +96,7 @@ class BoundaryWalk:
     first_draws: int = 100
     most_draws: int = 10_000
     gamma: float = 1.0
-    from_input: bool = False
-    longer: int = 6
+    outward: Outward = from_the_point
 
     def init(self, problem: Problem[LabelAccess], delta: Tensor) -> WalkState:
         """Begin at δ, one forward to see whether it meets the goal; then bisect back to the boundary."""
@@ -125,11 +151,7 @@ class BoundaryWalk:
 
     def _outward(self, problem: Problem[LabelAccess], state: WalkState, direction: Tensor) -> tuple[Tensor, Tensor]:
         """The begin + s · direction with the first of the steps s at which the goal is met; and if."""
-        begin, step = state.delta, problem.set.size(problem.x, state.delta) / math.sqrt(state.t + 1)
-        factor, tries = 0.5, self._bisections(state.delta) + 1
-        if self.from_input:
-            begin, step = problem.set.zero(problem.x), problem.set.size(problem.x, state.delta)
-            factor, tries = 1.5, 1 + self.longer
+        begin, step, factor, tries = self.outward(problem, state, self._bisections(state.delta))
         outer, found = state.delta, torch.zeros_like(state.met)
         for _ in range(tries):
             rows = (~found & ~problem.access.refused).nonzero().squeeze(1)

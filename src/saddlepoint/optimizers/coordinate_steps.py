@@ -12,7 +12,7 @@ from torch.nn import functional
 from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.access.draws import covered, parts
 from saddlepoint.core.problem import Problem
-from saddlepoint.core.trial import Trial, look
+from saddlepoint.core.trial import Trial, answered, look
 from saddlepoint.gradients.differences import spread, tile_counts
 from saddlepoint.optimizers.schedules import Schedule
 from saddlepoint.rows import as_images, put, take
@@ -97,8 +97,7 @@ class CoordinateSteps:
         if state.t and self.side(state.t) != self.side(state.t - 1):
             state = self._anew(state.delta, state.t)
         logits = problem.access.scores(problem.set.apply(problem.x, state.delta))
-        size = problem.set.size(problem.x, state.delta)
-        trial = Trial(state.delta, problem.value(logits, state.delta), problem.goal.reached(logits), size)
+        trial = answered(problem, state.delta, logits)
         rows = covered(problem.access, 2 * min(self.samples, state.mean.shape[1])).nonzero().squeeze(1)
         if len(rows):
             moved = self._moved(problem.rows(rows), take(state, rows), logits[rows])

@@ -96,7 +96,7 @@ class Parsimonious:
 
     def _turned(self, state: GreedyState, place: Tensor) -> Tensor:
         """The signs with those of one block turned: that at ``place`` (long [N]) of ``blocks``, none for -1."""
-        maps, _ = self._maps(state.signs)
+        maps, _, _ = self._maps(state.signs)
         block = state.blocks.gather(1, place.clamp_min(0)[:, None])
         level = self._level(state, maps)
         inside = (maps[level] == block) & (place >= 0)[:, None]
@@ -104,7 +104,7 @@ class Parsimonious:
 
     def _next_blocks(self, state: GreedyState, rows: Tensor, noise: Noise) -> GreedyState:
         """The next blocks at hand of ``rows`` (bool [N]): those of one sign among the next ``at_once`` in order."""
-        maps, counts = self._maps(state.signs)
+        maps, counts, entries = self._maps(state.signs)
         parts = -(-counts // self.at_once)  # [levels]
         ends = (2 * parts).cumsum(0)
         turn = torch.where(rows, state.turn + 1, state.turn)
@@ -118,7 +118,7 @@ class Parsimonious:
         order = torch.where((rows & (within == 0))[:, None], new, state.order)
         place = (within // 2 * self.at_once)[:, None] + torch.arange(self.at_once, device=drawn.device)
         blocks = order.gather(1, place.clamp_max(order.shape[1] - 1))
-        some = _some_entry(maps, int(counts.max()))[level].gather(1, blocks)  # all entries of a block have one sign
+        some = entries[level].gather(1, blocks)  # all entries of a block have one sign
         up = state.signs.flatten(1).gather(1, some) > 0
         fits = (place < counts[level][:, None]) & (up == (within % 2 == 1)[:, None])
         gain = torch.where(fits, torch.inf, -torch.inf).to(state.gain)
@@ -131,15 +131,15 @@ class Parsimonious:
         )
 
     def _level(self, state: GreedyState, maps: Tensor) -> Tensor:
-        _, counts = self._maps(state.signs)
+        _, counts, _ = self._maps(state.signs)
         ends = (2 * (-(-counts // self.at_once))).cumsum(0)
         return torch.searchsorted(ends, state.turn.clamp_min(0), right=True).clamp_max(len(maps) - 1)
 
-    def _maps(self, signs: Tensor) -> tuple[Tensor, Tensor]:
-        """Which block each entry belongs to at each level, long [levels, d], and how many blocks there are."""
+    def _maps(self, signs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Which block each entry belongs to at each level, how many blocks there are, an entry of each block."""
         channels, height, width = as_images(signs).shape[1:]
-        maps, counts = _maps(self.block, channels, height, width)
-        return maps.to(signs.device), counts.to(signs.device)
+        maps, counts, entries = _maps(self.block, channels, height, width)
+        return maps.to(signs.device), counts.to(signs.device), entries.to(signs.device)
 
 
 def _learned(state: GreedyState, value: Tensor) -> GreedyState:
@@ -156,15 +156,9 @@ def _learned(state: GreedyState, value: Tensor) -> GreedyState:
     )
 
 
-def _some_entry(maps: Tensor, blocks: int) -> Tensor:
-    """An entry of each block of each level, long [levels, blocks]."""
-    levels, d = maps.shape
-    entries = torch.arange(d, device=maps.device).expand(levels, d)
-    return torch.zeros(levels, max(blocks, d), dtype=torch.long, device=maps.device).scatter(1, maps, entries)
-
-
 @functools.lru_cache(maxsize=8)
-def _maps(block: int, channels: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+def _maps(block: int, channels: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Long [levels, d], [levels] and [levels, d]; the last holds 0 where there are fewer blocks than entries."""
     maps, counts = [], []
     while True:
         rows, columns = (torch.arange(side) // block for side in (height, width))
@@ -173,5 +167,7 @@ def _maps(block: int, channels: int, height: int, width: int) -> tuple[Tensor, T
         maps.append(each.flatten())
         counts.append(channels * down * across)
         if block == 1:
-            return torch.stack(maps), torch.tensor(counts)
+            all_maps = torch.stack(maps)
+            entries = torch.arange(all_maps.shape[1]).expand_as(all_maps)
+            return all_maps, torch.tensor(counts), torch.zeros_like(all_maps).scatter(1, all_maps, entries)
         block = max(block // 2, 1)

@@ -14,7 +14,7 @@ from saddlepoint.core.trial import Trial
 from saddlepoint.initializers.adversarial import met
 from saddlepoint.optimizers.chunks import along
 from saddlepoint.optimizers.ray import RayState, shortened
-from saddlepoint.rows import column, flat_norm, put, take
+from saddlepoint.rows import column, put, take, unit
 
 FIRST_STEP, FIRST_PROBE = 0.2, 1e-3
 LEAST_STEP = 1e-4
@@ -49,7 +49,7 @@ class SignOpt:
     def init(self, problem: Problem[LabelAccess], delta: Tensor) -> SignState:
         """Begin along δ, which meets the goal or is 0; bisect back to the boundary."""
         reached, size = met(problem, delta), problem.set.size(problem.x, delta)
-        ray = RayState(_unit(delta), size, reached, 0)
+        ray = RayState(unit(delta), size, reached, 0)
         rows = reached.nonzero().squeeze(1)
         shorter = self._shortened(problem.rows(rows), take(ray, rows), ray.direction[rows]) if len(rows) else None
         first, probe = (torch.full_like(size, value) for value in (FIRST_STEP, FIRST_PROBE))
@@ -94,7 +94,7 @@ class SignOpt:
         if not len(rows):
             return best, torch.zeros_like(who)
         old = take(best, rows)
-        new = self._shortened(problem.rows(rows), old, _unit(theta + column(step, toward) * toward)[rows])
+        new = self._shortened(problem.rows(rows), old, unit(theta + column(step, toward) * toward)[rows])
         better = torch.zeros_like(who).index_copy(0, rows, new.reach < old.reach)
         return put(best, rows, new), better
 
@@ -106,7 +106,7 @@ class SignOpt:
         theta, total = state.ray.direction, torch.zeros_like(state.ray.direction)
         for part in parts(problem.access, self.draws):
             drawn = [self._around(problem, theta, k) for k in part]
-            points = [along(problem, _unit(theta + column(state.probe, u) * u), state.ray.reach) for u in drawn]
+            points = [along(problem, unit(theta + column(state.probe, u) * u), state.ray.reach) for u in drawn]
             answers = met(problem, torch.stack(points)).to(theta.dtype) * 2 - 1
             for u, sign in zip(drawn, answers, strict=True):  # one by one: the sum must not depend on the parts
                 total = total + column(sign, u) * u
@@ -116,7 +116,3 @@ class SignOpt:
         """A random unit vector, 0 where the mask is False."""
         drawn = problem.noise.at("direction", k).normal(tuple(theta.shape[1:]), dtype=theta.dtype)
         return problem.set.steepest(problem.x, drawn)
-
-
-def _unit(direction: Tensor) -> Tensor:
-    return direction / column(flat_norm(direction, 2).clamp_min(torch.finfo(direction.dtype).tiny), direction)

@@ -11,10 +11,10 @@ from saddlepoint.access.asking import GradientAccess, ScoreAccess
 from saddlepoint.access.model import Model
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.slope import slope
-from saddlepoint.core.trial import Trial, look
+from saddlepoint.core.trial import Trial, answered, look
 from saddlepoint.optimizers.ascent import of_unit_mean
 from saddlepoint.optimizers.bandits import ahead
-from saddlepoint.rows import column, flat_norm
+from saddlepoint.rows import column, unit
 
 
 @dc.dataclass(frozen=True)
@@ -57,8 +57,7 @@ class Subspace:
     def step(self, problem: Problem[ScoreAccess], state: SubspaceState) -> tuple[SubspaceState, Trial]:
         """A look, two questions, one step."""
         logits = problem.access.scores(problem.set.apply(problem.x, state.delta))
-        size = problem.set.size(problem.x, state.delta)
-        trial = Trial(state.delta, problem.value(logits, state.delta), problem.goal.reached(logits), size)
+        trial = answered(problem, state.delta, logits)
         u = self.direction(problem, state.delta, logits)
         above, below = (
             ahead(problem, state.delta, state.prior + sign * self.explore * u, self.width * self.probe)
@@ -77,7 +76,7 @@ class Subspace:
         """The unit vector u for each sample at δ, where the model answered ``logits`` [N, K]: [N, *P]."""
         if not self.surrogates:
             u = problem.noise.at("explore").normal(tuple(delta.shape[1:]), dtype=delta.dtype)
-            return _unit(u)
+            return unit(u)
         answered = logits.detach().requires_grad_()
         pull = slope(problem.objective(answered, problem.goal).sum(), answered)
         drawn = problem.noise.at("surrogate").integers(len(self.surrogates))
@@ -86,7 +85,7 @@ class Subspace:
             rows = (drawn == i).nonzero().squeeze(1)
             if len(rows):
                 u = u.index_copy(0, rows, _pulled(model, problem.rows(rows), delta[rows], pull[rows]))
-        return _unit(u)
+        return unit(u)
 
 
 def _pulled(model: Model, problem: Problem[ScoreAccess], delta: Tensor, pull: Tensor) -> Tensor:
@@ -96,7 +95,3 @@ def _pulled(model: Model, problem: Problem[ScoreAccess], delta: Tensor, pull: Te
         moving = delta.detach().requires_grad_()
         logits = access.logits(problem.set.apply(problem.x, moving))
         return slope((pull * logits).sum(), moving)
-
-
-def _unit(u: Tensor) -> Tensor:
-    return u / column(flat_norm(u, 2).clamp_min(torch.finfo(u.dtype).tiny), u)

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from saddlepoint.noise import Noise
 from saddlepoint.rows import column
+from saddlepoint.sets._cosines import cosines
 from saddlepoint.sets.warp import pixels, resampled
 
 Corrupt = Callable[[Tensor, Tensor, Noise], Tensor]
@@ -145,7 +146,7 @@ def jpeg(x: Tensor, s: Tensor, noise: Noise) -> Tensor:
     height, width = x.shape[2:]
     padded = functional.pad(x, (0, -width % 8, 0, -height % 8), "replicate")
     tiles = padded.unfold(2, 8, 8).unfold(3, 8, 8)
-    waves = _cosines(x)
+    waves = cosines(8, 8, x)
     found = waves @ (tiles - 128 / 255) @ waves.T
     coarse = _at(s, x, 0, 0.4, 0.7, 0.84, 1.0, 1.25).view(-1, 1, 1, 1, 1, 1) * x.new_tensor(_LUMINANCE) / 255
     step = coarse.clamp_min(torch.finfo(x.dtype).eps)
@@ -202,10 +203,3 @@ def _gray(x: Tensor) -> Tensor:
     if x.shape[1] != 3:
         return x.mean(1, keepdim=True)
     return (x * x.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-
-
-def _cosines(x: Tensor) -> Tensor:
-    """The orthonormal cosine transform of 8 entries, [8, 8]."""
-    at = torch.arange(8, dtype=x.dtype, device=x.device)
-    rows = torch.cos(math.pi / 8 * at[:, None] * (at + 0.5)) / 2
-    return torch.cat([rows[:1] / math.sqrt(2), rows[1:]])

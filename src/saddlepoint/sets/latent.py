@@ -14,6 +14,7 @@ from saddlepoint.access.model import Box
 from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
 from saddlepoint.sets._box import interval
+from saddlepoint.sets._cosines import cosines
 from saddlepoint.sets.ball import Ball
 from saddlepoint.sets.lp import L2, Linf
 from saddlepoint.sets.neighborhood import Neighborhood
@@ -66,7 +67,7 @@ class Waves:
         return x + torch.einsum("ncab,ah,bw->nchw", change, down, right)
 
     def _bases(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return _cosines(x.shape[2], self.side, x), _cosines(x.shape[3], self.side, x)
+        return cosines(x.shape[2], self.side, x), cosines(x.shape[3], self.side, x)
 
 
 @dc.dataclass(frozen=True)
@@ -175,11 +176,3 @@ class Latent(Neighborhood):
     @torch.no_grad()
     def _code(self, x: Tensor) -> Tensor:
         return self._paints().encode(x)
-
-
-def _cosines(length: int, count: int, like: Tensor) -> Tensor:
-    """The first ``count`` rows of the orthonormal cosine transform of ``length`` entries: [count, length]."""
-    places = torch.arange(length, dtype=like.dtype, device=like.device) + 0.5
-    waves = torch.arange(min(count, length), dtype=like.dtype, device=like.device)
-    rows = torch.cos(math.pi / length * waves[:, None] * places) * math.sqrt(2 / length)
-    return torch.cat([rows[:1] / math.sqrt(2), rows[1:]])

@@ -222,8 +222,7 @@ def parsimonious(
     ``at_once`` blocks compete at a time.
     """
     at_least_one(steps=steps, block=block, at_once=at_once)
-    search = Parsimonious(block, at_once)
-    return Iterate(threat, objective_named(objective), search, zero, steps, compact_below=AT_ONCE)
+    return climb_of(threat, objective, Parsimonious(block, at_once), steps)
 
 
 def climb_of(

@@ -19,7 +19,7 @@ from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers.boundary_steps import BoundarySteps
-from saddlepoint.optimizers.boundary_walk import BoundaryWalk, Directions
+from saddlepoint.optimizers.boundary_walk import BoundaryWalk, Directions, from_the_input
 from saddlepoint.optimizers.circle_walk import CircleWalk
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.rows import as_images
@@ -132,7 +132,7 @@ def geoda(
     """
     at_least_one(coarse=coarse)
     walk = _boundary_walk(threat, Coarse(coarse), first_draws, most_draws, gamma)
-    return _from_outside(threat, dc.replace(walk, from_input=True), steps, candidates, tries, starts)
+    return _from_outside(threat, dc.replace(walk, outward=from_the_input), steps, candidates, tries, starts)
 
 
 @recipe(

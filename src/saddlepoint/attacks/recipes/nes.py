@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from saddlepoint.access.asking import ScoreAccess
-from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
-from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
-from saddlepoint.attacks.recipes.square import AT_ONCE
+from saddlepoint.attacks.recipes.estimated import climb_of, step_of
+from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.core.protocols import Attack
-from saddlepoint.errors import OptionError
 from saddlepoint.gradients.differences import NES
-from saddlepoint.initializers import zero
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.sets import L2, Linf, Neighborhood
@@ -40,9 +36,5 @@ def nes(
     radius of 0.05.
     """
     at_least_one(steps=steps, pairs=pairs)
-    if not sigma > 0:
-        raise OptionError(f"sigma is the length of the random steps, and must be positive; got {sigma:g}")
-    width = threat.box.high - threat.box.low
-    estimate = NES(pairs, sigma * width if math.isfinite(width) else sigma)
-    climb = Ascent(estimate, constant(relative_step), momentum)
-    return Iterate(threat, objective_named(objective), climb, zero, steps, compact_below=AT_ONCE)
+    climb = Ascent(NES(pairs, step_of(threat, sigma)), constant(relative_step), momentum)
+    return climb_of(threat, objective, climb, steps)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
+from saddlepoint.attacks.recipes.estimated import width_of
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.attacks.recipes.square import AT_ONCE
 from saddlepoint.attacks.search import SearchWeight
@@ -52,8 +52,7 @@ def zoo(
         raise OptionError(f"solver is adam or newton, got {solver!r}")
     if not sigma > 0 or not 0 <= importance <= 1:
         raise OptionError(f"sigma must be positive and importance a share, in [0, 1]; got {sigma:g} and {importance:g}")
-    width = threat.box.high - threat.box.low
-    width = width if math.isfinite(width) else 1.0
+    width = width_of(threat)
     rule, unit = (adam, width) if solver == "adam" else (newton, 1.0)
     walk = CoordinateSteps(
         rule, cosine(rate * unit, rate * unit / 100, steps), samples, sigma * width, halved(tile, steps), importance
