@@ -8,6 +8,7 @@ from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import Recipe, catalog, get, recipe
 from saddlepoint.attacks.recipes import *  # noqa: F403
+from saddlepoint.attacks.relay import Relay
 from saddlepoint.attacks.search import SearchWeight
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "EachTarget",
     "Iterate",
     "Recipe",
+    "Relay",
     "Round",
     "SearchWeight",
     "catalog",

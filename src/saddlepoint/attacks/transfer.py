@@ -13,6 +13,7 @@ from saddlepoint.attacks.anneal import Anneal
 from saddlepoint.attacks.batches import in_batches
 from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.iterate import Iterate
+from saddlepoint.attacks.relay import Relay
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.problem import PerturbationSet
 from saddlepoint.core.protocols import Attack
@@ -73,6 +74,6 @@ def crafted(
 
 def _going_on(attack: Attack[GradientAccess]) -> Attack[GradientAccess]:
     """The attack without a stop at the first success."""
-    if isinstance(attack, Cascade | Anneal):
+    if isinstance(attack, Cascade | Anneal | Relay):
         return dc.replace(attack, attacks=[_going_on(one) for one in attack.attacks])
     return dc.replace(attack, stop_when_met=False) if isinstance(attack, Iterate) else attack

@@ -11,6 +11,7 @@ from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.close_calls import CloseCalls
 from saddlepoint.attacks.each_target import EachTarget
 from saddlepoint.attacks.iterate import Iterate
+from saddlepoint.attacks.relay import Relay
 from saddlepoint.attacks.search import SearchWeight
 from saddlepoint.attacks.shrink import FreezeEntries, ShrinkCube
 from saddlepoint.attacks.smallest import CloserStarts, NearestTarget, Smallest
@@ -89,6 +90,11 @@ def _close_calls(attack: CloseCalls, classes: int) -> float:  # type: ignore[typ
 
 @passes.register
 def _anneal(attack: Anneal, classes: int) -> float:  # type: ignore[type-arg]
+    return sum(passes(one, classes) for one in attack.attacks)
+
+
+@passes.register
+def _relay(attack: Relay, classes: int) -> float:  # type: ignore[type-arg]
     return sum(passes(one, classes) for one in attack.attacks)
 
 

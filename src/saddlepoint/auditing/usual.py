@@ -44,9 +44,8 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("triage(steps=100, rounds=6)", "doubted"),
                 ("square", "doubted"),
                 ("square(steps=500)", "closest"),
-                ("square(steps=3000)", "pressed"),
-                ("triage(steps=100, rounds=6)", "nearest"),
-                ("apgd_dlr(restarts=5)", "nearest"),
+                ("pincer", "pressed"),
+                ("pincer(steps=100, rounds=6, search=3000)", "nearest"),
             ),
             (("fmn(steps=7)", "brittle"), ("fmn(steps=40)", "firm")),
         ),
@@ -93,7 +92,8 @@ INSTEAD: Final = {"square": "rgf", "hop_skip_jump": "shrinking_rings"}
 def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     """``entry``; where it does not know a set, what asks about as often there.
 
-    In place of square ascent on estimated slopes, in place of a walk on labels a search of rings.
+    In place of square ascent on estimated slopes, in place of a walk on labels a search of rings, and triage alone
+    where windows cannot be painted.
 
     >>> from saddlepoint.sets import Flow, Nuclear
     >>> fitting(Entry("square", {"steps": 220}), Nuclear)
@@ -101,6 +101,8 @@ def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     >>> fitting(Entry("hop_skip_jump", {"steps": 16}), Flow)
     Entry(name='shrinking_rings', options={'samples': 128})
     """
+    if entry.name == "pincer" and not issubclass(kind, get("pincer").sets):
+        return Entry("triage", {name: value for name, value in entry.options.items() if name != "search"})
     recipe, other = get(entry.name), INSTEAD.get(entry.name)
     if other is None or issubclass(kind, recipe.sets) or not issubclass(kind, get(other).sets):
         return entry

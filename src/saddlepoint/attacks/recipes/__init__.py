@@ -33,6 +33,7 @@ from saddlepoint.attacks.recipes.lbfgs import lbfgs
 from saddlepoint.attacks.recipes.nes import nes
 from saddlepoint.attacks.recipes.perceptual import fast_lpa, lpa, ppgd
 from saddlepoint.attacks.recipes.pgd import adam_pgd, bim, fgsm, mi_fgsm, pgd
+from saddlepoint.attacks.recipes.pincer import pincer
 from saddlepoint.attacks.recipes.rays import rays
 from saddlepoint.attacks.recipes.rings import rings, shrinking_rings
 from saddlepoint.attacks.recipes.smooth import recoloradv, stadv
@@ -94,6 +95,7 @@ __all__ = [
     "p_rgf",
     "parsimonious",
     "pgd",
+    "pincer",
     "ppgd",
     "qeba",
     "rays",
