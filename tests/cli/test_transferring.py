@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from saddlepoint.auditing.crossing import ATTACKS
 from saddlepoint.cli import main
 
 ASK = ["--data", "fashion-mnist-1k[:24]", "--threat", "linf:0.1", "--attacks", "fgsm,mi_fgsm(steps=3)", "--quiet"]
@@ -28,6 +29,13 @@ def test_the_table_is_printed_and_kept(form: str, tmp_path: Path, capsys: pytest
         assert len(kept["crossings"]) == 4
     else:
         assert out.read_text().splitlines()[-1].split("|")[1:4] == [f" {word} " for word in line.split()[:3]]
+
+
+def test_attacks_need_not_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["transfer", *PAIR, "--data", "fashion-mnist-1k[:2]", "--threat", "linf:0.1", "--quiet"]) == 0
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines() if "fashion-standard" in line} >= set(
+        ATTACKS
+    )
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def carry(names: tuple[str, ...], wanted: Wanted, work: WorkOptions) -> None:
             found,
             data=ready.data,
             threat=threat,
-            attacks=split_attacks(wanted.attacks) or ATTACKS,
+            attacks=split_attacks(wanted.attacks) if wanted.attacks else ATTACKS,
             sources=[_short(spec) for spec in wanted.sources] or None,
             seed=work.seed,
             batch_size=work.batch_size,
