@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
+from saddlepoint.access.watching import open_modules
 from saddlepoint.errors import ModelError, OptionError
 
 Standin = Callable[[Tensor], Tensor]
@@ -40,7 +41,7 @@ def check_stand_ins(network: object, given: Mapping[str, Standin] | Sequence[str
     if isinstance(given, str):
         raise OptionError(f"bpda is a list of names, or a mapping from names to stand-ins: write bpda=[{given!r}]")
     table: dict[str, Standin] = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, identity)
-    known = [name for name, _ in network.named_modules() if name] if isinstance(network, nn.Module) else []
+    known = [name for name, _ in open_modules(network) if name]
     for name in table:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)

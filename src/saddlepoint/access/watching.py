@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from saddlepoint.errors import AccessError, OptionError
@@ -47,7 +48,16 @@ def middle(network: object) -> str | None:
     return weighty[(len(weighty) - 1) // 2] if weighty else None
 
 
+def open_modules(network: object) -> list[tuple[str, nn.Module]]:
+    """The modules inside a network that take hooks, by name: all but those that TorchScript compiled."""
+    modules = network.named_modules() if isinstance(network, nn.Module) else ()
+    return [(name, module) for name, module in modules if not isinstance(module, torch.jit.ScriptModule)]
+
+
 def _named(network: object) -> list[tuple[str, nn.Module]]:
     if not isinstance(network, nn.Module):
         raise AccessError(f"a {type(network).__name__} shows nothing inside: layers can be named of an nn.Module only")
-    return [(name, module) for name, module in network.named_modules() if name]
+    found = [(name, module) for name, module in open_modules(network) if name]
+    if isinstance(network, torch.jit.ScriptModule):
+        raise AccessError("a TorchScript archive shows nothing inside: name the code that builds the network")
+    return found

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.access.model import Model
 from saddlepoint.access.stand_ins import identity
+from saddlepoint.access.watching import open_modules
 from saddlepoint.auditing.probes import ROUNDING, Answers, Slopes, answers, slopes
 from saddlepoint.auditing.subject import Subject
 from saddlepoint.core.goal import untargeted
@@ -157,9 +158,6 @@ def _culprit(patient: _Patient) -> str | None:
     """The first module that a slope enters and does not leave, and whose answer looks like its input; by name."""
     model, network = patient.model, patient.model.network
     seen: list[tuple[str, Tensor, Tensor]] = []
-    if not isinstance(network, nn.Module):
-        return None
-
     def note(name: str) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             if args and isinstance(args[0], Tensor) and isinstance(output, Tensor):
@@ -167,7 +165,7 @@ def _culprit(patient: _Patient) -> str | None:
 
         return hook
 
-    open_to_try = {name: m for name, m in network.named_modules() if name and name not in model.stand_ins}
+    open_to_try = {name: m for name, m in open_modules(network) if name and name not in model.stand_ins}
     with model.quiet(patient.seed):
         handles = [module.register_forward_hook(note(name)) for name, module in open_to_try.items()]
         try:

@@ -8,12 +8,15 @@ import re
 import warnings
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import saddlepoint as sp
-from saddlepoint.errors import ModelError
+from saddlepoint.access.adapters.trying import check_shape
+from saddlepoint.cli import main
+from saddlepoint.errors import ModelError, OptionError
 from saddlepoint.zoo.opening import open_model
 
 
@@ -79,6 +82,23 @@ def test_it_is_attacked_as_the_network_is(network, tmp_path, kind):
     own, other = (sp.attacks.pgd(m, x, y, sp.Linf(0.1), steps=4) for m in (opened, network))
     assert own.met.tolist() == other.met.tolist()
     torch.testing.assert_close(own.x_adv, other.x_adv)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_audited_from_the_command_line(network, tmp_path, capsys, kind):
+    path, x = KINDS[kind](network, tmp_path), torch.rand(24, 1, 8, 8)
+    np.savez(tmp_path / "data.npz", x=x.numpy(), y=network(x).argmax(1).numpy())
+    ask = ["--data", str(tmp_path / "data.npz"), "--threat", "linf:0.1", "--plan", "quick", "--no-report"]
+    assert main(["audit", str(path), *ask, "--quiet", "--out", str(tmp_path / "run")]) == 0
+    assert re.search(r"clean +100.0 % +24 of 24", capsys.readouterr().out)
+
+
+def test_a_script_says_why_samples_do_not_fit_and_shows_no_layers(network, tmp_path):
+    model = sp.wrap(open_model(str(scripted(network, tmp_path / "net.pt"))))
+    with pytest.raises(ModelError, match=r"the samples of photos, which are \[3, 8, 8\]: RuntimeError: Given groups=1"):
+        check_shape(model, torch.zeros(1, 3, 8, 8), "photos")
+    with pytest.raises(OptionError, match="no module 'features'; it has none"):
+        sp.wrap(model.network, bpda=["features"])
 
 
 def test_weights_alone_and_pickled_modules_are_no_models(network, tmp_path):

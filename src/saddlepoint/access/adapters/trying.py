@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from saddlepoint.access.adapters.wording import first_line
 from saddlepoint.access.model import Model
+from saddlepoint.access.watching import open_modules
 from saddlepoint.errors import ModelError, SaddlepointError
 
 
@@ -19,10 +20,9 @@ def check_shape(model: Model, x: Tensor, data: str) -> None:
         ModelError: the shape of the samples, and the layer that could not take it.
     """
     layers: list[str] = []
-    modules = model.network.named_modules() if isinstance(model.network, nn.Module) else ()
     hooks = [
         module.register_forward_pre_hook(lambda m, given, name=name: layers.append(_described(name, m, given)))
-        for name, module in modules
+        for name, module in open_modules(model.network)
         if not list(module.children())
     ]
     try:
@@ -30,7 +30,7 @@ def check_shape(model: Model, x: Tensor, data: str) -> None:
             model(x)
     except SaddlepointError:
         raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         at = f"; it stopped at {layers[-1]}" if layers else ""
         raise ModelError(
             f"the model cannot take the samples of {data}, which are {list(x.shape[1:])}{at}: {first_line(error)}"
