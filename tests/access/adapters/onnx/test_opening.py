@@ -11,6 +11,7 @@ from torch import nn
 import saddlepoint as sp
 from saddlepoint.access.adapters.onnx import from_onnx, operators
 from saddlepoint.access.adapters.onnx.node import OPERATORS, Operator
+from saddlepoint.auditing.spec import weights_digest
 from saddlepoint.errors import ModelError, OptionError
 from saddlepoint.zoo.opening import open_model
 
@@ -202,9 +203,43 @@ def test_an_operator_of_ones_own_is_no_black_box_of_onnxruntime(tmp_path):
 
 
 def test_an_operator_that_cannot_run_is_named_with_its_shapes(tmp_path, weights):
-    opened = from_onnx(linear(tmp_path / "net.onnx", weights))
-    with pytest.raises(ModelError, match=r"MatMul 'z' cannot be run on \[2, 5\], \[6, 4\]: "):
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"])]
+    inputs, outputs = [value("x", "n", "features")], [value("z", "n", 4)]
+    opened = from_onnx(save(tmp_path / "net.onnx", nodes, inputs, outputs, {"w": weights.numpy()}))
+    told = r"takes samples \[any\], as its input 'x' is declared; those given are \[5\]: MatMul 'z' cannot be run on "
+    with pytest.raises(ModelError, match=told + r"\[1, 5\], \[6, 4\]: "):
         opened(torch.zeros(2, 5))
+
+
+SHAPES = [
+    ((1, 28, 28), (3, 28, 28), r": behind .* \?size=28&color=gray brings them there"),
+    ((3, 20, 24), (3, 24, 20), r": behind .* \?size=20x24&color=rgb brings them there"),
+    ((20, 24, 3), (1, 20, 24), r": behind .* \?size=20x24&color=rgb brings them there"),
+    ((1, 28, 28), (784,), "$"),
+    ((6,), (5,), "$"),
+]
+
+
+@pytest.mark.parametrize("access", ["gradients", "scores"])
+@pytest.mark.parametrize("batch", ["n", 1])
+@pytest.mark.parametrize(("declared", "given", "way_out"), SHAPES)
+def test_samples_of_another_shape_than_declared_are_told_with_both(tmp_path, declared, given, way_out, batch, access):
+    nodes = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["z"])]
+    weights = {"w": np.zeros((int(np.prod(declared)), 2), np.float32)}
+    path = save(tmp_path / "net.onnx", nodes, [value("x", batch, *declared)], [value("z", batch, 2)], weights)
+    opened = from_onnx(path, access=access)
+    shapes = [str(list(shape)).replace("[", r"\[").replace("]", r"\]") for shape in (declared, given)]
+    told = rf"net.onnx takes samples {shapes[0]}, as its input 'x' is declared; those given are {shapes[1]}{way_out}"
+    with pytest.raises(ModelError, match=told):
+        opened(torch.zeros(2, *given))
+    assert opened(torch.zeros(3, *declared)).shape == (3, 2)
+
+
+@pytest.mark.parametrize("access", ["gradients", "scores"])
+def test_a_file_tells_itself_from_others_by_all_that_is_taken_of_it(tmp_path, weights, access):
+    first, second = (linear(tmp_path / name, w) for name, w in {"a.onnx": weights, "b.onnx": 2 * weights}.items())
+    same = linear(tmp_path / "c.onnx", weights)
+    assert len({weights_digest(from_onnx(path, access=access)) for path in (first, second, same)}) == 2
 
 
 def test_answers_that_differ_from_onnxruntime_are_no_answers(tmp_path, weights, monkeypatch):

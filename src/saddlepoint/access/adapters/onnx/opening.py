@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -67,11 +68,22 @@ def from_onnx(
     port = _input(graph, input, path)
     named = _output(graph, output, path)
     given = _given(graph, port, constants or {}, path)
+    identity = _identity(graph, path, port, named, given)
     if access in {"labels", "scores"}:
         session = Session(path, named.name)
-        return Batched(lambda inputs: session({**inputs, **given}), port, None)
+        return Batched(lambda inputs: session({**inputs, **given}), path, port, identity, None)
     network = OnnxNetwork(graph, path.name, bare_scores(graph, named.name).name, given)
-    return Batched(network, port, _Check(graph, path, port, named, given))
+    return Batched(network, path, port, identity, _Check(graph, path, port, named, given))
+
+
+def _identity(graph: Graph, path: Path, port: Port, named: Port, given: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the file, its tensors (which may lie in other files), and what is taken of it."""
+    sha = hashlib.sha256(path.read_bytes())
+    sha.update(f"{port.name} {named.name}".encode())
+    for name, tensor in sorted({**graph.constants, **given}.items()):
+        sha.update(name.encode())
+        sha.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return sha.hexdigest()
 
 
 def _input(graph: Graph, name: str | None, path: Path) -> Port:
@@ -126,22 +138,42 @@ class Batched(nn.Module):
     (``torch.vmap``), else one after the other.
     """
 
-    def __init__(self, network: Asked, port: Port, check: _Check | None) -> None:
+    def __init__(self, network: Asked, path: Path, port: Port, identity: str, check: _Check | None) -> None:
         super().__init__()
-        self.network, self.port, self.check = network, port, check
+        self.network, self.path, self.port, self.identity, self.check = network, path, port, identity, check
         self.fixed = (port.shape or (None,))[0]
-        self.last = _channels_last(port)
+        self.last, self.tried = _channels_last(port), False
         self.way: str | None = None if self.fixed or check is None else "at once"
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores [N, K] of x [N, *D]."""
+        came = list(x.shape[1:])
         x = x.movedim(1, -1) if self.last and x.ndim == 4 and x.shape[1] == self.last != x.shape[-1] else x
+        if not _fits(self.port, x):
+            raise ModelError(f"{self._declared} {came}{_remedy(self.port, self.last) if x.ndim == 4 else ''}")
+        if not self.tried:
+            self._try(x, came)
+            self.tried = True
         if self.check is not None:
             self.check(self._one, x[: self.fixed or 1])
             self.check = None
         if self.way is None:
             self.way = self._found(x)
         return self._by(self.way, x)
+
+    @property
+    def _declared(self) -> str:
+        shape = ", ".join("any" if n is None else str(n) for n in (self.port.shape or ())[1:])
+        return f"{self.path} takes samples [{shape}], as its input {self.port.name!r} is declared; those given are"
+
+    def _try(self, x: Tensor, came: list[int]) -> None:
+        """Where the file leaves a length free, only a trial tells whether it fits."""
+        size = self.fixed or 1
+        try:
+            with torch.no_grad():
+                self._one(x[:1].expand(size, *x.shape[1:]))
+        except ModelError as error:
+            raise ModelError(f"{self._declared} {came}: {error}") from error
 
     def _one(self, x: Tensor) -> Tensor:
         return self.network({self.port.name: x})
@@ -176,6 +208,25 @@ class Batched(nn.Module):
     @staticmethod
     def _agree(a: Tensor, b: Tensor) -> bool:
         return a.shape == b.shape and bool((a - b).abs().max() <= 1e-4 * b.abs().max().clamp(min=1e-6))
+
+
+def _fits(port: Port, x: Tensor) -> bool:
+    """Whether samples have the shape that a file declares, as far as it does."""
+    if port.shape is None:
+        return True
+    same = all(own in {None, came} for own, came in zip(port.shape[1:], x.shape[1:], strict=False))
+    return len(port.shape) == x.ndim and same
+
+
+def _remedy(port: Port, last: int | None) -> str:
+    """What brings images to the declared shape."""
+    shape = (port.shape or ())[1:]
+    channels, *sides = (shape[-1], *shape[:-1]) if last else shape
+    if len(sides) != 2 or channels not in {1, 3} or None in sides:
+        return ""
+    size = str(sides[0]) if sides[0] == sides[1] else f"{sides[0]}x{sides[1]}"
+    color = "rgb" if channels == 3 else "gray"
+    return f": behind the name of a folder or archive of images, ?size={size}&color={color} brings them there"
 
 
 def _channels_last(port: Port) -> int | None:
