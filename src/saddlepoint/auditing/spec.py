@@ -180,10 +180,15 @@ def _data(subject: Subject) -> dict[str, Any]:
 
 
 def weights_digest(network: Callable[[Tensor], Any]) -> str | None:
-    """SHA-256 of names, types, shapes and content of all parameters and buffers; None for a plain callable."""
+    """SHA-256 of names, types, shapes and content of all parameters and buffers, and of the network's ``identity``.
+
+    That attribute is a text by which what holds no tensors (a file run elsewhere, an endpoint, an estimator) tells
+    itself from others of its kind; None for a plain callable without it.
+    """
+    identity = getattr(network, "identity", None)
+    sha = hashlib.sha256(identity.encode() if isinstance(identity, str) else b"")
     if not isinstance(network, nn.Module):
-        return None
-    sha = hashlib.sha256()
+        return sha.hexdigest() if isinstance(identity, str) else None
     for name, tensor in sorted(network.state_dict().items()):
         if isinstance(tensor, Tensor):
             sha.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())

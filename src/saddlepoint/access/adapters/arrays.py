@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ def from_numpy(
     bounds: tuple[float, float] = (0.0, 1.0),
     batch_size: int = 1024,
     name: str = "",
+    identity: str = "",
 ) -> Model:
     """A model from a function on arrays: inputs [N, *D] (float64) -> scores [N, K] or labels [N].
 
@@ -35,6 +37,8 @@ def from_numpy(
         bounds: the range of valid inputs.
         batch_size: how many samples it is asked at once, at most.
         name: shown in reports.
+        identity: what the answers come from, such as a hash of weights: an audit goes on with a run only if it is the
+            same. By default, where the function is defined.
 
     Raises:
         ModelError: at the first answer, if it raises, or gives NaN, text, or another number of rows.
@@ -43,18 +47,32 @@ def from_numpy(
     >>> model(torch.tensor([[0.25, 0.5]]))
     tensor([[0.7500, 1.5000]])
     """
-
     name = name or getattr(answer, "__name__", type(answer).__name__)
-
-    def ask(x: Tensor) -> Tensor:
-        try:
-            given = np.asarray(answer(x.detach().cpu().double().numpy()))
-        except Exception as error:  # the user's own code: whatever it raises is told in one line
-            raise ModelError(f"{name} raised {type(error).__name__}: {first_line(error)}") from error
-        return torch.from_numpy(_numbers(given, len(x), name)).to(x.device)
-
+    asked = Asked(answer, name, identity or _place(answer))
     output: Literal["labels", "auto"] = "labels" if gives == "labels" else "auto"
-    return wrap(ask, bounds=bounds, output=output, access=gives, classes=classes, batch_size=batch_size, name=name)
+    return wrap(asked, bounds=bounds, output=output, access=gives, classes=classes, batch_size=batch_size, name=name)
+
+
+@dc.dataclass(frozen=True)
+class Asked:
+    """A function on arrays, asked with tensors; ``identity`` tells it from others."""
+
+    answer: Callable[[Array], Any]
+    name: str
+    identity: str
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The numbers for x [N, *D]."""
+        try:
+            given = np.asarray(self.answer(x.detach().cpu().double().numpy()))
+        except Exception as error:  # the user's own code: whatever it raises is told in one line
+            raise ModelError(f"{self.name} raised {type(error).__name__}: {first_line(error)}") from error
+        return torch.from_numpy(_numbers(given, len(x), self.name)).to(x.device)
+
+
+def _place(answer: object) -> str:
+    module, name = (getattr(answer, key, None) or getattr(type(answer), key) for key in ("__module__", "__qualname__"))
+    return f"{module}.{name}"
 
 
 def _numbers(given: Array, rows: int, name: str) -> Array:

@@ -24,7 +24,7 @@ def built(place: str, name: str) -> nn.Module | Model:
         ModelError: no such module or name, the code raised, or it gave something else.
     """
     made = _found(_imported(place), place, name)
-    if (model := _as_model(made)) is not None:
+    if (model := _as_model(made, f"{place}:{name}")) is not None:
         return model
     if not callable(made):
         raise ModelError(f"{place}:{name} is a {type(made).__name__}; expected {GRAMMAR}")
@@ -32,15 +32,19 @@ def built(place: str, name: str) -> nn.Module | Model:
         made = made()
     except Exception as error:  # the user's own code: whatever it raises is told in one line
         raise ModelError(
-            f"{place}:{name}() raised {type(error).__name__}: {first_line(error)} (it is called without arguments;"
-            " --debug shows where)"
+            f"{place}:{name}() raised {type(error).__name__}: {first_line(error)} (it is called without arguments, to"
+            " build the model; a function of inputs becomes one by sp.wrap, of arrays by sp.from_numpy; --debug shows"
+            " where)"
         ) from error
-    if (model := _as_model(made)) is None:
-        raise ModelError(f"{place}:{name}() gave a {type(made).__name__}; expected an nn.Module")
+    if (model := _as_model(made, f"{place}:{name}")) is None:
+        raise ModelError(
+            f"{place}:{name}() gave a {type(made).__name__}; expected an nn.Module, the answer of sp.wrap or"
+            " sp.from_numpy, or a fitted estimator of scikit-learn"
+        )
     return model
 
 
-def _as_model(made: object) -> nn.Module | Model | None:
+def _as_model(made: object, spec: str) -> nn.Module | Model | None:
     """What is a model as it is, or an estimator of scikit-learn turned into one."""
     if isinstance(made, (nn.Module, Model)):
         return made
@@ -49,7 +53,10 @@ def _as_model(made: object) -> nn.Module | Model | None:
         return None
     from saddlepoint.access.adapters.estimators import from_estimator
 
-    return from_estimator(made)
+    model = from_estimator(made)
+    if isinstance(model, Model):
+        model.name = spec
+    return model
 
 
 def _imported(place: str) -> object:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
@@ -31,7 +32,8 @@ import saddlepoint as sp
 from saddlepoint.access import Model
 from saddlepoint.access.adapters.arrays import from_numpy
 from saddlepoint.access.adapters.estimators import from_estimator
-from saddlepoint.errors import ModelError
+from saddlepoint.auditing.spec import weights_digest
+from saddlepoint.errors import ModelError, RunError
 
 WHITE = {
     "logistic": lambda: LogisticRegression(max_iter=500),
@@ -220,3 +222,37 @@ def test_a_function_on_arrays_is_attacked_by_its_labels():
     result = sp.attacks.hop_skip_jump(model, x, torch.zeros(3, dtype=torch.long), sp.L2(float("inf")), budget=2000)
     assert bool(result.met.all())
     torch.testing.assert_close(result.size, torch.full((3,), 0.2), rtol=0.1, atol=0.0)  # (2 - 1.6) / sqrt(4)
+
+
+def test_estimators_without_slopes_tell_themselves_apart_by_what_was_fitted():
+    x, y = load_iris(return_X_y=True)
+    grown = [RandomForestClassifier(5, random_state=seed).fit(x, y) for seed in (0, 1, 0)]
+    first, other, again = [weights_digest(sp.from_estimator(one).network) for one in grown]
+    assert first == again != other
+    near = KNeighborsClassifier().fit(x, y)
+    assert weights_digest(sp.from_estimator(near).network) not in {first, other, None}
+
+
+def test_an_audit_of_one_estimator_does_not_go_on_with_the_run_of_another(tmp_path):
+    x, y = load_iris(return_X_y=True)
+    x = torch.from_numpy(x / x.max(0)).float()
+    ask = {"threat": sp.L2(0.1), "attacks": ["square(steps=3)"], "curve": None, "out": tmp_path / "run"}
+    first, other = (
+        sp.from_estimator(model.fit(x.numpy(), y))
+        for model in (KNeighborsClassifier(), RandomForestClassifier(5, random_state=0))
+    )
+    sp.audit(first, x, torch.from_numpy(y), **ask)
+    with pytest.raises(RunError, match=r"holds another run \(model.sha256"):
+        sp.audit(other, x, torch.from_numpy(y), **ask)
+
+
+def test_what_cannot_be_hashed_is_like_no_other():
+    x, y = load_iris(return_X_y=True)
+    fitted = make_pipeline(FunctionTransformer(lambda x: x), KNeighborsClassifier()).fit(x, y)
+    assert weights_digest(sp.from_estimator(fitted).network) != weights_digest(sp.from_estimator(fitted).network)
+
+
+def test_functions_on_arrays_tell_themselves_apart_by_their_place_or_what_they_say():
+    one, other = sp.from_numpy(np.sin), sp.from_numpy(np.cos)
+    assert weights_digest(one.network) != weights_digest(other.network)
+    assert weights_digest(sp.from_numpy(np.sin, identity="v2").network) != weights_digest(one.network)

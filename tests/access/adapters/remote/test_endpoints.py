@@ -18,6 +18,7 @@ from saddlepoint.access.adapters.remote.cache import Cache
 from saddlepoint.access.adapters.remote.client import Client
 from saddlepoint.access.adapters.remote.description import Description, read_description
 from saddlepoint.access.adapters.remote.encoding import decoded, encoded, request
+from saddlepoint.auditing.spec import weights_digest
 from saddlepoint.cli import main
 from saddlepoint.errors import ModelError, OptionError
 from saddlepoint.zoo.opening import open_model
@@ -58,6 +59,12 @@ def images():
 
 def described(server, **more):
     return Description(server.url, kind=server.kind, classes=server.classes, **more)
+
+
+def test_endpoints_tell_themselves_apart_by_address_and_protocol(served):
+    server = served("scores")
+    same, again, other = (from_endpoint(described(server, **more)) for more in ({}, {"batch": 3}, {"encoding": "png"}))
+    assert weights_digest(same.network) == weights_digest(again.network) != weights_digest(other.network)
 
 
 @pytest.mark.parametrize("kind", ["labels", "scores", "top"])

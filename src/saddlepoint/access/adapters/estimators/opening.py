@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import uuid
 from typing import Any
 
 import numpy as np
@@ -121,13 +123,26 @@ def _black_box(estimator: Any, name: str) -> Model:
     def flat(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return x.reshape(len(x), -1)
 
+    fitted = _identity(estimator)
     if hasattr(estimator, "predict_proba"):
-        return from_numpy(lambda x: estimator.predict_proba(flat(x)), name=name)
+        return from_numpy(lambda x: estimator.predict_proba(flat(x)), name=name, identity=fitted)
     if hasattr(estimator, "decision_function"):
-        return from_numpy(lambda x: estimator.decision_function(flat(x)), name=name)
+        return from_numpy(lambda x: estimator.decision_function(flat(x)), name=name, identity=fitted)
     places = {label: i for i, label in enumerate(estimator.classes_)}
 
     def labels(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.array([places[label] for label in estimator.predict(flat(x))])
 
-    return from_numpy(labels, gives="labels", classes=len(places), name=name)
+    return from_numpy(labels, gives="labels", classes=len(places), name=name, identity=fitted)
+
+
+def _identity(estimator: Any) -> str:
+    """A hash of all that was fitted; of what cannot be hashed, a text that never comes again, so that no run goes on
+    with another estimator's.
+    """
+    import joblib
+
+    try:
+        return str(joblib.hash(estimator))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return uuid.uuid4().hex

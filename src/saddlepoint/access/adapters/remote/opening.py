@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -37,6 +38,7 @@ class Endpoint:
 
     def __init__(self, of: Description, client: Client) -> None:
         self.of, self.client, self.cache, self.usage = of, client, Cache(of.meaning), Usage()
+        self.identity = hashlib.sha256(of.meaning.encode()).hexdigest()
 
     def __call__(self, x: Tensor) -> Tensor:
         """The answers for x [N, *D].
