@@ -68,6 +68,10 @@ AUDIT = ["audit", "cli_tiny:build", "--data", "tiny.npz", "--threat", "linf:0.1"
 PLAN = ["--attacks", "pgd(steps=4),apgd_ce(steps=4)", "--curve", "none", "--piece-size", "8"]
 ATTACK = ["attack", "pgd", "cli_tiny:build", "--data", "tiny.npz", "--threat", "linf:0.1", "--steps", "5"]
 N, WRONG = 40, 6
+LABELS = [
+    ("later.npz", "the labels of later.npz range over [1, 4]; the model has 4 classes, 0 to 3: if they count from 1,"),
+    ("named.npz", "the data name 2 classes (cat, dog), the model has 4: behind the name of the data ?classes=a,b,..."),
+]
 
 
 def saddlepoint(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -94,6 +98,8 @@ def folder(tmp_path_factory):
         y = cli_tiny.build()(x).argmax(1)
         y[:WRONG] = (y[:WRONG] + 1) % 4
         np.savez(folder / "tiny.npz", x=x.numpy(), y=y.numpy())
+        np.savez(folder / "later.npz", x=x.numpy(), y=y.numpy() + 1)
+        np.savez(folder / "named.npz", x=x.numpy(), y=y.numpy() % 2, classes=np.array(["cat", "dog"]))
         np.savez(folder / "other.npz", x=x.view(N, 1, 2, 8)[:, :, :, :7].numpy(), y=y.numpy())
         save_file({"layer.weight": torch.zeros(4, 9)}, folder / "wrong.safetensors")
         yield folder
@@ -311,7 +317,7 @@ def test_an_attack_that_was_stopped_says_that_it_starts_anew(monkeypatch, capsys
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("saddlepoint.cli.attack.prepare", stopped)
+    monkeypatch.setattr("saddlepoint.cli.attack.prepare_labeled", stopped)
     assert main(ATTACK) == 130
     assert capsys.readouterr().err.splitlines()[-1].startswith("saddlepoint: stopped; the same command starts anew: ")
 
@@ -488,6 +494,19 @@ def test_a_lower_number_from_elsewhere_is_told(folder, capsys):
 
 
 # Errors
+
+
+@pytest.mark.parametrize(("name", "message"), LABELS)
+@pytest.mark.parametrize("command", [AUDIT[:2], ATTACK[:3], ["certify", AUDIT[1]], ["transfer", AUDIT[1], AUDIT[1]]])
+def test_labels_that_do_not_fit_are_told_before_anything_is_shown(capsys, command, name, message):
+    assert main([*command, "--data", name, "--threat", "linf:0.1"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in one_line(err)
+
+
+def test_labels_need_not_fit_where_they_do_not_matter(capsys):
+    assert main(["universal", AUDIT[1], "--data", "named.npz", "--threat", "linf:0.1", "--quiet", "--epochs", "1"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,8 @@ def check_labels(label: Tensor, x: Tensor, classes: int, what: str = "labels") -
         raise DataError(f"{what} must be integers [N], got {label.dtype} {list(label.shape)}{hint}")
     if len(label) != len(x):
         raise DataError(f"{len(x)} inputs but {len(label)} {what}")
-    if int(label.min()) < 0 or int(label.max()) >= classes:
-        raise DataError(
-            f"{what} range over [{int(label.min())}, {int(label.max())}]; the model has {classes} classes, 0 to"
-            f" {classes - 1}"
-        )
+    first, last = int(label.min()), int(label.max())
+    if first < 0 or last >= classes:
+        hint = f": if they count from {first}, take y - {first}" if first > 0 and last - first < classes else ""
+        raise DataError(f"{what} range over [{first}, {last}]; the model has {classes} classes, 0 to {classes - 1}{hint}")
     return label.to(device=x.device, dtype=torch.long)

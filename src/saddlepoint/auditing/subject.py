@@ -25,6 +25,8 @@ PROBE = 2
 """So many samples are asked about before anything else, to learn the number of classes and the kind of output."""
 MANY = 20
 """So many classes are too many for one line."""
+SHOWN = 4
+"""So many names of classes are told."""
 SLICE = 256
 """So many samples are checked or hashed at a time."""
 
@@ -114,7 +116,8 @@ def class_names(said: tuple[str, ...], model: Model, count: int) -> tuple[str, .
     order = f"?classes={','.join(known or ('a', 'b', '...'))}" if len(known) < MANY else "?classes=FILE.txt"
     hint = f"behind the name of the data {order} says the order of all classes of the model"
     if len(said) != count:
-        raise DataError(f"the data name {len(said)} classes, the model has {count}: {hint}")
+        named = f"{len(said)} class{'es' * (len(said) != 1)} ({', '.join(said[:SHOWN])}{', ...' * (len(said) > SHOWN)})"
+        raise DataError(f"the data name {named}, the model has {count}: {hint}")
     places = {_plain(name): k for k, name in enumerate(known)}
     for k, name in enumerate(said):
         if places.get(_plain(name), k) != k:

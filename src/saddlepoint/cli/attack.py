@@ -22,7 +22,7 @@ from saddlepoint.auditing.estimate import passes
 from saddlepoint.auditing.summary import Estimate
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
-from saddlepoint.cli.setup import Ready, prepare
+from saddlepoint.cli.setup import Ready, prepare_labeled
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import convert, threat_of
 from saddlepoint.core.result import Result, Status, concatenate
@@ -61,7 +61,7 @@ def attack(
     chosen = None if threat is None else threat_of(threat)
     if out is not None and out.suffix != ".safetensors":
         raise OptionError(f"--out {out}: the examples go into a file that ends in .safetensors")
-    ready = prepare(model, samples, of, work)
+    ready = prepare_labeled(model, samples, of, work)
     attempt = Attempt(recipe, chosen, options, work.seed, work.budget)
     most = _estimate(attempt, ready)  # a misfit of attack and threat is told here, before anything is shown
     started = time.perf_counter()

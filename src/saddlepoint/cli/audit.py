@@ -13,7 +13,7 @@ from saddlepoint.auditing import audit as run_audit
 from saddlepoint.cli.endings import BelowError
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
-from saddlepoint.cli.setup import prepare, resolve_surrogate
+from saddlepoint.cli.setup import prepare_labeled, resolve_surrogate
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import claim, split_attacks, threat_of
 from saddlepoint.errors import OptionError
@@ -51,7 +51,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
         raise OptionError(f"--fail-under is a share of all samples, between 0 and 1; got {bar:g}")
     threats = [threat_of(threat) for threat in order.threats]
     attacks = None if order.attacks is None else split_attacks(order.attacks)
-    ready = prepare(model, order.samples, of, work)
+    ready = prepare_labeled(model, order.samples, of, work)
     with progress(work.quiet) as listener:
         done = run_audit(
             ready.model,

@@ -12,7 +12,7 @@ from saddlepoint.auditing import Estimate
 from saddlepoint.certificates import certify as prove
 from saddlepoint.certificates import smoothed, why_not
 from saddlepoint.cli.options import ModelOptions, WorkOptions
-from saddlepoint.cli.setup import Ready, prepare
+from saddlepoint.cli.setup import Ready, prepare_labeled
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import threat_of
 from saddlepoint.errors import ModelError, OptionError
@@ -41,7 +41,7 @@ def certify(model: str, wanted: Wanted, of: ModelOptions, work: WorkOptions) -> 
     """
     if (wanted.threat is None) == (wanted.sigma is None):
         raise OptionError("say what to prove: --threat linf:0.05 for the model itself, or --sigma 0.25 for its vote")
-    ready = prepare(model, wanted.samples, of, work)
+    ready = prepare_labeled(model, wanted.samples, of, work)
     rows = _bounds(ready, wanted.threat) if wanted.threat is not None else _votes(ready, wanted, work)
     show("", f"{ready.model.name} on {ready.data.name}", "", table(HEADER, rows, right=(1, 2)))
 

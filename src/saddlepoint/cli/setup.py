@@ -10,7 +10,9 @@ from torch import nn
 
 from saddlepoint.access import Model, wrap
 from saddlepoint.access.adapters.trying import check_shape
+from saddlepoint.access.checks import check_labels
 from saddlepoint.attacks.substitute import learn_substitute
+from saddlepoint.auditing.subject import class_names
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.values import numbers
 from saddlepoint.errors import DataError, OptionError
@@ -19,10 +21,11 @@ from saddlepoint.zoo.opening import open_model
 
 
 class Ready(NamedTuple):
-    """A model and samples that fit together."""
+    """A model and samples that fit together, and how many classes the model answers."""
 
     model: Model
     data: Data
+    classes: int
 
 
 def prepare(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Ready:
@@ -46,8 +49,19 @@ def prepare(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Rea
         )
     if data.low is not None and data.high is not None:
         model.rescale(data.low, data.high)
-    check_shape(model, data.x[:1], data.name)
-    return Ready(model, data)
+    return Ready(model, data, check_shape(model, data.x[:1], data.name))
+
+
+def prepare_labeled(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Ready:
+    """The same where labels matter: they are among the model's classes, and go by its names.
+
+    Raises:
+        ModelError, DataError, OptionError: what is wrong, and what to do.
+    """
+    ready = prepare(spec, samples, of, work)
+    class_names(ready.data.classes, ready.model, ready.classes)
+    check_labels(ready.data.y, ready.data.x, ready.classes, f"the labels of {ready.data.name}")
+    return ready
 
 
 LEARN = "learn:"

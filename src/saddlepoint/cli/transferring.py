@@ -12,7 +12,7 @@ from saddlepoint.auditing import atomic, transfer
 from saddlepoint.auditing.crossing import ATTACKS, TransferTable
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
-from saddlepoint.cli.setup import prepare, resolve_surrogate
+from saddlepoint.cli.setup import prepare_labeled, resolve_surrogate
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import split_attacks, threat_of
 from saddlepoint.errors import OptionError
@@ -46,7 +46,7 @@ def carry(names: tuple[str, ...], wanted: Wanted, work: WorkOptions) -> None:
     if wanted.out is not None and wanted.out.suffix not in FORMS:
         raise OptionError(f"--out {wanted.out}: the table goes into a file that ends in {' or '.join(FORMS)}")
     threat = threat_of(wanted.threat)
-    ready = prepare(specs[0], wanted.samples, ModelOptions(), work)
+    ready = prepare_labeled(specs[0], wanted.samples, ModelOptions(), work)
     found: dict[str, nn.Module | Model] = {_short(specs[0]): ready.model}
     found |= {_short(spec): resolve_surrogate(spec, work, ready) for spec in specs[1:]}
     if len(found) < len(specs):

@@ -13,8 +13,10 @@ from saddlepoint.access.watching import open_modules
 from saddlepoint.errors import ModelError, SaddlepointError
 
 
-def check_shape(model: Model, x: Tensor, data: str) -> None:
+def check_shape(model: Model, x: Tensor, data: str) -> int:
     """Ask the model for one sample x [1, *D], so that a misfit of model and data is told before anything is run.
+
+    Returns how many classes it answers.
 
     Raises:
         ModelError: the shape of the samples, and the layer that could not take it.
@@ -27,7 +29,7 @@ def check_shape(model: Model, x: Tensor, data: str) -> None:
     ]
     try:
         with model.quiet(), torch.no_grad():
-            model(x)
+            return model(x).shape[1]
     except SaddlepointError:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
