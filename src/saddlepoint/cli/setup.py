@@ -11,6 +11,7 @@ from torch import nn
 from saddlepoint.access import Model, wrap
 from saddlepoint.access.adapters.trying import check_shape
 from saddlepoint.access.checks import check_labels
+from saddlepoint.access.stand_ins import check_stand_ins
 from saddlepoint.attacks.substitute import learn_substitute
 from saddlepoint.auditing.subject import class_names
 from saddlepoint.cli.options import ModelOptions, WorkOptions
@@ -98,24 +99,39 @@ def _wrapped(network: nn.Module, spec: str, of: ModelOptions, work: WorkOptions)
         batch_size=work.batch_size,
         name=spec.removeprefix("zoo:"),
         draws=of.draws,
-        bpda=[] if of.bpda is None else [name.strip() for name in of.bpda.split(",")],
+        bpda=[] if of.bpda is None else _names(of.bpda),
     )
 
 
 def _as_wrapped(model: Model, of: ModelOptions, work: WorkOptions) -> Model:
-    """What the user's own ``sp.wrap`` says stands; nothing may contradict it."""
+    """What the user's own ``sp.wrap``, or the configuration of a network, says stands; nothing may contradict it."""
     plain = ModelOptions()
-    said = [f"--{field.name}" for field in dc.fields(of) if getattr(of, field.name) != getattr(plain, field.name)]
-    said = [option for option in said if option not in {"--weights", "--access"}]
-    if said:
+    said = [field.name for field in dc.fields(of) if getattr(of, field.name) != getattr(plain, field.name)]
+    free = {"weights", "access"}
+    if isinstance(model.network, nn.Module):
+        free |= {"dtype"} | ({"draws"} if model.draws == 1 else set()) | (set() if model.stand_ins else {"bpda"})
+    if said := [f"--{name}" for name in said if name not in free]:
         raise OptionError(f"the model is wrapped already, so {', '.join(said)} cannot be given: say it in sp.wrap(...)")
     if isinstance(model.network, nn.Module):
-        model.network.to(_device(work))
-        model.device = _device(work)
+        _settle(model, of, work)
     model.batch_size = work.batch_size
     if of.access is not None:
         model.limit(of.access)
     return model
+
+
+def _settle(model: Model, of: ModelOptions, work: WorkOptions) -> None:
+    """The device, and what else was asked of a wrapped module."""
+    network: nn.Module = model.network  # type: ignore[assignment]
+    model.device = _device(work)
+    network.to(model.device)
+    if of.dtype != ModelOptions().dtype:
+        model.dtype = getattr(torch, of.dtype)
+        network.to(model.dtype)
+    if of.draws > 1:
+        model.draws = of.draws
+    if of.bpda is not None:
+        model.stand_ins = check_stand_ins(network, _names(of.bpda))
 
 
 def _device(work: WorkOptions) -> torch.device:
@@ -123,6 +139,10 @@ def _device(work: WorkOptions) -> torch.device:
     if work.device == "cuda" and not there:
         raise OptionError("--device cuda: this machine has no CUDA device that torch can use; leave the option out")
     return torch.device("cuda" if there and work.device != "cpu" else "cpu")
+
+
+def _names(words: str) -> list[str]:
+    return [name.strip() for name in words.split(",")]
 
 
 def _positive(values: tuple[float, ...]) -> tuple[float, ...]:

@@ -44,7 +44,8 @@ FORMS: dict[str, str] = {
     "FILE.onnx": "an ONNX graph with slopes; with --access scores or labels, as onnxruntime runs it",
     "FILE.pt": "a TorchScript archive (.ts as well)",
     "FILE.pt2": "a torch.export program",
-    "timm:NAME": "an architecture of timm, with --weights; timm:NAME@cache with those stored on this machine",
+    "timm:NAME": "an architecture of timm, with --weights; timm:NAME@cache with those stored on this machine;"
+    " timm:NAME?num_classes=4 for one that was trained anew",
     "hf:FOLDER": "an image classifier of transformers; or hf:NAME, stored on this machine",
     "http://HOST/PATH": "a model behind HTTP that speaks the plain protocol (https:// as well)",
     "ENDPOINT.toml": "a model behind HTTP, described in a file",
@@ -81,9 +82,11 @@ def open_model(spec: str, weights: Path | None = None, access: Access | None = N
             raise ModelError(f"{spec} is no nn.Module, so it cannot take the weights of {weights}")
         fit(network, read_weights(weights), str(weights))
     elif getattr(made.network if isinstance(made, Model) else made, "untrained", False):
+        name, mark, query = spec.partition("?")
+        cached, random = (f"{name}@{source}{mark}{query}" for source in ("cache", "random"))
         raise ModelError(
-            f"{spec} has no weights: give --weights FILE.safetensors, or say {spec}@cache for those stored on this"
-            f" machine, {spec}@random for none"
+            f"{spec} has no weights: give --weights FILE.safetensors, or say {cached} for those stored on this machine,"
+            f" {random} for none"
         )
     return made
 

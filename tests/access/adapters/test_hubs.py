@@ -8,13 +8,16 @@ import json
 import sys
 import types
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 import saddlepoint as sp
-from saddlepoint.errors import ModelError
+from saddlepoint.cli.options import ModelOptions, WorkOptions
+from saddlepoint.cli.setup import prepare
+from saddlepoint.errors import ModelError, OptionError
 from saddlepoint.zoo.opening import open_model
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
@@ -24,9 +27,9 @@ CONFIG = {"do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "
 class Small(nn.Module):
     """Three channels to four classes."""
 
-    def __init__(self):
+    def __init__(self, num_classes=4):
         super().__init__()
-        self.conv, self.head = nn.Conv2d(3, 5, 3), nn.Linear(5, 4)
+        self.conv, self.head = nn.Conv2d(3, 5, 3), nn.Linear(5, num_classes)
         self.pretrained_cfg = {"mean": MEAN, "std": STD}
         self.config = types.SimpleNamespace(id2label={3: "dog", 0: "bird", 2: "deer", 1: "cat"})
 
@@ -35,21 +38,40 @@ class Small(nn.Module):
 
 
 def as_timm(monkeypatch, stored=True):
-    def create(name, pretrained):
-        if name != "small" or (pretrained and not stored):
+    def create(name, pretrained, **options):
+        if name != "small" or (pretrained and not stored) or options.keys() - {"num_classes"}:
             raise RuntimeError(f"no {name} here")
         torch.manual_seed(0)
-        return Small()
+        return Small(**options)
 
     module = types.ModuleType("timm")
     module.create_model, module.list_models = create, lambda name: ["small"] if name == "small" else []
     monkeypatch.setitem(sys.modules, "timm", module)
 
 
+class Bars:
+    """Whether transformers shows how loading goes."""
+
+    def __init__(self):
+        self.shown = True
+
+    def is_progress_bar_enabled(self):
+        return self.shown
+
+    def disable_progress_bar(self):
+        self.shown = False
+
+    def enable_progress_bar(self):
+        self.shown = True
+
+
 def as_transformers(monkeypatch, folder):
+    bars = Bars()
+
     class Auto:
         @staticmethod
         def from_pretrained(place, **options):
+            assert not bars.shown
             assert options == {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
             if place != str(folder):
                 raise OSError(f"{place} is not a local folder")
@@ -58,8 +80,11 @@ def as_transformers(monkeypatch, folder):
 
     module = types.ModuleType("transformers")
     module.AutoModelForImageClassification = Auto
-    module.utils = types.SimpleNamespace(cached_file=lambda place, name, local_files_only: folder / name)
+    module.utils = types.SimpleNamespace(
+        cached_file=lambda place, name, local_files_only: folder / name, logging=bars
+    )
     monkeypatch.setitem(sys.modules, "transformers", module)
+    return bars
 
 
 def right(x):
@@ -99,12 +124,46 @@ def test_an_untrained_network_is_not_audited_by_mistake(monkeypatch):
         open_model("timm:small@hub")
 
 
+def test_options_of_timm_stand_behind_the_name(monkeypatch, tmp_path, x):
+    as_timm(monkeypatch, stored=False)
+    save_file(Small(num_classes=7).state_dict(), tmp_path / "w.safetensors")
+    assert open_model("timm:small?num_classes=7", tmp_path / "w.safetensors")(x).shape == (2, 7)
+    with pytest.raises(ModelError, match=r"or say timm:small@cache\?num_classes=7 .* timm:small@random\?num_classes=7"):
+        open_model("timm:small?num_classes=7")
+    with pytest.raises(OptionError, match="whole numbers, such as num_classes=4: .* 'many'"):
+        open_model("timm:small?num_classes=many")
+    with pytest.raises(ModelError, match=r"timm cannot build it so: no small here"):
+        open_model("timm:small@random?wings=2")
+
+
+def test_a_library_that_does_not_import_says_why(monkeypatch, tmp_path):
+    (tmp_path / "timm.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
+    with pytest.raises(ModelError, match=r"timm is installed, but importing it raised RuntimeError: operator torchv"):
+        open_model("timm:small")
+
+
+def test_what_a_configuration_does_not_say_can_be_said(monkeypatch, x, capsys, tmp_path):
+    as_timm(monkeypatch)
+    np.savez(tmp_path / "data.npz", x=x.numpy(), y=right(x).argmax(1).numpy(), classes=np.array(list("abcd")))
+    ready = prepare("timm:small@cache", str(tmp_path / "data.npz"), ModelOptions(dtype="float64", draws=2), WorkOptions())
+    assert ready.model.draws == 2
+    assert ready.model.dtype == ready.data.x.dtype == torch.float64
+    torch.testing.assert_close(ready.model(x.double()), right(x).double(), rtol=1e-4, atol=1e-4)
+    bent = prepare("timm:small@cache", str(tmp_path / "data.npz"), ModelOptions(bpda="conv"), WorkOptions())
+    assert list(bent.model.stand_ins) == ["conv"]
+    with pytest.raises(OptionError, match="wrapped already, so --mean cannot be given"):
+        prepare("timm:small@cache", str(tmp_path / "data.npz"), ModelOptions(mean="0.5"), WorkOptions())
+
+
 def test_transformers_is_seen_from_pixels(monkeypatch, tmp_path, x):
-    as_transformers(monkeypatch, tmp_path)
+    bars = as_transformers(monkeypatch, tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(CONFIG))
     opened = open_model(f"hf:{tmp_path}")
     torch.testing.assert_close(opened(x), right(x))
     assert opened.class_names == ["bird", "cat", "deer", "dog"]
+    assert bars.shown
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,20 @@ Nothing is downloaded: weights come from a file, a folder, or what those librari
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 import torch
 
 from saddlepoint.access.adapters.wording import first_line
 from saddlepoint.access.model import Model, wrap
-from saddlepoint.errors import ModelError
+from saddlepoint.errors import ModelError, OptionError
 
 Access = Literal["labels", "scores", "gradients"]
 TIMM = "timm models need timm: pip install 'saddlepoint[timm]'"
@@ -25,7 +28,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 def open_timm(spec: str, access: Access | None = None) -> Model:
     """``timm:NAME``, to be given weights by ``--weights``; ``timm:NAME@cache``, with those that timm stored on this
-    machine; ``timm:NAME@random``, untrained.
+    machine; ``timm:NAME@random``, untrained. ``?num_classes=4&in_chans=1`` behind it goes to ``timm.create_model``.
 
     Takes images in [0, 1]: mean and standard deviation are those of the network's own configuration.
 
@@ -33,17 +36,19 @@ def open_timm(spec: str, access: Access | None = None) -> Model:
         ModelError: timm is missing, or knows no such name, or has no weights of it here.
     """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    try:
-        import timm
-    except ImportError as error:
-        raise ModelError(TIMM) from error
-    name, _, source = spec.partition(":")[2].partition("@")
+    timm = _imported("timm", TIMM)
+    place, _, query = spec.partition(":")[2].partition("?")
+    name, _, source = place.partition("@")
+    options = _whole_numbers(query, spec)
     if source not in {"", "cache", "random"}:
         raise ModelError(f"{spec}: after @ stands cache or random, got {source!r}")
     try:
-        network: Any = timm.create_model(name, pretrained=source == "cache")
+        network: Any = timm.create_model(name, pretrained=source == "cache", **options)
     except Exception as error:  # it raises whatever the hub does
-        why = "has no such model" if name not in timm.list_models(name) else "has no weights of it on this machine"
+        if name not in timm.list_models(name):
+            why = "has no such model"
+        else:
+            why = "has no weights of it on this machine" if source == "cache" else "cannot build it so"
         raise ModelError(f"{spec}: timm {why}: {first_line(error)}") from error
     config = network.pretrained_cfg
     network.untrained = not source
@@ -60,14 +65,12 @@ def open_hf(spec: str, access: Access | None = None) -> Model:
         ModelError: transformers is missing, or the model, or it is of another kind.
     """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    try:
-        import transformers
-    except ImportError as error:
-        raise ModelError(HF) from error
+    transformers = _imported("transformers", HF)
     place = spec.partition(":")[2]
     safe = {"local_files_only": True, "trust_remote_code": False}
     try:
-        network = transformers.AutoModelForImageClassification.from_pretrained(place, use_safetensors=True, **safe)
+        with _no_bars(transformers):
+            network = transformers.AutoModelForImageClassification.from_pretrained(place, use_safetensors=True, **safe)
     except Exception as error:  # it raises whatever it stumbles over
         raise ModelError(
             f"{spec} is no image classifier with weights in safetensors on this machine: {first_line(error)}"
@@ -78,6 +81,43 @@ def open_hf(spec: str, access: Access | None = None) -> Model:
     known = getattr(network.config, "id2label", None)
     model.class_names = [known[k] for k in sorted(known)] if known else None
     return model
+
+
+def _imported(name: str, hint: str) -> Any:
+    """The library, or why it cannot be had.
+
+    Raises:
+        ModelError: it is missing, or raises when it is imported (as beside a torch that it was not built for).
+    """
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # it raises whatever its own imports do
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            raise ModelError(hint) from error
+        raise ModelError(
+            f"{name} is installed, but importing it raised {type(error).__name__}: {first_line(error)} (does its"
+            f" torchvision fit torch {torch.__version__}?)"
+        ) from error
+
+
+def _whole_numbers(query: str, spec: str) -> dict[str, int]:
+    try:
+        return {key: int(value) for key, value in parse_qsl(query, keep_blank_values=True)}
+    except ValueError as error:
+        raise OptionError(f"{spec}: behind ? stand whole numbers, such as num_classes=4: {error}") from error
+
+
+@contextlib.contextmanager
+def _no_bars(transformers: Any) -> Iterator[None]:
+    """Inside, no bar shows how loading goes: what is shown is for whoever asked to say."""
+    said = transformers.utils.logging
+    shown = said.is_progress_bar_enabled()
+    said.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            said.enable_progress_bar()
 
 
 def _preprocessing(place: str, transformers: Any) -> dict[str, Any]:
