@@ -133,3 +133,10 @@ def test_what_is_stored_is_checked_like_everything_else(tmp_path: Path) -> None:
         load(str(npz(tmp_path, x=np.where(X > 0.5, np.nan, X), y=Y)))
     with pytest.raises(DataError, match="N = 0"):
         load(str(npz(tmp_path, x=X[:0], y=Y[:0])))
+
+
+def test_a_file_of_another_kind_is_told_without_advice_to_unpickle(tmp_path: Path) -> None:
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(DataError, match="it is no zip archive, or holds objects that would be unpickled") as told:
+        load(str(tmp_path / "text.npz"))
+    assert "allow_pickle" not in str(told.value)

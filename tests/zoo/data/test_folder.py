@@ -165,3 +165,9 @@ def test_the_models_classes_in_its_order(animals: Path) -> None:
 def test_options_that_make_no_sense_are_refused(animals: Path, query: str, said: str) -> None:
     with pytest.raises(DataError, match=said):
         load(f"{animals}?{query}")
+
+
+def test_a_folder_of_splits_says_which_to_name(tmp_path: Path) -> None:
+    (tmp_path / "train" / "cat").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"it has folders itself: if these are the classes, name .*train$"):
+        load(str(tmp_path))

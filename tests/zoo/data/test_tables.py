@@ -33,6 +33,19 @@ def test_a_range_can_be_said(table):
     assert load(str(table)).sha256 != load(f"{table}?low=0&high=4000").sha256
 
 
+def test_columns_can_be_left_out(tmp_path):
+    path = tmp_path / "named.csv"
+    path.write_text("id,age,gap,spam\na,20,,no\nb,40,3,yes\n")
+    assert load(f"{path}?drop=id,gap").x.tolist() == [[0.0], [1.0]]
+    for query, told in {
+        "": r"column 'gap' has no value in row 1 .* leave the column out with \?drop=gap",
+        "?drop=gap": r"column 'id' holds 'a' in row 1, no number; encode it, or leave it out with \?drop=id",
+        "?drop=gap,idd": "no column 'idd' to drop; it has id, age, gap, spam",
+    }.items():
+        with pytest.raises(DataError, match=told):
+            load(f"{path}{query}")
+
+
 def test_the_order_of_classes_can_be_said(table):
     data = load(f"{table}?classes=yes,no,maybe")
     assert (data.y.tolist(), data.classes) == ([1, 0, 1], ("yes", "no", "maybe"))

@@ -32,7 +32,9 @@ def read_npz(path: Path) -> Arrays:
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path} is no readable npz of plain arrays ({error}): truncated, or pickled?") from error
+        pickled = isinstance(error, ValueError) and "pickle" in str(error)
+        why = "it is no zip archive, or holds objects that would be unpickled" if pickled else error
+        raise DataError(f"{path} is no readable npz of plain arrays ({why}): truncated, or pickled?") from error
     classes = None if names is None else tuple(str(name) for name in names.ravel())
     return arrays(x, y, classes, f"arrays of {path.name}", str(path))
 

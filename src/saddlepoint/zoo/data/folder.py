@@ -32,7 +32,9 @@ def read_folder(path: Path, query: str = "") -> Images:
         raise DataError(f"{path} has no class folders: expected {path}/CLASS/IMAGE.png")
     members = [sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES) for folder in folders]
     if empty := [folder for folder, files in zip(folders, members, strict=True) if not files]:
-        raise DataError(f"{empty[0]} holds no image ({', '.join(SUFFIXES)}): N = 0 for this class")
+        inner = any(f.is_dir() for f in empty[0].iterdir())
+        hint = f"; it has folders itself: if these are the classes, name {empty[0]}" if inner else ""
+        raise DataError(f"{empty[0]} holds no image ({', '.join(SUFFIXES)}): N = 0 for this class{hint}")
     classes = class_names(said["classes"]) if "classes" in said else tuple(folder.name for folder in folders)
     places = {name: k for k, name in enumerate(classes)}
     if odd := next((folder for folder in folders if folder.name not in places), None):

@@ -15,7 +15,7 @@ from saddlepoint.zoo.data.source import Array, arrays
 
 USUAL = ("label", "target", "class", "y")
 """Names of columns that hold labels, if none is named."""
-OPTIONS = ("label", "low", "high", "classes")
+OPTIONS = ("label", "drop", "low", "high", "classes")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def features(content: Any, query: str, origin: str, note: str) -> Table:
     Args:
         content: a ``pyarrow.Table``.
         query: what stands after ``?``: ``label=COLUMN`` (by default the one whose classes are named in the file, else
-            one called label, target, class or y, else the last); ``low=NUMBER`` and ``high=NUMBER``, the range of all
+            one called label, target, class or y, else the last); ``drop=a,b``, columns that are left out; ``low=NUMBER`` and ``high=NUMBER``, the range of all
             features (by default each column's own; a constant one reaches 1 further); ``classes=a,b,c``, the order of
             labels that are text (by default sorted), or the names of labels that are numbers.
         origin: the file named in errors.
@@ -60,6 +60,7 @@ def features(content: Any, query: str, origin: str, note: str) -> Table:
         DataError: no rows, missing values, text where numbers are expected, each with its column and row.
     """
     said = options(query, OPTIONS, origin)
+    content = _without(content, said["drop"].split(","), origin) if "drop" in said else content
     columns = {name: whole(content, name, origin) for name in content.column_names}
     label = label_column(content, said.get("label"), origin) or content.column_names[-1]
     y, classes = labels(columns.pop(label), label, said.get("classes"), origin, named_classes(content).get(label))
@@ -70,6 +71,12 @@ def features(content: Any, query: str, origin: str, note: str) -> Table:
     inside = np.clip((raw - low) / (high - low), 0, 1).astype(np.float32)
     made = arrays(inside, y, classes, f"{note}, labels in {label!r}", origin)
     return Table(made.x, made.y, made.classes, made.note, low, high)
+
+
+def _without(content: Any, dropped: list[str], origin: str) -> Any:
+    if odd := next((name for name in dropped if name not in content.column_names), None):
+        raise DataError(f"{origin} has no column {odd!r} to drop; it has {', '.join(content.column_names[:20])}")
+    return content.drop_columns(dropped)
 
 
 def named_classes(content: Any) -> dict[str, tuple[str, ...]]:
@@ -106,7 +113,8 @@ def whole(content: Any, name: str, origin: str) -> Any:
     if column.null_count:
         row = column.is_null().to_pylist().index(True)
         raise DataError(
-            f"{origin}: column {name!r} has no value in row {row + 1} ({column.null_count} in all); fill or drop it"
+            f"{origin}: column {name!r} has no value in row {row + 1} ({column.null_count} in all); fill it, or leave"
+            f" the column out with ?drop={name}"
         )
     return column.to_numpy()
 
@@ -136,7 +144,7 @@ def labels(
 
 def _numbers(values: Any, name: str, origin: str) -> Array:
     if values.dtype.kind not in "iufb":
-        raise DataError(f"{origin}: column {name!r} holds {values[0]!r} in row 1, no number; encode or drop it")
+        raise DataError(f"{origin}: column {name!r} holds {values[0]!r} in row 1, no number; encode it, or leave it out with ?drop={name}")
     out: Array = values.astype(np.float64)
     if not np.isfinite(out).all():
         raise DataError(f"{origin}: column {name!r} has NaN or infinity in row {int((~np.isfinite(out)).argmax()) + 1}")

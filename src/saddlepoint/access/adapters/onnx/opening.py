@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -149,8 +150,6 @@ class Batched(nn.Module):
         """Scores [N, K] of x [N, *D]."""
         came = list(x.shape[1:])
         x = x.movedim(1, -1) if self.last and x.ndim == 4 and x.shape[1] == self.last != x.shape[-1] else x
-        if not _fits(self.port, x):
-            raise ModelError(f"{self._declared} {came}{_remedy(self.port, self.last) if x.ndim == 4 else ''}")
         if not self.tried:
             self._try(x, came)
             self.tried = True
@@ -167,13 +166,15 @@ class Batched(nn.Module):
         return f"{self.path} takes samples [{shape}], as its input {self.port.name!r} is declared; those given are"
 
     def _try(self, x: Tensor, came: list[int]) -> None:
-        """Where the file leaves a length free, only a trial tells whether it fits."""
-        size = self.fixed or 1
+        """Some graphs run on other sizes than they declare; equally many numbers of another shape would be misread."""
+        fits, way_out = _fits(self.port, x), _remedy(self.port, self.last) if x.ndim == 4 else ""
+        if not fits and math.prod(came) == math.prod(n or 0 for n in (self.port.shape or ())[1:]):
+            raise ModelError(f"{self._declared} {came}{way_out}")
         try:
             with torch.no_grad():
-                self._one(x[:1].expand(size, *x.shape[1:]))
+                self._one(x[:1].expand(self.fixed or 1, *x.shape[1:]))
         except ModelError as error:
-            raise ModelError(f"{self._declared} {came}: {error}") from error
+            raise ModelError(f"{self._declared} {came}{'' if fits else way_out}: {error}") from error
 
     def _one(self, x: Tensor) -> Tensor:
         return self.network({self.port.name: x})
@@ -226,7 +227,7 @@ def _remedy(port: Port, last: int | None) -> str:
         return ""
     size = str(sides[0]) if sides[0] == sides[1] else f"{sides[0]}x{sides[1]}"
     color = "rgb" if channels == 3 else "gray"
-    return f": behind the name of a folder or archive of images, ?size={size}&color={color} brings them there"
+    return f" (behind the name of a folder or archive of images, ?size={size}&color={color} brings them there)"
 
 
 def _channels_last(port: Port) -> int | None:
