@@ -136,7 +136,10 @@ def test_numbers_give_way_to_the_names_a_model_has(subject: Make, network: Make,
 @pytest.mark.parametrize(
     ("names", "what"),
     [
-        (("cat", "dog", "cow"), r"the data name 3 classes .cat, dog, cow., the model has 4: .* \?classes=Cat,Dog,cow.Jersey,hen says"),
+        (
+            ("cat", "dog", "cow"),
+            r"the data name 3 classes .cat, dog, cow., the model has 4: .* \?classes=Cat,Dog,cow.Jersey,hen says",
+        ),
         (("cat", "dog", "hen", "cow"), "'hen' is label 2 of the data and label 3 of the model"),
         (("Cow_Jersey", "a", "b", "c"), "'Cow_Jersey' is label 0 of the data and label 2 of the model"),
     ],

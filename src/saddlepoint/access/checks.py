@@ -47,5 +47,7 @@ def check_labels(label: Tensor, x: Tensor, classes: int, what: str = "labels") -
     first, last = int(label.min()), int(label.max())
     if first < 0 or last >= classes:
         hint = f": if they count from {first}, take y - {first}" if first > 0 and last - first < classes else ""
-        raise DataError(f"{what} range over [{first}, {last}]; the model has {classes} classes, 0 to {classes - 1}{hint}")
+        raise DataError(
+            f"{what} range over [{first}, {last}]; the model has {classes} classes, 0 to {classes - 1}{hint}"
+        )
     return label.to(device=x.device, dtype=torch.long)

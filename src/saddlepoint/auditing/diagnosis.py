@@ -158,6 +158,7 @@ def _culprit(patient: _Patient) -> str | None:
     """The first module that a slope enters and does not leave, and whose answer looks like its input; by name."""
     model, network = patient.model, patient.model.network
     seen: list[tuple[str, Tensor, Tensor]] = []
+
     def note(name: str) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             if args and isinstance(args[0], Tensor) and isinstance(output, Tensor):

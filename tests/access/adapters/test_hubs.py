@@ -80,9 +80,7 @@ def as_transformers(monkeypatch, folder):
 
     module = types.ModuleType("transformers")
     module.AutoModelForImageClassification = Auto
-    module.utils = types.SimpleNamespace(
-        cached_file=lambda place, name, local_files_only: folder / name, logging=bars
-    )
+    module.utils = types.SimpleNamespace(cached_file=lambda place, name, local_files_only: folder / name, logging=bars)
     monkeypatch.setitem(sys.modules, "transformers", module)
     return bars
 
@@ -130,7 +128,7 @@ def test_options_of_timm_stand_behind_the_name(monkeypatch, tmp_path, x):
     assert open_model("timm:small?num_classes=7", tmp_path / "w.safetensors")(x).shape == (2, 7)
     with pytest.raises(ModelError, match=r"or say timm:small@cache\?num_classes=7 .* timm:small@random\?num_classes=7"):
         open_model("timm:small?num_classes=7")
-    with pytest.raises(OptionError, match="whole numbers, such as num_classes=4: .* 'many'"):
+    with pytest.raises(OptionError, match=r"whole numbers, such as num_classes=4: .* 'many'"):
         open_model("timm:small?num_classes=many")
     with pytest.raises(ModelError, match=r"timm cannot build it so: no small here"):
         open_model("timm:small@random?wings=2")
@@ -147,7 +145,9 @@ def test_a_library_that_does_not_import_says_why(monkeypatch, tmp_path):
 def test_what_a_configuration_does_not_say_can_be_said(monkeypatch, x, capsys, tmp_path):
     as_timm(monkeypatch)
     np.savez(tmp_path / "data.npz", x=x.numpy(), y=right(x).argmax(1).numpy(), classes=np.array(list("abcd")))
-    ready = prepare("timm:small@cache", str(tmp_path / "data.npz"), ModelOptions(dtype="float64", draws=2), WorkOptions())
+    ready = prepare(
+        "timm:small@cache", str(tmp_path / "data.npz"), ModelOptions(dtype="float64", draws=2), WorkOptions()
+    )
     assert ready.model.draws == 2
     assert ready.model.dtype == ready.data.x.dtype == torch.float64
     torch.testing.assert_close(ready.model(x.double()), right(x).double(), rtol=1e-4, atol=1e-4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 SCRIPTED = "The following operation failed in the TorchScript interpreter"
 """What an error inside of a TorchScript archive begins with; its cause stands at the end."""
 LONGEST = 300

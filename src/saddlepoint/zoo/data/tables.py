@@ -50,7 +50,8 @@ def features(content: Any, query: str, origin: str, note: str) -> Table:
     Args:
         content: a ``pyarrow.Table``.
         query: what stands after ``?``: ``label=COLUMN`` (by default the one whose classes are named in the file, else
-            one called label, target, class or y, else the last); ``drop=a,b``, columns that are left out; ``low=NUMBER`` and ``high=NUMBER``, the range of all
+            one called label, target, class or y, else the last); ``drop=a,b``, columns that are left out;
+            ``low=NUMBER`` and ``high=NUMBER``, the range of all
             features (by default each column's own; a constant one reaches 1 further); ``classes=a,b,c``, the order of
             labels that are text (by default sorted), or the names of labels that are numbers.
         origin: the file named in errors.
@@ -144,7 +145,10 @@ def labels(
 
 def _numbers(values: Any, name: str, origin: str) -> Array:
     if values.dtype.kind not in "iufb":
-        raise DataError(f"{origin}: column {name!r} holds {values[0]!r} in row 1, no number; encode it, or leave it out with ?drop={name}")
+        raise DataError(
+            f"{origin}: column {name!r} holds {values[0]!r} in row 1, no number; encode it, or leave it out with"
+            f" ?drop={name}"
+        )
     out: Array = values.astype(np.float64)
     if not np.isfinite(out).all():
         raise DataError(f"{origin}: column {name!r} has NaN or infinity in row {int((~np.isfinite(out)).argmax()) + 1}")
