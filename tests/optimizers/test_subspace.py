@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 import saddlepoint as sp
 from saddlepoint.access import GradientAccess
@@ -62,11 +63,47 @@ def test_of_several_surrogates_each_sample_is_led_by_one() -> None:
     assert second.any()
 
 
+def rectified(seed: int) -> nn.Sequential:
+    """Activations that are modules."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Flatten(), nn.Linear(36, 40), nn.ReLU(), nn.Linear(40, 4)).double()
+
+
+def test_one_surrogate_is_a_line_and_with_drop_out_the_span_of_its_active_units() -> None:
+    """Ranks of the directions at one point, over 80 steps."""
+    task, zero, logits, network = problem(), torch.zeros_like(X), NET(X).detach(), rectified(0)
+    active = (network[:2](X) > 0).sum(1)
+    walk = Subspace((sp.wrap(network),), 0.1)
+    for rate, rank in ((0.0, torch.ones_like(active)), (0.5, active)):
+        directions = torch.stack([walk.direction(task.at(t), zero, logits, rate) for t in range(80)])
+        assert torch.equal(torch.linalg.matrix_rank(directions.flatten(2).transpose(0, 1), rtol=1e-6), rank)
+
+
+def test_what_is_dropped_does_not_depend_on_the_batch() -> None:
+    task, zero, logits = problem(), torch.zeros_like(X), NET(X).detach()
+    walk, keep = Subspace((sp.wrap(rectified(0)), sp.wrap(rectified(1))), 0.1), torch.tensor([7, 2])
+    whole = walk.direction(task, zero, logits, 0.4)
+    torch.testing.assert_close(walk.direction(task.rows(keep), zero[keep], logits[keep], 0.4), whole[keep])
+
+
+def test_drop_out_saves_questions_where_slopes_of_one_surrogate_lead_no_further() -> None:
+    """On n = 30 images within 0.05, 500 questions each; the same surrogate with and without."""
+    data, threat = sp.zoo.data.load("fashion-mnist-1k[:30]"), sp.Linf(0.05)
+    net, surrogate = (sp.zoo.load(name) for name in ("fashion-standard", "fashion-fgsm"))
+    box = sp.wrap(net, access="scores")
+    thinned, whole = (
+        get("subspace")(box, data.x, data.y, threat, budget=500, surrogate=sp.wrap(surrogate), dropout=dropout)
+        for dropout in (0.5, 0.0)
+    )
+    assert int(thinned.met.sum()) >= int(whole.met.sum()) + 3
+
+
 @pytest.mark.parametrize("surrogate", [(), sp.wrap(OTHER), [sp.wrap(NET), sp.wrap(OTHER)]])
 def test_three_forwards_a_step_and_never_more_than_the_budget(surrogate: object) -> None:
-    found = get("subspace")(NET, X, Y, Linf(1e-6), surrogate=surrogate, steps=4)
+    found = get("subspace")(NET, X, Y, Linf(1e-6), surrogate=surrogate, steps=4, dropout=0.0)
     assert found.forwards.tolist() == [1 + 3 * 4 + 1 + 1] * N
-    tight = get("subspace")(NET, X, Y, Linf(1e-6), surrogate=surrogate, budget=9)
+    tight = get("subspace")(NET, X, Y, Linf(1e-6), surrogate=surrogate, budget=9, dropout=0.0)
     assert tight.forwards.tolist() == [9] * N
 
 
@@ -84,6 +121,8 @@ def test_a_similar_surrogate_saves_questions() -> None:
     ("options", "says"),
     [
         ({"surrogate": [sp.wrap(NET, access="scores")]}, "with gradients"),
+        ({"surrogate": sp.wrap(OTHER)}, "dropout=0"),
+        ({"dropout": 1.0}, "in \\[0, 1\\)"),
         ({"probe": 0.0}, "must be positive"),
         ({"steps": 0}, "steps must be at least 1"),
     ],

@@ -8,13 +8,17 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import GradientAccess, ScoreAccess
+from saddlepoint.access.dropping import dropping
 from saddlepoint.access.model import Model
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.slope import slope
 from saddlepoint.core.trial import Trial, answered, look
 from saddlepoint.optimizers.ascent import of_unit_mean
 from saddlepoint.optimizers.bandits import ahead
+from saddlepoint.optimizers.schedules import Schedule, constant
 from saddlepoint.rows import column, unit
+
+NOTHING = constant(0.0)
 
 
 @dc.dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Subspace:
 
     u is the slope at δ of <v, z>, with z the logits of one of the ``surrogates``, drawn at each step, and v the slope
     of the objective in the logits that the model itself answered; without surrogates it is a random normal direction.
+    Drop-out inside the surrogate makes its slopes span more than one line where δ hardly moves.
     The sign is that of f(δ + probe q+) - f(δ + probe q-), q± the unit vectors along g ± explore · u. A look and two
     questions a step; what surrogates are asked does not count.
 
@@ -39,9 +44,10 @@ class Subspace:
         surrogates: models with gradients, for the same inputs and classes.
         rate: step, in units of the radius.
         probe, explore: η and τ of the paper; ``probe`` in units of ``width``, the width of the box.
+        drop: step -> rate of the drop-out behind the activations of the surrogate, in [0, 1).
 
     Source: Guo, Yan, Zhang, "Subspace attack: exploiting promising subspaces for query-efficient black-box attacks",
-    NeurIPS 2019; drop-out inside the surrogates is left out.
+    NeurIPS 2019.
     """
 
     surrogates: tuple[Model, ...]
@@ -49,6 +55,7 @@ class Subspace:
     probe: float = 0.1
     explore: float = 0.1
     width: float = 1.0
+    drop: Schedule = NOTHING
 
     def init(self, problem: Problem[ScoreAccess], delta: Tensor) -> SubspaceState:
         """Begin at δ, knowing nothing."""
@@ -58,7 +65,7 @@ class Subspace:
         """A look, two questions, one step."""
         logits = problem.access.scores(problem.set.apply(problem.x, state.delta))
         trial = answered(problem, state.delta, logits)
-        u = self.direction(problem, state.delta, logits)
+        u = self.direction(problem, state.delta, logits, self.drop(state.t))
         above, below = (
             ahead(problem, state.delta, state.prior + sign * self.explore * u, self.width * self.probe)
             for sign in (1, -1)
@@ -72,7 +79,7 @@ class Subspace:
         """Look at the last point."""
         return look(problem, state.delta)
 
-    def direction(self, problem: Problem[ScoreAccess], delta: Tensor, logits: Tensor) -> Tensor:
+    def direction(self, problem: Problem[ScoreAccess], delta: Tensor, logits: Tensor, drop: float = 0.0) -> Tensor:
         """The unit vector u for each sample at δ, where the model answered ``logits`` [N, K]: [N, *P]."""
         if not self.surrogates:
             u = problem.noise.at("explore").normal(tuple(delta.shape[1:]), dtype=delta.dtype)
@@ -84,13 +91,13 @@ class Subspace:
         for i, model in enumerate(self.surrogates):
             rows = (drawn == i).nonzero().squeeze(1)
             if len(rows):
-                u = u.index_copy(0, rows, _pulled(model, problem.rows(rows), delta[rows], pull[rows]))
+                u = u.index_copy(0, rows, _pulled(model, problem.rows(rows), delta[rows], pull[rows], drop))
         return unit(u)
 
 
-def _pulled(model: Model, problem: Problem[ScoreAccess], delta: Tensor, pull: Tensor) -> Tensor:
-    """The slope of <pull, logits of the surrogate> at δ, [n, *P]."""
-    with model.quiet():
+def _pulled(model: Model, problem: Problem[ScoreAccess], delta: Tensor, pull: Tensor, drop: float) -> Tensor:
+    """The slope of <pull, logits of the surrogate> at δ under drop-out, [n, *P]."""
+    with model.quiet(), dropping(model.network, drop, problem.noise.at("drop")):
         access = model.access(len(delta), device=delta.device).lower(GradientAccess)
         moving = delta.detach().requires_grad_()
         logits = access.logits(problem.set.apply(problem.x, moving))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from saddlepoint.access.asking import GradientAccess, ScoreAccess
+from saddlepoint.access.dropping import droppable
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
@@ -23,7 +24,7 @@ from saddlepoint.optimizers.bandits import Bandits
 from saddlepoint.optimizers.chunks import all_up, flip_chunks
 from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.random_search import RandomSearch
-from saddlepoint.optimizers.schedules import constant
+from saddlepoint.optimizers.schedules import constant, growing
 from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.optimizers.subspace import Subspace
 from saddlepoint.sets import L2, NON_ADDITIVE, Flow, Linf, Neighborhood, Nuclear, Perceptual
@@ -151,12 +152,14 @@ def subspace(
     relative_step: float = 0.125,
     probe: float = 0.1,
     explore: float = 0.1,
+    dropout: float = 0.5,
     objective: Loss = "margin",
 ) -> Attack[ScoreAccess]:
     """As ``bandits``, along the slopes of surrogates: two questions a step tell which way the value rises.
 
     Three forwards a step; what surrogates are asked does not count. ``surrogate`` is what ``sp.wrap`` gives, or several
     of them, one of which is drawn at each step; without any, directions are random. ``probe`` is in units of the range.
+    From the tenth step on, activations of the surrogates are dropped, at a rate that grows toward ``dropout``.
     """
     at_least_one(steps=steps)
     surrogates = (surrogate,) if isinstance(surrogate, Model) else tuple(surrogate)
@@ -164,7 +167,11 @@ def subspace(
         raise OptionError("surrogate is what sp.wrap(network) gives, with gradients, or several of them")
     if not (probe > 0 and explore > 0):
         raise OptionError(f"probe and explore are lengths, and must be positive; got {probe:g} and {explore:g}")
-    climb = Subspace(surrogates, relative_step, probe, explore, width_of(threat))
+    if not 0 <= dropout < 1:
+        raise OptionError(f"dropout is the share of activations that is dropped in the end, in [0, 1); got {dropout:g}")
+    if dropout and not all(droppable(one.network) for one in surrogates):
+        raise OptionError("a surrogate has no activation that is a module, behind which to drop out: take dropout=0")
+    climb = Subspace(surrogates, relative_step, probe, explore, width_of(threat), growing(dropout))
     return climb_of(threat, objective, climb, steps)
 
 
