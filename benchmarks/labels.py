@@ -1,45 +1,106 @@
 """How near attacks that know labels come, over the number of labels.
 
-python benchmarks/labels.py --n 40
+python benchmarks/labels.py run --n 40   # writes labels.json, row by row
+python benchmarks/labels.py table
+python benchmarks/labels.py picture      # docs/images/labels.svg
+
+Every number of labels is a run of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
+import time
+from pathlib import Path
 
 import torch
-from measure import provenance
+from curves import Panel, draw
+from measure import middle, provenance, right
 
 import saddlepoint as sp
+from saddlepoint.sets import parse
 
 NETWORK = "fashion-standard"
-BUDGETS = (500, 2000, 8000)
-ATTACKS = (
-    ("hop_skip_jump", {"steps": 60}), ("qeba", {"steps": 60, "coarse": 2}), ("qeba", {"steps": 60, "coarse": 4}),
-    ("surfree", {"steps": 5000, "coarse": 1}), ("surfree", {"steps": 5000, "coarse": 2}),
-    ("surfree", {"steps": 5000, "coarse": 4}), ("surfree", {"steps": 5000, "coarse": 2, "memory": 0}),
-)  # fmt: skip
+BUDGETS = (250, 500, 1000, 2000, 4000)
+ATTACKS = {
+    "l2": (
+        "boundary(steps=8000)", "sign_opt(steps=60)", "hop_skip_jump(steps=60)", "geoda(steps=60,coarse=2)",
+        "geoda(steps=60,coarse=4)", "qeba(steps=60,coarse=2)", "surfree(steps=5000,coarse=2)",
+    ),
+    "linf": (
+        "rays(steps=8000)", "hop_skip_jump(steps=60)", "qeba(steps=60,coarse=2)", "geoda(steps=60,coarse=2)",
+    ),
+}  # fmt: skip
+TABLE = Path(__file__).with_suffix(".json")
+PICTURE = Path(__file__).parents[1] / "docs/images/labels.svg"
 
 
-def main(n: int) -> None:
-    """Print the median of the L2 norm of each attack after each number of labels."""
+def run(n: int) -> None:
+    """Every attack with every number of labels, the rows written as they come."""
+    torch.set_num_threads(1)
     data, network = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]"), sp.zoo.load(NETWORK)
-    with torch.no_grad():
-        right = network(data.x).argmax(1) == data.y
-    x, y = data.x[right], data.y[right]
-    best = sp.attacks.fmn(network, x, y, sp.L2()).size.median()
-    print(f"zoo:{NETWORK}, {len(x)} images it has right; {provenance(n)}; with slopes, fmn finds {float(best):.3f}")
-    print("| attack |", " | ".join(map(str, BUDGETS)), "|")
-    labels = sp.wrap(network, access="labels")
-    for name, options in ATTACKS:
-        cells = []
-        for budget in BUDGETS:
-            found = sp.attacks.get(name)(labels, x, y, sp.L2(), budget=budget, **options)
-            cells.append(f"{float(torch.where(found.met, found.size, torch.inf).median()):.3f}")
-        print(f"| {name}, {', '.join(f'{k}={v}' for k, v in options.items())} |", " | ".join(cells), "|", flush=True)
+    keep = right(network, data.x, data.y)
+    x, y = data.x[keep], data.y[keep]
+    rows = json.loads(TABLE.read_text()) if TABLE.exists() else []
+    done = {(row["threat"], row["attack"], row["labels"]) for row in rows}
+    wanted = [(ball, "fmn", 0) for ball in ATTACKS]
+    wanted += [(ball, attack, labels) for labels in BUDGETS for ball, names in ATTACKS.items() for attack in names]
+    for ball, attack, labels in (one for one in wanted if one not in done):
+        entry, began = sp.auditing.parse(attack), time.process_time()
+        box = sp.wrap(network, access="labels" if labels else "gradients")
+        found = sp.attacks.get(entry.name)(box, x, y, parse(ball), budget=labels or None, **entry.options)
+        sizes = [round(float(size), 4) if met else None for size, met in zip(found.size, found.met, strict=True)]
+        seconds = round(time.process_time() - began, 1)
+        row = {"threat": ball, "attack": attack, "labels": labels, "sizes": sizes, "seconds": seconds}
+        rows.append(row | {"said": provenance(n)})
+        TABLE.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+        print(ball, attack, labels, *(f"{value:.3f}" for value in median(rows[-1])), seconds, flush=True)
+
+
+def median(row: dict) -> tuple[float, float, float]:  # type: ignore[type-arg]
+    """The median of the sizes and its interval; infinite where nothing was found."""
+    return middle(math.inf if size is None else size for size in row["sizes"])
+
+
+def table() -> None:
+    """Medians with their intervals, for each ball."""
+    rows = json.loads(TABLE.read_text())
+    seen = {(row["threat"], row["attack"], row["labels"]): row for row in rows}
+    for ball, attacks in ATTACKS.items():
+        best = median(seen[ball, "fmn", 0])
+        print(f"In {ball}, {len(rows[0]['sizes'])} images; with slopes, fmn finds {best[0]:.3f}\n")
+        print("| attack |", " | ".join(map(str, BUDGETS)), "|\n" + "|---" * (len(BUDGETS) + 1) + "|")
+        for attack in attacks:
+            cells = [_cell(seen.get((ball, attack, labels))) for labels in BUDGETS]
+            print(f"| `{attack}` |", " | ".join(cells), "|")
+        print()
+    print("\n".join(sorted({row["said"] for row in rows})))
+
+
+def _cell(row: dict | None) -> str:  # type: ignore[type-arg]
+    return "" if row is None else "{:.3g} [{:.3g}, {:.3g}]".format(*median(row))
+
+
+def picture() -> None:
+    """The median size over labels, a panel for each ball."""
+    seen = {(row["threat"], row["attack"], row["labels"]): row for row in json.loads(TABLE.read_text())}
+    panels = []
+    for ball, attacks in ATTACKS.items():
+        lines = {
+            attack: [(b, median(seen[ball, attack, b])[0]) for b in BUDGETS if (ball, attack, b) in seen]
+            for attack in attacks
+        }
+        best = median(seen[ball, "fmn", 0])[0]
+        lines["fmn, with slopes"] = [(BUDGETS[0], best), (BUDGETS[-1], best)]
+        panels.append(Panel(f"{NETWORK}: median size in {ball} over labels", lines))
+    PICTURE.write_text(draw(panels))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["run", "table", "picture"])
     parser.add_argument("--n", type=int, default=40)
-    main(parser.parse_args().n)
+    wanted = parser.parse_args()
+    {"run": lambda: run(wanted.n), "table": table, "picture": picture}[wanted.command]()

@@ -8,12 +8,14 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
+from scipy import stats
 from torch import Tensor, nn
 
 import saddlepoint as sp
+from saddlepoint.auditing.summary import Estimate
 
 
 def side_by_side(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -64,6 +66,22 @@ def outside(x: Tensor, x_adv: Tensor, threat: sp.Linf | sp.L2 | sp.L1) -> Tensor
 def right(network: nn.Module, x: Tensor, y: Tensor, batch: int = 250) -> Tensor:
     """Whether the network says y, bool [N]."""
     return torch.cat([network(part).argmax(1) for part in x.split(batch)]) == y
+
+
+def middle(values: Iterable[float]) -> tuple[float, float, float]:
+    """The median, and the two of the values between which the true one lies in 95 % of all draws.
+
+    The ends are the values of rank k from below and above, with the largest k that the binomial distribution allows.
+    """
+    ranked = sorted(values)
+    k = max(int(stats.binom.ppf(0.025, len(ranked), 0.5)), 1)
+    return statistics.median_low(ranked), ranked[k - 1], ranked[-k]
+
+
+def share(count: int, n: int) -> str:
+    """A share of n in percent, and its exact 95 % interval."""
+    one = Estimate.of(count, n)
+    return f"{one.value:.0%} [{one.low:.0%}, {one.high:.0%}]"
 
 
 def provenance(n: int) -> str:
