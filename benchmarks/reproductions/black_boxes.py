@@ -70,7 +70,7 @@ def blocks(n: int) -> None:
 
 
 def table(network: str, threat: str, n: int, budgets: tuple[int, ...], runs: Runs) -> None:
-    """Of each attack the shares fooled within so many questions, and the mean of the questions, the most if it failed."""
+    """Shares fooled within so many questions, and the mean of the questions: the most where an attack failed."""
     data, net, most = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]"), sp.zoo.load(network), budgets[-1]
     seen = sp.attacks.triage(net, data.x, data.y, parse(threat))
     fell = seen.met & (seen.status != sp.Status.CLEAN)

@@ -69,9 +69,8 @@ def within(n: int) -> None:
 
 def nearest(n: int) -> None:
     """The median size of what each attack finds, in units of the smallest any of them found, and the passes."""
-    print(
-        "| set | network | attack | found | median size | over the smallest found | passes |\n|---|---|---|---|---|---|---|"
-    )
+    print("| set | network | attack | found | median size | over the smallest found | passes |")
+    print("|---|---|---|---|---|---|---|")
     for ball, attacks in NEAREST.items():
         for name in ("fashion-standard", "fashion-pgd-l2"):
             network, x, y = _subject(name, n)
