@@ -6,11 +6,19 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("black-boxes.md", "certificates.md", "patches.md", "sets.md", "transfer.md", "universal.md")
 
 
 @pytest.mark.parametrize(
-    "page", ["black-boxes.md", "certificates.md", "patches.md", "sets.md", "transfer.md", "universal.md"]
+    "page",
+    [
+        "black-boxes.md",
+        "certificates.md",
+        "patches.md",
+        "sets.md",
+        "transfer.md",
+        "universal.md",
+        "white-boxes.md",
+    ],
 )
 def test_the_page_says_what_happens(page: str) -> None:
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

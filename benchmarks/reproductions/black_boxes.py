@@ -1,6 +1,6 @@
 """What papers say of attacks from scores beside each other, on Fashion-MNIST.
 
-    python benchmarks/reproductions/black_boxes.py surrogates  # what slopes of other networks save, with drop-out or not
+    python benchmarks/reproductions/black_boxes.py surrogates  # what slopes of other networks save, with drop-out
     python benchmarks/reproductions/black_boxes.py blocks      # signs of blocks beside estimated slopes
 
 Asked are the images of which ``triage``, with slopes, finds a blind spot. Prints the tables of black_boxes.md.

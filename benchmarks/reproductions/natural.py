@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -95,7 +96,7 @@ def share(count: int, n: int) -> str:
 
 
 def draw() -> None:
-    """Pictures, their repaintings, and the nearest paintings that the network misreads."""
+    """Pictures, repaintings, the nearest paintings that the network misreads; below, such paintings of drawn codes."""
     data, painter = sp.zoo.data.load("fashion-mnist-1k[:60]"), sp.zoo.generator("fashion")
     network = sp.zoo.load("fashion-pgd-linf")
     threat = sp.Latent(generator=painter, form="painted")
@@ -105,15 +106,32 @@ def draw() -> None:
         after = network(found.x_adv).argmax(1)
     fell = (found.status == sp.Status.FOOLED).nonzero().squeeze(1).tolist()
     rows = sorted({int(data.y[k]): k for k in reversed(fell)}.values())[:8]
-    sheet = Image.new("RGB", (len(rows) * (SIDE + GAP) + GAP, 3 * (SIDE + GAP) + GAP + TEXT), "white")
+    half = 3 * (SIDE + GAP) + GAP + TEXT
+    sheet = Image.new("RGB", (len(rows) * (SIDE + GAP) + GAP, half + SIDE + 2 * GAP + TEXT), "white")
     pen = ImageDraw.Draw(sheet)
+    invented = made_up(network)[: len(rows)]
     for i, k in enumerate(rows):
         left = GAP + i * (SIDE + GAP)
         pen.text((left, GAP), data.classes[int(data.y[k])], fill="black")
         pen.text((left, GAP + 14), data.classes[int(after[k])], fill="#b03010")
         for row, one in enumerate((data.x[k], own[k], found.x_adv[k])):
             sheet.paste(_picture(one), (left, GAP + TEXT + row * (SIDE + GAP)))
+    for i, (x, label, read) in enumerate(invented):
+        left = GAP + i * (SIDE + GAP)
+        pen.text((left, half), data.classes[label], fill="black")
+        pen.text((left, half + 14), data.classes[read], fill="#b03010")
+        sheet.paste(_picture(x), (left, half + TEXT))
     sheet.save(PICTURE, optimize=True)
+
+
+def made_up(network: torch.nn.Module) -> list[tuple[Tensor, int, int]]:
+    """Of each class the first painting of a drawn code that the network misreads and another one does not."""
+    classes, judge = torch.arange(10).repeat(6), sp.zoo.load("fashion-smooth")
+    found = sp.unrestricted(network, sp.zoo.generator("fashion"), classes, steps=100, added=0.05, judge=judge)
+    with torch.no_grad():
+        read = network(found.x).argmax(1)
+    first = {int(classes[k]): k for k in reversed(found.met.nonzero().squeeze(1).tolist())}
+    return [(found.x[k], label, int(read[k])) for label, k in sorted(first.items())]
 
 
 if __name__ == "__main__":

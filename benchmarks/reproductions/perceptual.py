@@ -38,7 +38,8 @@ def main() -> None:
     eyes = Features(sp.zoo.load(NETWORKS[0]), name=NETWORKS[0])
     own, other = sp.Perceptual(asked.radius), sp.Perceptual(asked.radius, network=eyes)
     columns: Sequence[tuple[str, Neighborhood | None]] = (
-        ("", None), ("pgd", sp.Linf(0.1)), ("pgd", sp.L2(1.0)), ("ppgd", own), ("lpa", own), ("lpa", other),
+        ("", None), ("pgd", sp.Linf(0.1)), ("pgd", sp.L2(1.0)),
+        ("ppgd", own), ("fast_lpa", own), ("lpa", own), ("lpa", other),
     )  # fmt: skip
     print("| network | clean |", " | ".join(f"{name}, {threat}" for name, threat in columns[1:]), "|")
     for name in NETWORKS:
@@ -52,7 +53,8 @@ def _left(name: str, x: Tensor, y: Tensor, attack: str, threat: Neighborhood | N
     if threat is None:
         with torch.no_grad():
             return _share(network(x).argmax(1) == y)
-    found = sp.attacks.get(attack)(network, x, y, threat, steps=STEPS)
+    options = {} if attack == "fast_lpa" else {"steps": STEPS}
+    found = sp.attacks.get(attack)(network, x, y, threat, **options)
     fell = found.met & (found.size > 0)
     moved = (found.x_adv - x)[fell].flatten(1).norm(dim=1)
     return f"{_share(~found.met)}, L2 {float(moved.median()):.1f}"

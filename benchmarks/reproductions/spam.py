@@ -1,13 +1,16 @@
 """What was found of spam filters before there were deep networks, on the mails of Spambase.
 
     python benchmarks/reproductions/spam.py
+    python benchmarks/reproductions/spam.py --picture  # docs/images/spam.svg
 
 Needs what examples/requirements.txt names. Prints rows for README.md.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
+from curves import Panel, draw
 from measure import provenance
 from real import mails
 
@@ -30,24 +34,37 @@ from saddlepoint.tasks.spam import Aware, NaiveBayes, Spammer, good_words, race,
 
 KNOWN = 3000
 WORDS = (1, 2, 3, 5, 10)
+PICTURE = Path(__file__).parents[2] / "docs/images/spam.svg"
 
 
 def main() -> None:
-    """All parts, one after the other."""
+    """All parts, one after the other, or the picture of the first."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--picture", action="store_true")
     x, y = mails()
     x = (x[:, :54] > 0).float()
     known, apart = (x[:KNOWN], y[:KNOWN]), (x[KNOWN:], y[KNOWN:])
+    if parser.parse_args().picture:
+        return picture(known, apart)
     print(provenance(len(apart[0])))
     insertions(known, apart)
     limited(known, apart)
     words(known, apart)
     game(known, apart)
     rounds(known, apart)
+    return None
 
 
 def insertions(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
     """Spam let through over the number of words put in, for filters of four kinds."""
     print("\n| filter | stopped |", " | ".join(f"{k} words" for k in WORDS), "|")
+    for name, found in inserted(known, apart):
+        shares = [float((found.met & (found.size <= k)).double().mean()) for k in WORDS]
+        print(f"| {name} | {len(found)} |", " | ".join(f"{share:.1%}" for share in shares), "|", flush=True)
+
+
+def inserted(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> Iterator[tuple[str, sp.Result]]:
+    """Up to ten words put into all spam that is stopped, by filters of four kinds."""
     for name, estimator in {
         "logistic regression": LogisticRegression(max_iter=1000),
         "SVM, linear": SVC(kernel="linear"),
@@ -56,9 +73,17 @@ def insertions(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> No
     }.items():
         model, spam = _stopped(estimator, known, apart)
         attack = "try_insertions" if name == "forest" else "insert"
-        found = sp.attacks.get(attack)(model, spam, torch.ones(len(spam), dtype=torch.long), sp.Insertions(10.0))
-        shares = [float((found.met & (found.size <= k)).double().mean()) for k in WORDS]
-        print(f"| {name} | {len(spam)} |", " | ".join(f"{share:.1%}" for share in shares), "|", flush=True)
+        ones = torch.ones(len(spam), dtype=torch.long)
+        yield name, sp.attacks.get(attack)(model, spam, ones, sp.Insertions(10.0))
+
+
+def picture(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
+    """The share let through over the number of words."""
+    lines = {
+        name: [(float(k), 100 * float((found.met & (found.size <= k)).double().mean())) for k in range(1, 11)]
+        for name, found in inserted(known, apart)
+    }
+    PICTURE.write_text(draw([Panel("percent of spam let through, over words put in", lines, level=True)]))
 
 
 def limited(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
