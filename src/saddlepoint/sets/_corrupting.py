@@ -23,6 +23,8 @@ Corrupt = Callable[[Tensor, Tensor, Noise], Tensor]
 WORST = 5.0
 EDGE = 0.01
 """An entry turns to black or white over this share, so that impulse noise has a slope."""
+DROP = 0.02
+"""Over so much of the wet layer the edge of a drop rises, so that it has a slope."""
 TAPS = 9
 """Places a line or ring is seen at."""
 _LUMINANCE = (
@@ -59,15 +61,7 @@ def impulse_noise(x: Tensor, s: Tensor, noise: Noise) -> Tensor:
 
 def gaussian_blur(x: Tensor, s: Tensor, noise: Noise) -> Tensor:
     """Out of focus, softly."""
-    sigma = _at(s, x, 0, 0.4, 0.6, 0.7, 0.8, 1.0).view(-1, 1).clamp_min(1e-2)
-    half = 3
-    place = torch.arange(-half, half + 1, dtype=x.dtype, device=x.device)
-    bell = torch.exp(-(place / sigma).square() / 2)
-    bell = (bell / bell.sum(1, keepdim=True)).repeat_interleave(x.shape[1], 0)
-    planes = x.reshape(1, -1, *x.shape[2:])
-    for shape, pad in (((-1, 1, 2 * half + 1, 1), (0, 0, half, half)), ((-1, 1, 1, 2 * half + 1), (half, half, 0, 0))):
-        planes = functional.conv2d(functional.pad(planes, pad, "replicate"), bell.view(shape), groups=len(bell))
-    return planes.view_as(x)
+    return _blurred(x, _at(s, x, 0, 0.4, 0.6, 0.7, 0.8, 1.0))
 
 
 def defocus_blur(x: Tensor, s: Tensor, noise: Noise) -> Tensor:
@@ -90,6 +84,40 @@ def zoom_blur(x: Tensor, s: Tensor, noise: Noise) -> Tensor:
     center = (x.new_tensor([x.shape[3], x.shape[2]]) - 1) / 2
     off = pixels(x) - center
     return _mean_seen(x, (center + off / (1 + most * k / (TAPS - 1)) for k in range(TAPS)), TAPS)
+
+
+def glass_blur(x: Tensor, s: Tensor, noise: Noise) -> Tensor:
+    """Seen through rough glass: every pixel from a place next to its own, from severity 4 on twice; then blurred."""
+    once, twice = (
+        noise.at("aside", k).uniform((*x.shape[2:], 2), dtype=x.dtype).mul(3).floor() - 1 for k in range(2)
+    )  # fmt: skip
+    places = pixels(x) + _at(s, x, 0, 1, 1, 1, 1, 1) * once + _at(s, x, 0, 0, 0, 0, 1, 1) * twice
+    return _blurred(resampled(x, places, 0.0, beyond="border"), _at(s, x, 0, 0.05, 0.25, 0.4, 0.25, 0.4) * 2**0.5)
+
+
+def elastic_transform(x: Tensor, s: Tensor, noise: Noise) -> Tensor:
+    """Pulled at three points, and rippled: far and stiff at severity 1, near and wavy at 5."""
+    side = min(x.shape[2:])
+    shares = _barycentric(x, side / 3)
+    pulls = 2 * noise.at("pull").uniform((3, 2), dtype=x.dtype) - 1
+    stiff = _at(s, x, 0, 0.08, 0.07, 0.06, 0.05, 0.03) * side * (shares @ pulls.unsqueeze(1))
+    ripples = 2 * noise.at("ripple").uniform((2, *x.shape[2:]), dtype=x.dtype) - 1
+    width = _at(s, x, 0, 0, 0.2, 0.06, 0.04, 0.03) * side
+    wavy = _at(s, x, 0, 0, 0.05, 0.08, 0.1, 0.1) * side * _blurred(ripples, width, math.ceil(0.6 * side))
+    return resampled(x, pixels(x) + stiff + wavy.permute(0, 2, 3, 1), 0.0, beyond="border")
+
+
+def spatter(x: Tensor, s: Tensor, noise: Noise) -> Tensor:
+    """Drops of water on the lens up to severity 3, splashes of mud from 4 on, both between."""
+    wet = _at(s, x, 0.62, 0.62, 0.65, 0.65, 0.65, 0.65)
+    wet = wet + _at(s, x, 0.1, 0.1, 0.1, 0.3, 0.1, 0.1) * noise.normal((1, *x.shape[2:]), dtype=x.dtype)
+    wet = _blurred(wet, _at(s, x, 0.7, 0.7, 0.8, 1.0, 0.7, 0.5))
+    drops = ((wet - _at(s, x, 0.7, 0.7, 0.7, 0.69, 0.69, 0.68)) / DROP).clamp(0, 1)
+    splashes = _blurred(drops, _at(s, x, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6))
+    splashes = splashes * ((splashes - 0.7) / 0.1).clamp(0, 1)
+    water, mud = (_colored(x, color) for color in ((175, 238, 238), (63, 42, 20)))
+    rinsed = x + _at(s, x, 0, 0.5, 0.5, 0.5, 0, 0) * drops * water
+    return rinsed + _at(s, x, 0, 0, 0, 0, 1, 1) * splashes * (mud - rinsed)
 
 
 def fog(x: Tensor, s: Tensor, noise: Noise) -> Tensor:
@@ -158,8 +186,8 @@ def jpeg(x: Tensor, s: Tensor, noise: Noise) -> Tensor:
 KINDS: dict[str, Corrupt] = {
     one.__name__: one
     for one in (
-        gaussian_noise, shot_noise, impulse_noise, speckle_noise, gaussian_blur, defocus_blur, motion_blur, zoom_blur,
-        snow, frost, fog, brightness, contrast, saturation, pixelate, jpeg,
+        gaussian_noise, shot_noise, impulse_noise, speckle_noise, gaussian_blur, defocus_blur, glass_blur, motion_blur,
+        zoom_blur, snow, frost, fog, spatter, brightness, contrast, saturation, elastic_transform, pixelate, jpeg,
     )
 }  # fmt: skip
 
@@ -177,6 +205,33 @@ def _mean_seen(x: Tensor, places: Iterable[Tensor], n: int) -> Tensor:
     for at in places:
         total = total + (resampled(x, at, 0.0, beyond="border") - x)
     return x + total / n
+
+
+def _blurred(x: Tensor, sigma: Tensor, half: int = 3) -> Tensor:
+    """x [M, C, H, W] convolved with Gaussians of ``sigma`` [M, 1, 1, 1], cut off at ``half``; its border goes on."""
+    place = torch.arange(-half, half + 1, dtype=x.dtype, device=x.device)
+    bell = torch.exp(-(place / sigma.view(-1, 1).clamp_min(1e-2)).square() / 2)
+    bell = (bell / bell.sum(1, keepdim=True)).repeat_interleave(x.shape[1], 0)
+    planes = x.reshape(1, -1, *x.shape[2:])
+    for shape, pad in (((-1, 1, 2 * half + 1, 1), (0, 0, half, half)), ((-1, 1, 1, 2 * half + 1), (half, half, 0, 0))):
+        planes = functional.conv2d(functional.pad(planes, pad, "replicate"), bell.view(shape), groups=len(bell))
+    return planes.view_as(x)
+
+
+def _barycentric(x: Tensor, reach: float) -> Tensor:
+    """Of each pixel of x [M, C, H, W] the shares of the points c + (q, q), c + (q, -q), c - (q, q): [1, H, W, 3].
+
+    c is the center, q the ``reach``; the shares add up to 1, and give the pixel's place as the mean of the points.
+    """
+    center = (x.new_tensor([x.shape[3], x.shape[2]]) - 1) / 2
+    across, down = ((pixels(x) - center) / reach).unbind(-1)
+    return torch.stack([(1 + down) / 2, (across - down) / 2, (1 - across) / 2], -1)
+
+
+def _colored(x: Tensor, color: tuple[int, int, int]) -> Tensor:
+    """A color of 255 levels, for pictures without three channels its brightness: [1, C or 1, 1, 1]."""
+    tint = x.new_tensor(color).view(1, 3, 1, 1) / 255
+    return tint if x.shape[1] == 3 else _gray(tint)
 
 
 def _along(x: Tensor, length: Tensor, turn: Tensor) -> Tensor:
