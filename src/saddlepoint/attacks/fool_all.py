@@ -30,6 +30,9 @@ from saddlepoint.rows import take
 from saddlepoint.sets import Neighborhood, Wasserstein
 from saddlepoint.shapes import Flags
 
+GAMMA = 3.0
+"""How strongly the weights of the models are drawn to equality, unless told otherwise."""
+
 
 @dc.dataclass(frozen=True)
 class Jointly(Result):
@@ -53,7 +56,7 @@ def fool_all(
     relative_step: float | None = None,
     objective: Literal["cross-entropy", "margin"] = "cross-entropy",
     beta: float = 50.0,
-    gamma: float = 3.0,
+    gamma: float = GAMMA,
     seed: int = 0,
     ids: Tensor | None = None,
 ) -> Jointly:

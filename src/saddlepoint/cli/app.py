@@ -72,6 +72,12 @@ saddlepoint transfer zoo:fashion-standard zoo:fashion-fgsm net.onnx \\
     --data 'fashion-mnist-1k[:200]' --threat linf:0.1 \\
     --attacks 'mi_fgsm,vmi_fgsm(neighbors=5),ila' --sources zoo:fashion-standard
 """
+FOOL_ALL_EXAMPLES = """
+Examples:
+
+saddlepoint fool-all zoo:fashion-standard zoo:fashion-fgsm zoo:fashion-pgd-linf \\
+    --data 'fashion-mnist-1k[:100]' --threat linf:0.15 --out fooled.safetensors
+"""
 UNIVERSAL_EXAMPLES = """
 Examples:
 
@@ -290,6 +296,35 @@ def transfer(
     from saddlepoint.cli.transferring import Wanted, carry
 
     carry(models, Wanted(data, threat, tuple(attacks or ()), tuple(sources or ()), out), work)
+
+
+@app.command(help_epilogue=FOOL_ALL_EXAMPLES)
+def fool_all(
+    *models: str,
+    data: str,
+    threat: str,
+    steps: int = 40,
+    restarts: int = 1,
+    objective: Literal["cross-entropy", "margin"] = "cross-entropy",
+    average: Flag = False,
+    out: Path | None = None,
+    work: WorkOptions = AS_USUAL,
+) -> None:
+    """For each sample one perturbation that fools several models at once.
+
+    Args:
+        models: two or more with gradients, named as for an audit, for the same inputs in [0, 1].
+        data: samples, as for an audit.
+        threat: set and radius, such as linf:8/255.
+        steps: of PGD on the models that still hold.
+        restarts: random starts.
+        objective: what is climbed on each model.
+        average: climb the mean over the models, to see what it is worth to weigh those more that still hold.
+        out: file for the perturbed samples, and whom each fools, .safetensors.
+    """
+    from saddlepoint.cli.jointly import Wanted, fool
+
+    fool(models, Wanted(data, threat, steps, restarts, objective, average, out), work)
 
 
 @app.command(help_epilogue=UNIVERSAL_EXAMPLES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -86,6 +87,25 @@ def resolve_surrogate(spec: str, work: WorkOptions, target: Ready) -> Model:
     return _as_wrapped(made, plain, work) if isinstance(made, Model) else _wrapped(made, spec, plain, work)
 
 
+def prepare_several(specs: Sequence[str], samples: str, work: WorkOptions) -> tuple[Ready, dict[str, Model]]:
+    """The first model with the samples, and all of them by their names.
+
+    Raises:
+        ModelError, DataError, OptionError: what is wrong, and what to do.
+    """
+    ready = prepare_labeled(specs[0], samples, ModelOptions(), work)
+    found = {short_name(specs[0]): ready.model}
+    found |= {short_name(spec): resolve_surrogate(spec, work, ready) for spec in specs[1:]}
+    if len(found) < len(specs):
+        raise OptionError(f"a model is named twice: {', '.join(map(short_name, specs))}")
+    return ready, found
+
+
+def short_name(spec: str) -> str:
+    """What a model is called in tables."""
+    return spec.removeprefix("zoo:")
+
+
 def _wrapped(network: nn.Module, spec: str, of: ModelOptions, work: WorkOptions) -> Model:
     network = network.to(device=_device(work), dtype=getattr(torch, of.dtype))
     low, high = numbers(of.bounds, "--bounds", 2)
@@ -97,7 +117,7 @@ def _wrapped(network: nn.Module, spec: str, of: ModelOptions, work: WorkOptions)
         output=of.output,
         access=of.access,
         batch_size=work.batch_size,
-        name=spec.removeprefix("zoo:"),
+        name=short_name(spec),
         draws=of.draws,
         bpda=[] if of.bpda is None else _names(of.bpda),
     )

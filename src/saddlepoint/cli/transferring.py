@@ -5,14 +5,11 @@ from __future__ import annotations
 import dataclasses as dc
 from pathlib import Path
 
-from torch import nn
-
-from saddlepoint.access import Model
 from saddlepoint.auditing import atomic, transfer
 from saddlepoint.auditing.crossing import ATTACKS, TransferTable
-from saddlepoint.cli.options import ModelOptions, WorkOptions
+from saddlepoint.cli.options import WorkOptions
 from saddlepoint.cli.progress import progress
-from saddlepoint.cli.setup import prepare_labeled, resolve_surrogate
+from saddlepoint.cli.setup import prepare_several, short_name
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import split_attacks, threat_of
 from saddlepoint.errors import OptionError
@@ -46,18 +43,14 @@ def carry(names: tuple[str, ...], wanted: Wanted, work: WorkOptions) -> None:
     if wanted.out is not None and wanted.out.suffix not in FORMS:
         raise OptionError(f"--out {wanted.out}: the table goes into a file that ends in {' or '.join(FORMS)}")
     threat = threat_of(wanted.threat)
-    ready = prepare_labeled(specs[0], wanted.samples, ModelOptions(), work)
-    found: dict[str, nn.Module | Model] = {_short(specs[0]): ready.model}
-    found |= {_short(spec): resolve_surrogate(spec, work, ready) for spec in specs[1:]}
-    if len(found) < len(specs):
-        raise OptionError(f"a model is named twice: {', '.join(map(_short, specs))}")
+    ready, found = prepare_several(specs, wanted.samples, work)
     with progress(work.quiet) as listener:
         made = transfer(
             found,
             data=ready.data,
             threat=threat,
             attacks=split_attacks(wanted.attacks) if wanted.attacks else ATTACKS,
-            sources=[_short(spec) for spec in wanted.sources] or None,
+            sources=[short_name(spec) for spec in wanted.sources] or None,
             seed=work.seed,
             batch_size=work.batch_size,
             listener=listener,
@@ -71,7 +64,3 @@ def carry(names: tuple[str, ...], wanted: Wanted, work: WorkOptions) -> None:
 def _show(made: TransferTable) -> None:
     said = f"{made.threat}; percent of the {made.n} of {made.asked} samples that every model classifies rightly"
     show("", said, "", table(made.header, made.rows(), right=range(2, len(made.header))))
-
-
-def _short(spec: str) -> str:
-    return spec.removeprefix("zoo:")
