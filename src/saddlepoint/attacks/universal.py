@@ -10,18 +10,26 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from saddlepoint.access.asking import GradientAccess, predict, require
+from saddlepoint.access.asking import GradientAccess, ScoreAccess, predict, require
 from saddlepoint.access.checks import check_inputs, check_labels
 from saddlepoint.access.model import Box, Model, wrap
+from saddlepoint.attacks.batches import in_batches
 from saddlepoint.attacks.recipe import get
+from saddlepoint.attacks.recipes.square import squares_in
 from saddlepoint.attacks.run import ask_clean
+from saddlepoint.core.goal import untargeted
+from saddlepoint.core.problem import Problem
 from saddlepoint.core.slope import slope
 from saddlepoint.errors import DataError, OptionError, ThreatError
 from saddlepoint.noise import Noise
+from saddlepoint.objectives import cross_entropy
+from saddlepoint.optimizers.squares import halving
 from saddlepoint.rows import batches
 from saddlepoint.sets import L2, Ball, Neighborhood
 
-Method = Literal["sgd", "deepfool"]
+Method = Literal["sgd", "deepfool", "search"]
+EPOCHS: dict[Method, int] = {"sgd": 10, "deepfool": 10, "search": 500}
+"""Passes over the inputs, unless told otherwise."""
 CEILING = 9.0
 """An image whose cross-entropy is above this is fooled well enough: the others are cared for."""
 
@@ -69,7 +77,7 @@ def universal(
     *,
     method: Method = "sgd",
     target: int | None = None,
-    epochs: int = 10,
+    epochs: int | None = None,
     relative_step: float = 0.1,
     enough: float = 1.0,
     seed: int = 0,
@@ -78,16 +86,17 @@ def universal(
 
     "sgd": δ <- P(δ + relative_step · radius · steepest(Σ over a batch of ∇ min(cross-entropy, 9))), over all inputs in
     random order, ``epochs`` times; the best δ seen after an epoch is kept. "deepfool": one input after the other, the
-    smallest change that takes it, perturbed, over the boundary is added to δ; then P. With a ``target`` (sgd only), the
-    cross-entropy to it falls.
+    smallest change that takes it, perturbed, over the boundary is added to δ; then P. "search", from scores alone: the
+    random search of the Square attack, whose windows are kept where the sum over all inputs rises. With a ``target``
+    (not of deepfool), the cross-entropy to it falls.
 
     Args:
-        model: with gradients; an ``nn.Module``, callable or ``sp.wrap``.
+        model: with gradients, or scores for "search"; an ``nn.Module``, callable or ``sp.wrap``.
         x: inputs [N, *D]; some hundreds are enough.
         threat: the set with its radius, one for all: the perturbation is shared, and clipped to the box per input.
         target: label that all inputs shall be taken for.
-        epochs: passes over the inputs, at most.
-        relative_step: in units of the radius.
+        epochs: passes over the inputs, at most; of "search", each is one proposal. By default 10, of "search" 500.
+        relative_step: in units of the radius; for sgd.
         enough: stop at this share of fooled inputs.
         seed: of the order.
 
@@ -95,7 +104,8 @@ def universal(
         DataError, ModelError, ThreatError, OptionError, AccessError: what is wrong, and what to do.
 
     Source: Moosavi-Dezfooli, Fawzi, Fawzi, Frossard, "Universal adversarial perturbations", CVPR 2017 (deepfool);
-    Shafahi, Najibi, Xu, Dickerson, Davis, Goldstein, "Universal adversarial training", AAAI 2020 (sgd).
+    Shafahi, Najibi, Xu, Dickerson, Davis, Goldstein, "Universal adversarial training", AAAI 2020 (sgd); Andriushchenko,
+    Croce, Flammarion, Hein, "Square attack", ECCV 2020 (search; there for each input by itself).
 
     >>> import saddlepoint as sp
     >>> net, data = sp.zoo.load("fashion-standard"), sp.zoo.data.load("fashion-mnist-1k[:64]")
@@ -106,38 +116,101 @@ def universal(
     wrapped = model if isinstance(model, Model) else wrap(model)
     inputs = check_inputs(x, wrapped.box)
     ball = _shared(threat, wrapped, inputs)
+    if method not in EPOCHS:
+        raise OptionError(f"method is sgd, deepfool or search, got {method!r}")
+    epochs = EPOCHS[method] if epochs is None else epochs
     if epochs < 1:
         raise OptionError(f"epochs must be at least 1, got {epochs}")
     if not relative_step > 0 or not 0 < enough <= 1:
         raise OptionError(f"relative_step must be positive and enough in (0, 1], got {relative_step:g}, {enough:g}")
-    if method not in ("sgd", "deepfool"):
-        raise OptionError(f"method is sgd or deepfool, got {method!r}")
     if method == "deepfool" and target is not None:
-        raise OptionError("deepfool leaves a class, it aims at none: with a target, take method='sgd'")
+        raise OptionError("deepfool leaves a class, it aims at none: with a target, take method='sgd' or 'search'")
     before = wrapped.asked
     with wrapped.quiet(seed):
         own = predict(ask_clean(wrapped, inputs))
-        access = require(wrapped.access(len(inputs)), GradientAccess, "universal", "a black box has no shared slope")
         if target is not None:
             check_labels(torch.full_like(own, target), inputs, ask_clean(wrapped, inputs[:1]).shape[1], "the target")
-        one = ball.zero(inputs[:1])
-        best, fooled, backwards = one, _fooled(wrapped, inputs, own, one, ball, target), 0
-        for epoch in range(epochs):
-            if float(fooled.double().mean()) >= enough:
-                break
-            order = Noise.seeded(seed, torch.arange(len(inputs), device=inputs.device)).at("order", epoch)
-            rows = order.uniform(()).argsort()
-            if method == "sgd":
-                one = _descended(access, inputs, own, one, ball, rows, target, relative_step)
-            else:
-                one, slopes = _walked(wrapped, inputs, own, one, ball, rows)
-                backwards += slopes
-            now = _fooled(wrapped, inputs, own, one, ball, target)
-            if int(now.sum()) > int(fooled.sum()):
-                best, fooled = one, now
-        backwards += int(access.ledger.backwards.sum())
+        task = _Task(wrapped, inputs, own, ball, target, epochs, enough, seed)
+        best, backwards = _searched(task) if method == "search" else _along_slopes(task, method, relative_step)
+        fooled = task.fooled(best)
     size = float(ball.size(best.double(), best.double()))
     return Universal(best, ball, size, fooled, target, wrapped.asked - before, backwards)
+
+
+@dc.dataclass(frozen=True)
+class _Task:
+    """What is asked: one δ for the inputs x [N, *D], whose predictions are ``own`` (long [N])."""
+
+    model: Model
+    x: Tensor
+    own: Tensor
+    ball: Ball
+    target: int | None
+    epochs: int
+    enough: float
+    seed: int
+
+    def fooled(self, delta: Tensor) -> Tensor:
+        """Whom δ fools, asked anew: bool [N]."""
+        return _fooled(self.model, self.x, self.own, delta, self.ball, self.target)
+
+    def value(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """What is raised, for the logits of the inputs ``rows`` (long [n]): [n]."""
+        if self.target is None:
+            return torch.nn.functional.cross_entropy(logits, self.own[rows], reduction="none").clamp_max(CEILING)
+        aim = torch.full_like(rows, self.target)
+        return -torch.nn.functional.cross_entropy(logits, aim, reduction="none")
+
+
+def _along_slopes(task: _Task, method: Method, step: float) -> tuple[Tensor, int]:
+    """The best δ seen after an epoch, and how many slopes it took."""
+    instead = "for a black box, method='search'"
+    access = require(task.model.access(len(task.x)), GradientAccess, "universal", instead)
+    best = one = task.ball.zero(task.x[:1])
+    most, backwards = int(task.fooled(one).sum()), 0
+    for epoch in range(task.epochs):
+        if most >= task.enough * len(task.x):
+            break
+        order = Noise.seeded(task.seed, torch.arange(len(task.x), device=task.x.device)).at("order", epoch)
+        rows = order.uniform(()).argsort()
+        if method == "sgd":
+            one = _descended(access, task, one, rows, step)
+        else:
+            one, slopes = _walked(task.model, task.x, task.own, one, task.ball, rows)
+            backwards += slopes
+        now = int(task.fooled(one).sum())
+        best, most = (one, now) if now > most else (best, most)
+    return best, backwards + int(access.ledger.backwards.sum())
+
+
+def _searched(task: _Task) -> tuple[Tensor, int]:
+    """The last window that was better than all before it, [1, *D], and no slopes. Each costs a question an input."""
+    access = require(task.model.access(len(task.x)), ScoreAccess, "universal", "labels have no value to raise")
+    scores = access.lower(ScoreAccess)
+    start, propose = squares_in(task.ball, halving(0.8, task.epochs))
+    space = dc.replace(task.ball, box=Box(-math.inf, math.inf))  # the box is kept when the perturbation is applied
+    none, noise = torch.zeros_like(task.x[:1]), Noise.seeded(task.seed, torch.zeros_like(task.own[:1])).at("search")
+    radius = space.radii(none)
+    problem = Problem(scores, none, untargeted(task.own[:1]), space, cross_entropy, noise, radius, radius)
+
+    def seen(delta: Tensor) -> tuple[float, int]:
+        """The sum of the values, and how many are fooled."""
+        ask = in_batches(
+            lambda rows: scores.view(rows).scores(task.ball.apply(task.x[rows], delta)), access, len(task.x)
+        )
+        logits = torch.cat(list(ask))
+        return float(task.value(logits, everyone).sum()), int(_others(predict(logits), task.own, task.target).sum())
+
+    everyone = torch.arange(len(task.x), device=task.x.device)
+    best = start(problem.at("start"))
+    value, count = seen(best)
+    for t in range(1, task.epochs):
+        if count >= task.enough * len(task.x):
+            break
+        tried = propose(problem.at(t), best, t)
+        risen, now = seen(tried)
+        best, value, count = (tried, risen, now) if risen > value else (best, value, count)
+    return best, 0
 
 
 def _shared(threat: Neighborhood, model: Model, x: Tensor) -> Ball:
@@ -161,27 +234,15 @@ def _project(ball: Ball, delta: Tensor) -> Tensor:
     return unbounded.project(torch.zeros_like(delta), delta, radius)
 
 
-def _descended(
-    access: GradientAccess,
-    x: Tensor,
-    own: Tensor,
-    delta: Tensor,
-    ball: Ball,
-    rows: Tensor,
-    target: int | None,
-    step: float,
-) -> Tensor:
+def _descended(access: GradientAccess, task: _Task, delta: Tensor, rows: Tensor, step: float) -> Tensor:
     """One epoch of projected steepest ascent on the mean over batches."""
+    ball = task.ball
     for part in batches(len(rows), min(access.ledger.batch_size, max(len(rows) // 4, 1))):
         some = rows[part.to(rows.device)]
         shared = delta.detach().requires_grad_()
-        logits = access.view(some).logits(ball.apply(x[some], shared))
-        if target is None:
-            value = torch.nn.functional.cross_entropy(logits, own[some], reduction="none").clamp_max(CEILING)
-        else:
-            value = -torch.nn.functional.cross_entropy(logits, torch.full_like(own[some], target), reduction="none")
-        g = slope(value.sum(), shared)
-        delta = _project(ball, delta + step * float(torch.as_tensor(ball.radius)) * ball.steepest(x[:1], g))
+        logits = access.view(some).logits(ball.apply(task.x[some], shared))
+        g = slope(task.value(logits, some).sum(), shared)
+        delta = _project(ball, delta + step * float(torch.as_tensor(ball.radius)) * ball.steepest(task.x[:1], g))
     return delta
 
 
@@ -204,4 +265,9 @@ def _walked(model: Model, x: Tensor, own: Tensor, delta: Tensor, ball: Ball, row
 def _fooled(model: Model, x: Tensor, before: Tensor, delta: Tensor, ball: Ball, target: int | None) -> Tensor:
     """``before``: the predictions of x itself, long [N]."""
     after = predict(ask_clean(model, ball.apply(x, delta.to(x)).detach()))
-    return after != before if target is None else (after == target) & (before != target)
+    return _others(after, before, target)
+
+
+def _others(after: Tensor, before: Tensor, target: int | None) -> Tensor:
+    """Which predictions are others than before, or the target that was none before: bool [N]."""
+    return (after != before) if target is None else (after == target) & (before != target)

@@ -335,9 +335,9 @@ def universal(
     data: str,
     threat: str,
     held_out: str | None = None,
-    method: Literal["sgd", "deepfool"] = "sgd",
+    method: Literal["sgd", "deepfool", "search"] = "sgd",
     target: int | None = None,
-    epochs: int = 10,
+    epochs: int | None = None,
     out: Path | None = None,
     of: ModelOptions = AS_IS,
     work: WorkOptions = AS_USUAL,
@@ -349,9 +349,10 @@ def universal(
         data: the samples it is made from, as for an audit; some hundreds are enough, labels do not matter.
         threat: set and radius, such as linf:8/255.
         held_out: other samples, to see how many of them it fools.
-        method: sgd climbs on batches; deepfool goes from sample to sample, and is the older, slower and weaker one.
+        method: sgd climbs on batches; deepfool goes from sample to sample, and is the older, slower and weaker one;
+            search needs scores only.
         target: label that all samples shall be taken for, by its number.
-        epochs: passes over the samples.
+        epochs: passes over the samples: 10, and 500 of search.
         out: file for the perturbation, .safetensors.
     """
     from saddlepoint.cli.together import Wanted, together

@@ -28,9 +28,9 @@ class Wanted:
     samples: str
     threat: str
     held_out: str | None
-    method: Literal["sgd", "deepfool"]
+    method: Literal["sgd", "deepfool", "search"]
     target: int | None
-    epochs: int
+    epochs: int | None
     out: Path | None
 
 

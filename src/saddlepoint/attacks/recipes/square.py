@@ -13,6 +13,7 @@ from saddlepoint.core.protocols import Attack, Initializer
 from saddlepoint.errors import OptionError
 from saddlepoint.initializers.stripes import BumpGrid, stripes
 from saddlepoint.optimizers.random_search import Propose, RandomSearch
+from saddlepoint.optimizers.schedules import Schedule
 from saddlepoint.optimizers.squares import MovedMass, PaintedSquares, halving
 from saddlepoint.sets import L1, L2, Linf, Neighborhood
 
@@ -46,16 +47,15 @@ def square(
     at_least_one(steps=steps, period=period)
     if not 0 < share <= 1:
         raise OptionError(f"share is the share of the image the first windows cover, in (0, 1]; got {share:g}")
-    shares = halving(share, period)
-    if isinstance(threat, Linf):
-        return _search(threat, objective, PaintedSquares(shares), stripes, steps, restarts)
-    p = 1 if isinstance(threat, L1) else 2
-    return _search(threat, objective, MovedMass(shares, p), BumpGrid(p), steps, restarts)
-
-
-def _search(
-    threat: Neighborhood, objective: str, propose: Propose, start: Initializer[ScoreAccess], steps: int, restarts: int
-) -> Attack[ScoreAccess]:
+    start, propose = squares_in(threat, halving(share, period))
     search = RandomSearch(propose)
     one = Iterate(threat, objective_named(objective), search, start, steps, compact_below=AT_ONCE)
     return restarted(one, restarts)
+
+
+def squares_in(threat: Neighborhood, share: Schedule) -> tuple[Initializer[ScoreAccess], Propose]:
+    """Where the search begins in each ball, and its proposals."""
+    if isinstance(threat, Linf):
+        return stripes, PaintedSquares(share)
+    p = 1 if isinstance(threat, L1) else 2
+    return BumpGrid(p), MovedMass(share, p)
