@@ -1,6 +1,7 @@
 """What papers say of attacks along gradients beside each other, on Fashion-MNIST.
 
     python benchmarks/reproductions/white_boxes.py radius    # what each leaves within a radius, over its passes
+    python benchmarks/reproductions/white_boxes.py pairs     # what one breaks and another does not
     python benchmarks/reproductions/white_boxes.py smallest  # how near each comes, over its passes
     python benchmarks/reproductions/white_boxes.py picture   # docs/images/white_boxes.svg
 
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 
 import torch
+from scipy import stats
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -30,6 +32,12 @@ WITHIN = (
     "frank_wolfe(steps=40)", "pgd(steps=40,restarts=9)", "multi_targeted(steps=40)", "odi_pgd(steps=20,restarts=18)",
     "apgd_ce(steps=40)", "apgd_dlr(steps=40)", "apgd_t(steps=40)", "triage",
 )  # fmt: skip
+SETTINGS = (("fashion-fgsm", "linf:0.1"), ("fashion-pgd-linf", "linf:0.1"), ("fashion-pgd-l2", "l2:1.5"))
+PAIRS = (
+    ("pgd(steps=40)", "fgsm"), ("pgd(steps=40)", "bim"), ("pgd(steps=40)", "adam_pgd(steps=40)"),
+    ("pgd(steps=40,objective=margin)", "pgd(steps=40)"), ("apgd_ce(steps=40)", "pgd(steps=40)"),
+    ("apgd_dlr(steps=40)", "pgd(steps=40,objective=margin)"), ("frank_wolfe(steps=40)", "pgd(steps=40)"),
+)  # fmt: skip
 NEAREST = {
     "l2": ("deepfool", "lbfgs", "cw_l2", "ddn", "fmn", "fab", "fab_t"),
     "linf": ("deepfool", "cw_linf(rounds=20)", "fmn", "fab", "fab_t"),
@@ -44,27 +52,42 @@ PICTURE = Path(__file__).parents[2] / "docs/images/white_boxes.svg"
 def main() -> None:
     """Run one of the parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("radius", "smallest", "picture"))
+    parser.add_argument("part", choices=("radius", "pairs", "smallest", "picture"))
     parser.add_argument("--n", type=int, default=100)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     print(provenance(asked.n), flush=True)
-    {"radius": within, "smallest": nearest, "picture": picture}[asked.part](asked.n)
+    {"radius": within, "pairs": pairs, "smallest": nearest, "picture": picture}[asked.part](asked.n)
 
 
 def within(n: int) -> None:
     """The share that is right after each attack, and the passes it took for each image."""
-    settings = (("fashion-fgsm", "linf:0.1"), ("fashion-pgd-linf", "linf:0.1"), ("fashion-pgd-l2", "l2:1.5"))
-    print("| attack |", " | ".join(f"{name}, {threat} | passes" for name, threat in settings), "|")
-    print("|---" * (2 * len(settings) + 1) + "|")
+    print("| attack |", " | ".join(f"{name}, {threat} | passes" for name, threat in SETTINGS), "|")
+    print("|---" * (2 * len(SETTINGS) + 1) + "|")
     images = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
     for attack in WITHIN:
         entry, cells = sp.auditing.parse(attack), []
-        for name, threat in settings:
+        for name, threat in SETTINGS:
             network = Counted(sp.zoo.load(name))
             found = sp.attacks.get(entry.name)(network, images.x, images.y, parse(threat), **entry.options)
             cells += [share(int((~found.met).sum()), n), f"{network.passes / n:.0f}"]
         print(f"| `{attack}` |", " | ".join(cells), "|", flush=True)
+
+
+def pairs(n: int) -> None:
+    """Of two attacks how many images of all three networks each alone breaks, and the exact sign test (McNemar)."""
+    images, met = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]"), {}
+    for attack in dict.fromkeys(name for pair in PAIRS for name in pair):
+        entry = sp.auditing.parse(attack)
+        met[attack] = torch.cat([
+            sp.attacks.get(entry.name)(sp.zoo.load(name), images.x, images.y, parse(threat), **entry.options).met
+            for name, threat in SETTINGS
+        ])  # fmt: skip
+    print("| attack | and | only the first breaks | only the second | p |\n|---|---|---|---|---|")
+    for first, second in PAIRS:
+        one, other = (int((met[a] & ~met[b]).sum()) for a, b in ((first, second), (second, first)))
+        p = stats.binomtest(one, one + other).pvalue if one + other else 1.0
+        print(f"| `{first}` | `{second}` | {one} | {other} | {p:.2g} |", flush=True)
 
 
 def nearest(n: int) -> None:
