@@ -26,12 +26,14 @@ def draw(panels: Sequence[Panel]) -> str:
     names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
     colors = {name: COLORS[i % len(COLORS)] for i, name in enumerate(names)}
     body = [line for i, panel in enumerate(panels) for line in _panel(panel, LEFT + i * (WIDE + LEFT + GAP), colors)]
-    whole, foot = len(panels) * (WIDE + LEFT + GAP), TOP + HIGH + 44
-    place = LEFT
+    whole, foot, place = len(panels) * (WIDE + LEFT + GAP), TOP + HIGH + 44, LEFT
     for name in names:
+        wide = 16 + 7 * len(name)
+        if place > LEFT and place + wide > whole:
+            place, foot = LEFT, foot + 18
         body.append(f'<text x="{place}" y="{foot}" fill="{colors[name]}" font-weight="600">{escape(name)}</text>')
-        place += 14 + 7 * len(name)
-    size = f'viewBox="0 0 {max(whole, place)} {foot + 14}" width="{max(whole, place)}" height="{foot + 14}"'
+        place += wide
+    size = f'viewBox="0 0 {whole} {foot + 14}" width="{whole}" height="{foot + 14}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
     return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *body, "</svg>"]) + "\n"
 
@@ -50,7 +52,7 @@ def _panel(panel: Panel, left: float, colors: Mapping[str, str]) -> Iterator[str
 
     yield f'<text x="{left}" y="{TOP - 12}" font-weight="600">{escape(panel.title)}</text>'
     yield f'<rect x="{left}" y="{TOP}" width="{WIDE}" height="{HIGH}" fill="none" stroke="#bbb"/>'
-    for x in dict.fromkeys(x for x, _ in sorted(shown)):
+    for x in _ticks({x for x, _ in shown}):
         place = at(x, low_y).split(",")[0]
         yield f'<text x="{place}" y="{TOP + HIGH + 16}" text-anchor="middle" fill="#666">{x:g}</text>'
     for k in range(5):
@@ -60,3 +62,11 @@ def _panel(panel: Panel, left: float, colors: Mapping[str, str]) -> Iterator[str
     for name, line in panel.lines.items():
         points = " ".join(at(x, y) for x, y in line if math.isfinite(y))
         yield f'<polyline points="{points}" fill="none" stroke="{colors[name]}" stroke-width="2"/>'
+
+
+def _ticks(values: set[float]) -> list[float]:
+    """The values themselves, or the powers of ten between them where they are many."""
+    if len(values) <= 10:
+        return sorted(values)
+    powers = range(math.ceil(math.log10(min(values))), math.floor(math.log10(max(values))) + 1)
+    return [10.0**power for power in powers]

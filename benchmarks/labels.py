@@ -103,13 +103,19 @@ def picture() -> None:
     panels = []
     for ball, attacks in ATTACKS.items():
         lines = {
-            attack: [(b, median(seen[ball, attack, b])[0]) for b in BUDGETS if (ball, attack, b) in seen]
+            _short(attack): [(b, median(seen[ball, attack, b])[0]) for b in BUDGETS if (ball, attack, b) in seen]
             for attack in attacks
         }
         best = median(seen[ball, "fmn", 0])[0]
         lines["fmn, with slopes"] = [(BUDGETS[0], best), (BUDGETS[-1], best)]
         panels.append(Panel(f"{NETWORK}: median size in {ball} over labels", lines))
     PICTURE.write_text(draw(panels))
+
+
+def _short(attack: str) -> str:
+    """The attack without the steps, which its labels end."""
+    entry = sp.auditing.parse(attack)
+    return f"{entry.name}, coarse={entry.options['coarse']}" if "coarse" in entry.options else entry.name
 
 
 if __name__ == "__main__":
