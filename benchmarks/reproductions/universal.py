@@ -23,6 +23,7 @@ from saddlepoint.noise import Noise
 SETTINGS = (("fashion-standard", 0.1), ("fashion-fgsm", 0.15), ("fashion-pgd-linf", 0.15))
 METHODS = {
     "`sgd`": {"method": "sgd", "epochs": 10},
+    "`sgd`, 100 epochs": {"method": "sgd", "epochs": 100},
     "`deepfool`": {"method": "deepfool", "epochs": 3},
     "`search`, 100 proposals": {"method": "search", "epochs": 100},
     "`search`, 500 proposals": {"method": "search", "epochs": 500},

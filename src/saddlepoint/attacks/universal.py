@@ -78,7 +78,7 @@ def universal(
     method: Method = "sgd",
     target: int | None = None,
     epochs: int | None = None,
-    relative_step: float = 0.1,
+    relative_step: float = 0.8,
     enough: float = 1.0,
     seed: int = 0,
 ) -> Universal:
@@ -96,7 +96,7 @@ def universal(
         threat: the set with its radius, one for all: the perturbation is shared, and clipped to the box per input.
         target: label that all inputs shall be taken for.
         epochs: passes over the inputs, at most; of "search", each is one proposal. By default 10, of "search" 500.
-        relative_step: in units of the radius; for sgd.
+        relative_step: in units of the radius; for sgd. Small steps stay near the start, where slopes say little.
         enough: stop at this share of fooled inputs.
         seed: of the order.
 
