@@ -15,7 +15,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from measure import provenance
+from measure import middle, provenance
 
 import saddlepoint as sp
 
@@ -24,7 +24,7 @@ def main() -> None:
     """Run one of the parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("zoo",))
-    parser.add_argument("--n", type=int, default=8)
+    parser.add_argument("--n", type=int, default=40)
     asked = parser.parse_args()
     print(provenance(asked.n))
     {"zoo": zoo}[asked.part](asked.n)
@@ -38,16 +38,18 @@ def zoo(n: int) -> None:
     box = sp.wrap(network, access="scores")
     print("| attack | fooled | median distance | median of distance / that of cw_l2 | forwards |")
     print("| --- | --- | --- | --- | --- |")
-    runs = {"cw_l2": near}
-    for solver, rate in (("newton", 0.5), ("adam", 0.05)):
-        options = {"solver": solver, "rate": rate, "tile": 4, "steps": 40, "rounds": 3}
-        runs[f"zoo, {solver}"] = sp.attacks.get("zoo")(box, data.x, data.y, sp.L2(), **options)
-    for name, found in runs.items():
+    common = {"tile": 4, "steps": 40, "rounds": 3}
+    runs = {
+        "cw_l2": lambda: near,
+        "zoo, newton": lambda: sp.attacks.get("zoo")(box, data.x, data.y, sp.L2(), solver="newton", rate=0.5, **common),
+        "zoo, adam": lambda: sp.attacks.get("zoo")(box, data.x, data.y, sp.L2(), solver="adam", rate=0.05, **common),
+    }
+    for name, run in runs.items():
+        found = run()
         size = torch.where(found.met, found.size, torch.inf)[asked]
-        cells = (
-            f"{int(found.met[asked].sum())} of {int(asked.sum())}", f"{float(size.median()):.2f}",
-            f"{float((size / near.size[asked]).median()):.2f}", f"{float(found.forwards[asked].double().mean()):.0f}",
-        )  # fmt: skip
+        spreads = ("{:.2f} [{:.2f}, {:.2f}]".format(*middle(s.tolist())) for s in (size, size / near.size[asked]))
+        count = f"{int(found.met[asked].sum())} of {int(asked.sum())}"
+        cells = (count, *spreads, f"{float(found.forwards[asked].double().mean()):.0f}")
         print(f"| {name} |", " | ".join(cells), "|", flush=True)
 
 
