@@ -38,6 +38,9 @@ DENIED = 0.01
 """A larger share than this of claims that a second look denied flags."""
 CUT_SHORT = 0.05
 """A larger share than this of attacks cut short by the budget flags."""
+REORDERED, EACH = 0.2, 10
+"""A larger share than this of samples that only another order of the classes makes right flags, where there are so many
+samples for each class."""
 FEW = 100
 ORDER: Final[tuple[Weight, ...]] = ("fatal", "flag", "note")
 
@@ -91,6 +94,27 @@ def _guessing(case: Case) -> Iterator[Doubt]:
             "The model is no better than guessing",
             f"{case.clean.correct} of {case.clean.n} are right unperturbed, with {case.classes} classes",
             "check the order of the classes, the normalization (mean and std) and the weights",
+        )
+
+
+def _reordered(case: Case) -> Iterator[Doubt]:
+    """The best one-to-one map from the model's classes to those of the data must be the identity."""
+    from scipy.optimize import linear_sum_assignment  # takes half a second to import
+
+    clean = stage_rows(case.records, CLEAN).table
+    labels, said = column(clean, "label"), column(clean, "clean_predicted")
+    if len(labels) < EACH * case.classes:
+        return
+    counts = np.zeros((case.classes, case.classes), dtype=np.int64)
+    np.add.at(counts, (labels[said >= 0], said[said >= 0]), 1)
+    best = int(counts[linear_sum_assignment(-counts)].sum())
+    if best - int(counts.trace()) > REORDERED * len(labels):
+        yield Doubt(
+            "class-order",
+            "fatal",
+            "The model seems to count its classes in another order than the data",
+            f"{case.clean.correct} of {case.clean.n} are right unperturbed; with its classes renamed {best} were",
+            "give data and model the same order of classes (?classes=... names that of a folder)",
         )
 
 
@@ -392,6 +416,7 @@ def _few(case: Case) -> Iterator[Doubt]:
 RULES: Final[tuple[Callable[[Case], Iterator[Doubt]], ...]] = (
     _unfinished,
     _guessing,
+    _reordered,
     _no_answer,
     _contradiction,
     _company,
