@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from saddlepoint.access.asking import GradientAccess, LabelAccess, Ledger, ScoreAccess
 from saddlepoint.access.stand_ins import SmoothRounding, Standin, check_stand_ins, standing_in
+from saddlepoint.access.top import likeliest
 from saddlepoint.access.undisturbed import own_randomness, same_buffers
 from saddlepoint.errors import DataError, ModelError, OptionError
 from saddlepoint.shapes import DrawnLogits, DrawnValues, Inputs, Logits
@@ -41,8 +42,9 @@ class Model:
     Attributes: ``network`` (what is asked), ``box``, ``batch_size``, ``kind`` (the richest access it can give),
     ``output`` ("logits" or "probabilities" or "labels"; "auto" until the first answer was seen), ``draws`` (an answer
     is the mean over so many forwards), ``stand_ins`` (for the backward pass, by name of the module),
-    ``smooth_rounding`` (whether slopes pass rounding as if nothing were rounded), ``asked`` (forwards so far, of all
-    samples together), ``class_names`` (what the network calls its classes, if it says so by an attribute of that name).
+    ``smooth_rounding`` (whether slopes pass rounding as if nothing were rounded), ``top`` (how many of the likeliest
+    classes an answer names; None: all), ``asked`` (forwards so far, of all samples together), ``class_names`` (what the
+    network calls its classes, if it says so by an attribute of that name).
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class Model:
         name: str,
         draws: int = 1,
         stand_ins: Mapping[str, Standin] | None = None,
+        top: int | None = None,
     ) -> None:
         self.draws, self.stand_ins, self.smooth_rounding = draws, dict(stand_ins or {}), False
-        self.asked = 0
+        self.asked, self.top = 0, top
         self.class_names: Sequence[str] | None = getattr(network, "class_names", None)
         self.network, self.box, self.normalize, self.output = network, box, normalize, output
         self.kind, self.batch_size, self.classes, self.mode, self.name = kind, batch_size, classes, mode, name
@@ -87,7 +90,8 @@ class Model:
             return self.network(self.normalize(inside) if self.normalize else inside)
 
     def _once(self, x: Tensor) -> Tensor:
-        return self._logits(_tensor(self.raw(x)), x)
+        logits = self._logits(_tensor(self.raw(x)), x)
+        return logits if self.top is None else likeliest(logits, self.top)
 
     def _logits(self, answer: Tensor, x: Tensor) -> Tensor:
         if self.output == "labels":
@@ -194,6 +198,7 @@ def wrap(
     name: str = "",
     draws: int = 1,
     bpda: Mapping[str, Standin] | Sequence[str] = (),
+    top: int | None = None,
 ) -> Model:
     """Say what a model is, where it differs from: inputs in [0, 1], no normalization, answers logits.
 
@@ -213,6 +218,8 @@ def wrap(
             transformation: Athalye, Engstrom, Ilyas, Kwok, ICML 2018); each is counted.
         bpda: modules without a useful slope, by name, and what slopes pass through in their place; for a list of names,
             the identity. What the model answers does not change.
+        top: answer as services do, with the probabilities of so many likeliest classes, without slopes; the others
+            share evenly what is left.
 
     Raises:
         OptionError: a value out of range, or no module of that name.
@@ -228,14 +235,17 @@ def wrap(
         raise OptionError(f"batch_size must be at least 1, got {batch_size}")
     if draws < 1:
         raise OptionError(f"draws must be at least 1, got {draws}")
-    richest = LabelAccess if output == "labels" else GradientAccess
+    if top is not None and (top < 1 or output == "labels"):
+        raise OptionError(f"top is how many of the likeliest classes have scores, at least 1 and none of labels; got {top}")
+    richest = LabelAccess if output == "labels" else GradientAccess if top is None else ScoreAccess
     kind = _KINDS[access] if access else richest
     if not issubclass(richest, kind):
-        raise OptionError(f'output="{output}" cannot give access="{access}": labels carry no {access}')
+        carry = f'output="{output}"' if output == "labels" else f"top={top}"
+        raise OptionError(f'{carry} cannot give access="{access}": {richest.kind} carry no {access}')
     normalize = None if mean is None and std is None else Normalize(mean, std)
     name = name or getattr(network, "__name__", type(network).__name__)
     stand_ins = check_stand_ins(network, bpda)
-    return Model(network, Box(*bounds), normalize, output, kind, batch_size, classes, mode, name, draws, stand_ins)
+    return Model(network, Box(*bounds), normalize, output, kind, batch_size, classes, mode, name, draws, stand_ins, top)
 
 
 def ordinary_gain(clean: DrawnLogits) -> DrawnValues | None:

@@ -36,6 +36,7 @@ from saddlepoint.optimizers.fab import FAB
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.informed_search import InformedSearch
 from saddlepoint.optimizers.intermediate import Intermediate
+from saddlepoint.optimizers.inward_walk import InwardWalk
 from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.projected_gradient import ProjectedGradient
 from saddlepoint.optimizers.random_search import RandomSearch
@@ -239,6 +240,11 @@ def _informed_search(optimizer: InformedSearch, steps: int, classes: int) -> flo
 def _boundary_walk(optimizer: BoundaryWalk, steps: int, classes: int) -> float:
     draws = (min(optimizer.first_draws * math.sqrt(t), optimizer.most_draws) for t in range(1, steps + 1))
     return sum(draws) + RETURN * steps
+
+
+@walk.register
+def _inward_walk(optimizer: InwardWalk, steps: int, classes: int) -> float:  # type: ignore[type-arg]
+    return 1 + float(steps * (optimizer.slopes.questions + 2 * optimizer.tries))
 
 
 @walk.register

@@ -162,6 +162,7 @@ def _model(subject: Subject) -> dict[str, Any]:
         "output": model.output,
         "mode": model.mode,
         "draws": model.draws,
+        **({} if model.top is None else {"top": model.top}),
         "bpda": {name: _qualified(standin) for name, standin in model.stand_ins.items()},
         "dtype": _type(model.dtype or subject.x.dtype),
         "device": str(model.device or subject.x.device),

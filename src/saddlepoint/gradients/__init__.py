@@ -7,6 +7,7 @@ from saddlepoint.gradients.guided import PriorGuided
 from saddlepoint.gradients.natural import Natural
 from saddlepoint.gradients.seen import Resized, Smoothed, Through, halved
 from saddlepoint.gradients.tried import Tried
+from saddlepoint.gradients.voted import Voted
 
 __all__ = [
     "NES",
@@ -20,6 +21,7 @@ __all__ = [
     "Through",
     "Tiled",
     "Tried",
+    "Voted",
     "backprop",
     "coordinates",
     "gaussian",

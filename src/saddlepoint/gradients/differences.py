@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses as dc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.access.asking import LabelAccess, ScoreAccess
 from saddlepoint.access.draws import covered, parts
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.trial import Trial, look
@@ -24,6 +24,8 @@ So the mean of <g, u> u is g, or its projection; the length of u is about the ro
 """
 Measure = Callable[[Tensor, Tensor], Tensor]
 """(logits [n, K], δ [n, *P] they were seen at) -> a value [n], or M values [M, n]."""
+Seen = Callable[[Tensor, range], Sequence[Tensor]]
+"""(points [m, n, *P], which draws they are) -> the m values there, [n] or [M, n] each."""
 
 
 def gaussian(like: Tensor, noise: Noise, k: int) -> Tensor:
@@ -127,6 +129,15 @@ class Differences:
         ``here``: what it is at δ, [n] or [M, n]; only its shape matters to opposite pairs. The slopes, [n, *P] or
         [M, n, *P].
         """
+
+        def seen(points: Tensor, part: range) -> list[Tensor]:
+            answers = problem.access.scores(problem.set.apply(problem.x, points), lead=1)
+            return [measure(answer, point) for answer, point in zip(answers, points, strict=True)]
+
+        return self.of_values(problem, delta, seen, here)
+
+    def of_values(self, problem: Problem[LabelAccess], delta: Tensor, seen: Seen, here: Tensor) -> Tensor:
+        """As ``along``, of the values that are ``seen`` at points, however they are asked for."""
         slope, above, u = delta.new_zeros(*here.shape, *delta.shape[1:]), torch.zeros_like(here), delta
         for part in parts(problem.access, self.questions):
             steps = []
@@ -134,10 +145,8 @@ class Differences:
                 draw = k // 2 if self.opposite else k
                 u = -u if self.opposite and k % 2 else self.directions(delta, problem.noise, draw)
                 steps.append(u)
-            points = delta + self.sigma * torch.stack(steps)
-            answers = problem.access.scores(problem.set.apply(problem.x, points), lead=1)
-            for k, step, point, answer in zip(part, steps, points, answers, strict=True):
-                value = measure(answer, point)
+            values = seen(delta + self.sigma * torch.stack(steps), part)
+            for k, step, value in zip(part, steps, values, strict=True):
                 if not self.opposite:
                     slope = slope + _along(value - here, step)
                 elif k % 2:

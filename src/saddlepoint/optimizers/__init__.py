@@ -8,6 +8,7 @@ from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fmn import FMN
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.intermediate import Intermediate
+from saddlepoint.optimizers.inward_walk import InwardWalk
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.squares import MovedMass, PaintedSquares, halving
 from saddlepoint.optimizers.tuned import Tuned
@@ -22,6 +23,7 @@ __all__ = [
     "DeepFool",
     "FrankWolfe",
     "Intermediate",
+    "InwardWalk",
     "MovedMass",
     "PaintedSquares",
     "RandomSearch",

@@ -30,7 +30,7 @@ from saddlepoint.attacks.recipes.hop_skip_jump import boundary, geoda, hop_skip_
 from saddlepoint.attacks.recipes.informed import auto
 from saddlepoint.attacks.recipes.insertion import insert, mimicry, try_insertions
 from saddlepoint.attacks.recipes.lbfgs import lbfgs
-from saddlepoint.attacks.recipes.nes import nes
+from saddlepoint.attacks.recipes.nes import nes, nes_labels, nes_partial
 from saddlepoint.attacks.recipes.perceptual import fast_lpa, lpa, ppgd
 from saddlepoint.attacks.recipes.pgd import adam_pgd, bim, fgsm, mi_fgsm, pgd
 from saddlepoint.attacks.recipes.pincer import pincer
@@ -90,6 +90,8 @@ __all__ = [
     "multi_targeted",
     "nattack",
     "nes",
+    "nes_labels",
+    "nes_partial",
     "ni_fgsm",
     "odi_pgd",
     "p_rgf",

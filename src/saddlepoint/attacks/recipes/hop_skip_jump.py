@@ -225,12 +225,17 @@ def _from_outside(
 ) -> Attack[LabelAccess]:
     """The walk from an input that meets the goal."""
     at_least_one(steps=steps, tries=tries, starts=starts)
+    begin = dc.replace(begin_outside(threat, candidates, tries), starts=starts, rounds=10)
+    return Iterate(threat, margin, walk, begin, steps, order=smallest, stop_when_met=False)
+
+
+def begin_outside(threat: Neighborhood, candidates: Tensor | None, tries: int) -> Adversarial:
+    """The nearest of ``candidates`` that meets the goal, else the first of ``tries`` random inputs, as it is."""
     if math.isinf(threat.box.high - threat.box.low):
         raise ThreatError(
             "a walk from outside begins at random inputs, which needs bounds: sp.wrap(model, bounds=(low, high))"
         )
-    begin = Adversarial(threat.box, candidates, tries, starts)
-    return Iterate(threat, margin, walk, begin, steps, order=smallest, stop_when_met=False)
+    return Adversarial(threat.box, candidates, tries, starts=1, rounds=0)
 
 
 def _normal(noise: Noise, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

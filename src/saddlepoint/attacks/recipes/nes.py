@@ -1,25 +1,32 @@
-"""Ascent along slopes estimated from scores alone."""
+"""Ascent along slopes estimated from scores, from the scores of the likeliest classes, and from labels."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from saddlepoint.access.asking import ScoreAccess
+from torch import Tensor
+
+from saddlepoint.access.asking import LabelAccess, ScoreAccess
+from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.estimated import climb_of, step_of
-from saddlepoint.attacks.recipes.pgd import at_least_one
+from saddlepoint.attacks.recipes.hop_skip_jump import begin_outside
+from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
+from saddlepoint.attacks.recipes.square import AT_ONCE
 from saddlepoint.core.protocols import Attack
+from saddlepoint.errors import OptionError
 from saddlepoint.gradients.differences import NES
+from saddlepoint.gradients.voted import Voted
+from saddlepoint.objectives import margin
 from saddlepoint.optimizers.ascent import Ascent
+from saddlepoint.optimizers.inward_walk import InwardWalk, by_label, in_top
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.sets import L2, Linf, Neighborhood
 
+PAPER = "Ilyas, Engstrom, Athalye, Lin: Black-box adversarial attacks with limited queries and information, 2018"
 
-@recipe(
-    access=ScoreAccess,
-    sets=(Linf, L2),
-    paper="Ilyas, Engstrom, Athalye, Lin: Black-box adversarial attacks with limited queries and information, 2018",
-)
+
+@recipe(access=ScoreAccess, sets=(Linf, L2), paper=PAPER)
 def nes(
     threat: Neighborhood,
     steps: int = 100,
@@ -38,3 +45,65 @@ def nes(
     at_least_one(steps=steps, pairs=pairs)
     climb = Ascent(NES(pairs, step_of(threat, sigma)), constant(relative_step), momentum)
     return climb_of(threat, objective, climb, steps)
+
+
+@recipe(access=ScoreAccess, sets=(Linf, L2), paper=PAPER)
+def nes_partial(
+    threat: Neighborhood,
+    steps: int = 400,
+    pairs: int = 25,
+    sigma: float = 1e-3,
+    relative_step: float = 0.2,
+    shrink: float = 0.5,
+    momentum: float = 0.9,
+    objective: Literal["cross-entropy", "margin"] = "cross-entropy",
+    candidates: Tensor | None = None,
+    tries: int = 100,
+) -> Attack[ScoreAccess]:
+    """From an input of the target class to x, as long as the answer names the target: for answers of a few classes.
+
+    A model that answers with its k likeliest classes (``sp.wrap(network, top=k)``, an endpoint of that kind) says
+    nothing of a target that is none of them. So the walk begins at an input that meets the goal, the nearest of
+    ``candidates`` [M, *D] or one of ``tries`` random ones, and draws nearer by up to a share of ``shrink`` a step. To
+    reach a label, give some inputs of that label: noise rarely has it.
+
+    A step costs 2 · ``pairs`` forwards and one to twelve to see how far it may go. The rest is as for ``nes``.
+    """
+    at_least_one(steps=steps, pairs=pairs, tries=tries)
+    slopes = NES(pairs, step_of(threat, sigma))
+    walk = InwardWalk(slopes, in_top, relative_step, _share(shrink), momentum)
+    begin = begin_outside(threat, candidates, tries)
+    return Iterate(threat, objective_named(objective), walk, begin, steps, compact_below=AT_ONCE)
+
+
+@recipe(access=LabelAccess, sets=(Linf, L2), paper=PAPER)
+def nes_labels(
+    threat: Neighborhood,
+    steps: int = 100,
+    pairs: int = 25,
+    samples: int = 10,
+    sigma: float = 0.02,
+    blur: float = 0.04,
+    relative_step: float = 0.2,
+    shrink: float = 0.5,
+    momentum: float = 0.9,
+    candidates: Tensor | None = None,
+    tries: int = 100,
+) -> Attack[LabelAccess]:
+    """As ``nes_partial``, from labels alone: a score is the share of noisy copies whose label meets the goal.
+
+    Each step costs 2 · ``pairs`` · ``samples`` forwards, and one to twelve more. ``sigma`` and ``blur``, the length of
+    the random steps and of the noise of the copies, are in units of the range of the input: where all copies have the
+    same label, nothing is learned. The paper's 0.001 and 0.001 or 0.002 are for pictures of 299 x 299 pixels.
+    """
+    at_least_one(steps=steps, pairs=pairs, samples=samples, tries=tries)
+    slopes = Voted(NES(pairs, step_of(threat, sigma)), samples, step_of(threat, blur))
+    walk = InwardWalk(slopes, by_label, relative_step, _share(shrink), momentum)
+    begin = begin_outside(threat, candidates, tries)
+    return Iterate(threat, margin, walk, begin, steps, compact_below=AT_ONCE)
+
+
+def _share(shrink: float) -> float:
+    if not 0 < shrink < 1:
+        raise OptionError(f"shrink is a share of the way, above 0 and below 1; got {shrink:g}")
+    return shrink
