@@ -236,7 +236,9 @@ def wrap(
     if draws < 1:
         raise OptionError(f"draws must be at least 1, got {draws}")
     if top is not None and (top < 1 or output == "labels"):
-        raise OptionError(f"top is how many of the likeliest classes have scores, at least 1 and none of labels; got {top}")
+        raise OptionError(
+            f"top is how many of the likeliest classes have scores, at least 1 and none of labels; got {top}"
+        )
     richest = LabelAccess if output == "labels" else GradientAccess if top is None else ScoreAccess
     kind = _KINDS[access] if access else richest
     if not issubclass(richest, kind):

@@ -10,8 +10,7 @@ from torch import Tensor
 from saddlepoint.access.asking import LabelAccess
 from saddlepoint.access.draws import parts
 from saddlepoint.core.problem import Problem
-from saddlepoint.gradients.differences import NES, Differences
-from saddlepoint.initializers.adversarial import met
+from saddlepoint.gradients.differences import Differences
 from saddlepoint.noise import Noise
 
 
@@ -27,7 +26,7 @@ class Voted:
     2018.
     """
 
-    differences: Differences = NES()
+    differences: Differences = dc.field(default_factory=Differences)
     copies: int = 50
     blur: float = 2e-3
 
@@ -50,5 +49,6 @@ class Voted:
         votes = torch.zeros_like(problem.radius)
         for part in parts(problem.access, self.copies):
             draws = [noise.at(k).uniform(tuple(delta.shape[1:]), dtype=delta.dtype) for k in part]
-            votes = votes + met(problem, delta + self.blur * (2 * torch.stack(draws) - 1)).sum(0)
+            copies = problem.set.apply(problem.x, delta + self.blur * (2 * torch.stack(draws) - 1))
+            votes = votes + problem.goal.met(problem.access.labels(copies, lead=1)).sum(0)
         return votes / self.copies

@@ -18,8 +18,9 @@ from saddlepoint.optimizers.ascent import of_unit_mean
 from saddlepoint.rows import column, put, take, where
 
 A = TypeVar("A", bound=LabelAccess)
+C_contra = TypeVar("C_contra", bound=LabelAccess, contravariant=True)
 LEAST = 2.0**-10
-"""The first shrinkage tried is never less than this share of the largest, or a walk that was stuck once would stay so."""
+"""A step's first try gives up no less than this share of the most, or a walk that was stuck once would stay so."""
 
 
 @dc.dataclass(frozen=True)
@@ -52,7 +53,7 @@ def by_label(problem: Problem[LabelAccess], delta: Tensor) -> Footing:
     return Footing(trial, trial.met)
 
 
-class Slopes(Protocol[A]):
+class Slopes(Protocol[C_contra]):
     """An estimate of the slope that does not look at the point itself."""
 
     @property
@@ -60,7 +61,7 @@ class Slopes(Protocol[A]):
         """Forwards for each."""
         ...
 
-    def estimate(self, problem: Problem[A], delta: Tensor, here: Tensor) -> Tensor:
+    def estimate(self, problem: Problem[C_contra], delta: Tensor, here: Tensor) -> Tensor:
         """The slope at δ [n, *P], where the value is ``here`` [n]."""
         ...
 
@@ -77,7 +78,7 @@ class InwardState:
 
 @dc.dataclass(frozen=True)
 class InwardWalk(Generic[A]):
-    """δ <- P(δ + 2^-j · rate · radius · steepest(g), ρ') with ρ' = max((1 - 2^-j s) ρ, radius), at the first j that holds.
+    """δ <- P(δ + 2^-j · rate · radius · steepest(g), ρ'), ρ' = max((1 - 2^-j s) ρ, radius), for the first j that holds.
 
     P(δ, ρ) is the projection onto the ball of radius ρ, the reach; it begins as the size of the start. g is the slope
     of the value with momentum μ, g <- μ g + slope / mean |slope|. Tried are j = 0, ..., ``tries`` - 1, then the same
@@ -100,7 +101,7 @@ class InwardWalk(Generic[A]):
     slopes: Slopes[A]
     look: Look[A]
     rate: float = 0.2
-    shrink: float = 0.5
+    shrink: float = 1.0
     momentum: float = 0.9
     tries: int = 6
 

@@ -161,8 +161,9 @@ def few(recipe: Recipe) -> dict[str, Any]:
     chosen = {name: value for name, value in FEW.items() if name in recipe.options}
     if "steps" in chosen and recipe.access is not GradientAccess:
         many = bool({"samples", "pairs"} & set(chosen))
+        comes_home = "candidates" in recipe.options and not recipe.minimal  # from outside, as far as the radius
         searches = "first_draws" in chosen or (many and recipe.access is LabelAccess)  # bisects after each estimate
-        chosen["steps"] = 2 if searches else 8 if many else 20
+        chosen["steps"] = 2 if searches and not comes_home else 8 if many and not comes_home else 20
     return chosen
 
 

@@ -14,7 +14,6 @@ from saddlepoint.attacks.recipes.hop_skip_jump import begin_outside
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.square import AT_ONCE
 from saddlepoint.core.protocols import Attack
-from saddlepoint.errors import OptionError
 from saddlepoint.gradients.differences import NES
 from saddlepoint.gradients.voted import Voted
 from saddlepoint.objectives import margin
@@ -54,7 +53,6 @@ def nes_partial(
     pairs: int = 25,
     sigma: float = 1e-3,
     relative_step: float = 0.2,
-    shrink: float = 0.5,
     momentum: float = 0.9,
     objective: Literal["cross-entropy", "margin"] = "cross-entropy",
     candidates: Tensor | None = None,
@@ -64,14 +62,14 @@ def nes_partial(
 
     A model that answers with its k likeliest classes (``sp.wrap(network, top=k)``, an endpoint of that kind) says
     nothing of a target that is none of them. So the walk begins at an input that meets the goal, the nearest of
-    ``candidates`` [M, *D] or one of ``tries`` random ones, and draws nearer by up to a share of ``shrink`` a step. To
+    ``candidates`` [M, *D] or one of ``tries`` random ones, and draws nearer as fast as the answers allow. To
     reach a label, give some inputs of that label: noise rarely has it.
 
     A step costs 2 · ``pairs`` forwards and one to twelve to see how far it may go. The rest is as for ``nes``.
     """
     at_least_one(steps=steps, pairs=pairs, tries=tries)
     slopes = NES(pairs, step_of(threat, sigma))
-    walk = InwardWalk(slopes, in_top, relative_step, _share(shrink), momentum)
+    walk = InwardWalk(slopes, in_top, relative_step, momentum=momentum)
     begin = begin_outside(threat, candidates, tries)
     return Iterate(threat, objective_named(objective), walk, begin, steps, compact_below=AT_ONCE)
 
@@ -80,12 +78,11 @@ def nes_partial(
 def nes_labels(
     threat: Neighborhood,
     steps: int = 100,
-    pairs: int = 25,
-    samples: int = 10,
-    sigma: float = 0.02,
-    blur: float = 0.04,
+    pairs: int = 100,
+    samples: int = 1,
+    sigma: float = 0.03,
+    blur: float = 0.03,
     relative_step: float = 0.2,
-    shrink: float = 0.5,
     momentum: float = 0.9,
     candidates: Tensor | None = None,
     tries: int = 100,
@@ -94,16 +91,11 @@ def nes_labels(
 
     Each step costs 2 · ``pairs`` · ``samples`` forwards, and one to twelve more. ``sigma`` and ``blur``, the length of
     the random steps and of the noise of the copies, are in units of the range of the input: where all copies have the
-    same label, nothing is learned. The paper's 0.001 and 0.001 or 0.002 are for pictures of 299 x 299 pixels.
+    same label, nothing is learned. The paper's 0.001 and 0.002 are for pictures of 299 x 299 pixels, and its 50 to 100
+    copies (``samples``) say less than as many directions do.
     """
     at_least_one(steps=steps, pairs=pairs, samples=samples, tries=tries)
     slopes = Voted(NES(pairs, step_of(threat, sigma)), samples, step_of(threat, blur))
-    walk = InwardWalk(slopes, by_label, relative_step, _share(shrink), momentum)
+    walk = InwardWalk(slopes, by_label, relative_step, momentum=momentum)
     begin = begin_outside(threat, candidates, tries)
     return Iterate(threat, margin, walk, begin, steps, compact_below=AT_ONCE)
-
-
-def _share(shrink: float) -> float:
-    if not 0 < shrink < 1:
-        raise OptionError(f"shrink is a share of the way, above 0 and below 1; got {shrink:g}")
-    return shrink
