@@ -32,11 +32,17 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, model: sp.Model, classes: tuple[str, ...], kind: str, port: int = 0, faults: tuple[str, ...] = ()
+        self,
+        model: sp.Model,
+        classes: tuple[str, ...],
+        kind: str,
+        port: int = 0,
+        faults: tuple[str, ...] = (),
+        top: int = 3,
     ):
         super().__init__(("127.0.0.1", port), Handler)
         self.model, self.classes, self.kind, self.faults = model, classes, kind, list(faults)
-        self.every, self.requests, self.seen, self.lock = 3, 0, 0, threading.Lock()
+        self.every, self.requests, self.seen, self.lock, self.top = 3, 0, 0, threading.Lock(), top
 
     @property
     def url(self) -> str:
@@ -58,7 +64,7 @@ class Server(http.server.ThreadingHTTPServer):
             return {"scores": scores.double().tolist()}
         if self.kind == "labels":
             return {"labels": [self.classes[k] for k in scores.argmax(1)]}
-        best = scores.double().softmax(1).topk(3)
+        best = scores.double().softmax(1).topk(self.top)
         rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return {"top": [[[self.classes[k], p] for k, p in zip(*row, strict=True)] for row in rows]}
 
@@ -114,6 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="zoo:fashion-standard", help="what saddlepoint takes for a model")
     parser.add_argument("--kind", choices=["labels", "scores", "top"], default="labels")
+    parser.add_argument("--top", type=int, default=3, help="how many of the likeliest classes --kind top names")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument(
         "--faults", nargs="*", choices=FAULTS, default=[], help="what goes wrong, at every third request"
@@ -122,7 +129,7 @@ def main() -> None:
     opened = sp.open_model(args.model)
     model = opened if isinstance(opened, sp.Model) else sp.wrap(opened)
     classes = sp.zoo.data.load("fashion-mnist-1k[:1]").classes
-    with Server(model, classes, args.kind, args.port, tuple(args.faults)) as server:
+    with Server(model, classes, args.kind, args.port, tuple(args.faults), args.top) as server:
         print(f"{args.model} answers {args.kind} at {server.url}; stop it with Ctrl-C", flush=True)
         server.serve_forever()
 

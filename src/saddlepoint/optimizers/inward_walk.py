@@ -78,7 +78,7 @@ class InwardState:
 
 @dc.dataclass(frozen=True)
 class InwardWalk(Generic[A]):
-    """δ <- P(δ + 2^-j · rate · radius · steepest(g), ρ'), ρ' = max((1 - 2^-j s) ρ, radius), for the first j that holds.
+    """δ <- P(δ + 2^-j · rate · ρ · steepest(g), ρ'), ρ' = max((1 - 2^-j s) ρ, radius), for the first j that holds.
 
     P(δ, ρ) is the projection onto the ball of radius ρ, the reach; it begins as the size of the start. g is the slope
     of the value with momentum μ, g <- μ g + slope / mean |slope|. Tried are j = 0, ..., ``tries`` - 1, then the same
@@ -89,7 +89,7 @@ class InwardWalk(Generic[A]):
     Args:
         slopes: how slopes are estimated.
         look: what one question says of a point.
-        rate: of a step, in units of the radius.
+        rate: of a step, in units of the reach.
         shrink: the largest share of the reach given up in a step.
         momentum: μ.
         tries: as above.
@@ -128,7 +128,7 @@ class InwardWalk(Generic[A]):
         at = state.footing.trial
         slope = self.slopes.estimate(problem, at.delta, at.value)
         velocity = self.momentum * state.velocity + of_unit_mean(slope)
-        step = self.rate * column(problem.radius, slope) * problem.set.steepest(problem.x, velocity)
+        step = self.rate * column(state.reach, slope) * problem.set.steepest(problem.x, velocity)
         begin = dc.replace(state, velocity=velocity)
         new, found = dc.replace(begin, shrink=self._next(state.shrink, 0.5)), torch.zeros_like(state.footing.holds)
         for j in range(2 * self.tries):

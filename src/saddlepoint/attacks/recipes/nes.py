@@ -65,7 +65,8 @@ def nes_partial(
     ``candidates`` [M, *D] or one of ``tries`` random ones, and draws nearer as fast as the answers allow. To
     reach a label, give some inputs of that label: noise rarely has it.
 
-    A step costs 2 · ``pairs`` forwards and one to twelve to see how far it may go. The rest is as for ``nes``.
+    A step costs 2 · ``pairs`` forwards and one to twelve to see how far it may go; ``relative_step`` is in units of the
+    distance that is left. The rest is as for ``nes``.
     """
     at_least_one(steps=steps, pairs=pairs, tries=tries)
     slopes = NES(pairs, step_of(threat, sigma))

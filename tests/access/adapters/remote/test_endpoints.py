@@ -17,7 +17,7 @@ from saddlepoint.access.adapters.remote import from_endpoint
 from saddlepoint.access.adapters.remote.cache import Cache
 from saddlepoint.access.adapters.remote.client import Client
 from saddlepoint.access.adapters.remote.description import Description, read_description
-from saddlepoint.access.adapters.remote.encoding import decoded, encoded, request
+from saddlepoint.access.adapters.remote.encoding import decoded, encoded, request, row
 from saddlepoint.auditing.spec import weights_digest
 from saddlepoint.cli import main
 from saddlepoint.errors import ModelError, OptionError
@@ -79,6 +79,22 @@ def test_it_answers_as_the_model_does(served, images, kind, encoding):
     if kind == "top":
         best = right.softmax(1).topk(3)
         torch.testing.assert_close(answers.exp().gather(1, best.indices), best.values, rtol=1e-3, atol=1e-4)
+
+
+def test_of_the_likeliest_it_says_what_a_model_at_hand_says_that_is_wrapped_so(served, images):
+    here = sp.wrap(sp.zoo.load("fashion-standard"), top=3)(images.x)
+    torch.testing.assert_close(
+        from_endpoint(described(served("top")))(images.x).exp(), here.exp(), rtol=1e-3, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("answer", [[["dog", 1.0], ["cat", 1e-9]], [["dog", 0.0]], []])
+def test_no_class_is_likelier_than_those_that_are_named(answer):
+    """What is left for the others is never taken for less than one in a million, which may be more than a named one's."""
+    of = Description("http://a", kind="top", classes=("cat", "dog", "owl", "fox"))
+    said = row(of, answer)
+    named = [said[of.classes.index(name)] for name, _ in answer]
+    assert min(named, default=1.0) >= said[2] == said[3]
 
 
 def test_it_says_itself_what_it_is(served, images):

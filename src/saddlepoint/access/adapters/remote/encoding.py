@@ -119,12 +119,12 @@ def _scores(of: Description, answer: Any) -> list[float]:
 
 
 def _spread(of: Description, answer: Any) -> list[float]:
-    """What the likeliest leave of the probability is spread evenly over all others."""
+    """What the likeliest leave of the probability is spread evenly over all others, none likelier than those."""
     named = {_place(of, label): float(p) for label, p in answer}
     if not all(0 <= p <= 1 for p in named.values()):
         raise ModelError(f"{of.name} answered {_short(answer)}; probabilities were expected")
     others = len(of.classes) - len(named)
-    rest = max(1 - sum(named.values()), 1e-6) / max(others, 1)
+    rest = min([max(1 - sum(named.values()), 1e-6) / max(others, 1), *named.values()])
     out = [named.get(k, rest) for k in range(len(of.classes))]
     return [p / sum(out) for p in out]
 
