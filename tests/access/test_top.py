@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -72,14 +75,14 @@ def test_what_cannot_be_is_refused(how: dict[str, object]) -> None:
         sp.wrap(MLP(), **how)
 
 
-def test_an_audit_tells_such_models_apart(tmp_path) -> None:
-    """The same network, of which more or less is seen, is another run."""
+def test_an_audit_tells_such_models_apart(tmp_path: Path) -> None:
+    """The same network, of which more or less is seen, is another run; of a model that says all, nothing is noted."""
     x = torch.rand(4, 1, 6, 6, generator=torch.Generator().manual_seed(0))
     network = MLP(dtype=torch.float32)
     y = network(x).argmax(1)
-    one, two = (
-        sp.audit(sp.wrap(network, top=k), x, y, sp.Linf(0.05), attacks=["square(steps=3)"], out=tmp_path / str(k))
-        for k in (1, 2)
-    )
-    assert one.spec["model"]["top"] == 1
-    assert two.spec["model"]["top"] == 2
+    noted = []
+    for k in (1, 2, None):
+        where = tmp_path / str(k)
+        sp.audit(sp.wrap(network, top=k), x, y, sp.Linf(0.05), attacks=["square(steps=3)"], out=where)
+        noted.append(json.loads((where / "spec.json").read_text())["model"].get("top"))
+    assert noted == [1, 2, None]

@@ -1,4 +1,4 @@
-"""The walk from outside: it never stands where the target is not named, only comes nearer, and knows when it is home."""
+"""The walk from outside: it stands only where the target is named, and only comes nearer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def test_it_stays_where_the_target_is_named_and_only_comes_nearer(k: int, threat
         assert bool((ranks.gather(1, task.goal.label[:, None]).squeeze(1) < k).all())
         assert bool((state.reach <= reach).all())
         assert bool((threat.size(task.x, state.footing.trial.delta) <= state.reach * (1 + 1e-9)).all())
-        assert bool((LEAST <= state.shrink).all()) and bool((state.shrink <= 1).all())
+        assert bool((state.shrink >= LEAST).all())
+        assert bool((state.shrink <= 1).all())
         reach = state.reach
     assert bool((reach < 0.6 * threat.size(task.x, delta)).all())
 
@@ -77,7 +78,8 @@ def test_where_the_start_does_not_hold_nothing_more_is_asked() -> None:
     walk = InwardWalk(NES(5), in_top)
     state, trial = walk.step(task, walk.init(task, torch.zeros_like(task.x)))
     assert task.access.ledger.forwards.tolist() == [1] * 6
-    assert not bool(trial.met.any()) and torch.equal(state.footing.trial.delta, torch.zeros_like(task.x))
+    assert not bool(trial.met.any())
+    assert torch.equal(state.footing.trial.delta, torch.zeros_like(task.x))
 
 
 def test_a_slope_that_is_not_covered_is_not_begun() -> None:
@@ -85,7 +87,8 @@ def test_a_slope_that_is_not_covered_is_not_begun() -> None:
     walk = InwardWalk(NES(5), in_top)
     state, _ = walk.step(task, walk.init(task, delta))
     assert task.access.ledger.forwards.tolist() == [1] * 6
-    assert bool(task.access.refused.all()) and torch.equal(state.footing.trial.delta, delta)
+    assert bool(task.access.refused.all())
+    assert torch.equal(state.footing.trial.delta, delta)
 
 
 def test_a_goal_away_from_a_label_holds_where_it_is_met() -> None:

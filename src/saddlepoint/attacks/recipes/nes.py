@@ -9,11 +9,12 @@ from torch import Tensor
 from saddlepoint.access.asking import LabelAccess, ScoreAccess
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
-from saddlepoint.attacks.recipes.estimated import climb_of, step_of
+from saddlepoint.attacks.recipes.estimated import climb_of, step_of, width_of
 from saddlepoint.attacks.recipes.hop_skip_jump import begin_outside
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.square import AT_ONCE
 from saddlepoint.core.protocols import Attack
+from saddlepoint.errors import OptionError
 from saddlepoint.gradients.differences import NES
 from saddlepoint.gradients.voted import Voted
 from saddlepoint.objectives import margin
@@ -96,7 +97,9 @@ def nes_labels(
     copies (``samples``) say less than as many directions do.
     """
     at_least_one(steps=steps, pairs=pairs, samples=samples, tries=tries)
-    slopes = Voted(NES(pairs, step_of(threat, sigma)), samples, step_of(threat, blur))
+    if not blur >= 0:
+        raise OptionError(f"blur is the length of the noise of the copies, 0 or more; got {blur:g}")
+    slopes = Voted(NES(pairs, step_of(threat, sigma)), samples, blur * width_of(threat))
     walk = InwardWalk(slopes, by_label, relative_step, momentum=momentum)
     begin = begin_outside(threat, candidates, tries)
     return Iterate(threat, margin, walk, begin, steps, compact_below=AT_ONCE)

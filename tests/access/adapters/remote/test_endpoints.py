@@ -90,7 +90,7 @@ def test_of_the_likeliest_it_says_what_a_model_at_hand_says_that_is_wrapped_so(s
 
 @pytest.mark.parametrize("answer", [[["dog", 1.0], ["cat", 1e-9]], [["dog", 0.0]], []])
 def test_no_class_is_likelier_than_those_that_are_named(answer):
-    """What is left for the others is never taken for less than one in a million, which may be more than a named one's."""
+    """What is left for the others is taken for at least one in a million, and a named one may have less."""
     of = Description("http://a", kind="top", classes=("cat", "dog", "owl", "fox"))
     said = row(of, answer)
     named = [said[of.classes.index(name)] for name, _ in answer]
@@ -242,7 +242,7 @@ def test_others_protocols_are_described(tmp_path, monkeypatch):
 
     def answer(got):
         seen.append((got.headers["authorization"], json.loads(got.content)))
-        return 200, json.dumps({"responses": [{"labels": [["dog", 0.7], ["cat", 0.1]]}]})
+        return 200, json.dumps({"responses": [{"labels": [["dog", 0.7], ["cat", 0.2]]}]})
 
     import httpx2
 
@@ -250,7 +250,7 @@ def test_others_protocols_are_described(tmp_path, monkeypatch):
         lambda got: httpx2.Response(*[f(answer(got)) for f in (lambda a: a[0],)], text=answer(got)[1])
     )
     model = from_endpoint(of, client=Client(of, transport=transport))
-    torch.testing.assert_close(model(torch.ones(1, 1, 1, 1)).exp(), torch.tensor([[0.1, 0.7, 0.2]]))
+    torch.testing.assert_close(model(torch.ones(1, 1, 1, 1)).exp(), torch.tensor([[0.2, 0.7, 0.1]]))
     assert seen[0] == (
         f"Bearer {SECRET}",
         {"requests": [{"image": [[[255]]], "features": [{"type": "LABEL_DETECTION"}]}]},

@@ -126,7 +126,7 @@ def _spread(of: Description, answer: Any) -> list[float]:
     others = len(of.classes) - len(named)
     rest = min([max(1 - sum(named.values()), 1e-6) / max(others, 1), *named.values()])
     out = [named.get(k, rest) for k in range(len(of.classes))]
-    return [p / sum(out) for p in out]
+    return [p / (sum(out) or 1) for p in out]
 
 
 def _short(value: Any) -> str:
