@@ -83,6 +83,6 @@ def test_an_audit_tells_such_models_apart(tmp_path: Path) -> None:
     noted = []
     for k in (1, 2, None):
         where = tmp_path / str(k)
-        sp.audit(sp.wrap(network, top=k), x, y, sp.Linf(0.05), attacks=["square(steps=3)"], out=where)
+        sp.audit(sp.wrap(network, top=k), x, y, threat=sp.Linf(0.05), attacks=["square(steps=3)"], out=where)
         noted.append(json.loads((where / "spec.json").read_text())["model"].get("top"))
     assert noted == [1, 2, None]
