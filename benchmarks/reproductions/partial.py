@@ -1,8 +1,9 @@
 """NES where all scores, the likeliest few, or the label alone is seen (Ilyas et al., ICML 2018), on Fashion-MNIST.
 
-    python benchmarks/reproductions/partial.py targets --n 50  # the table of partial.md
-    python benchmarks/reproductions/partial.py copies --n 20   # how many copies a label-only score is worth
-    python benchmarks/reproductions/partial.py picture         # docs/images/partial.png
+    python benchmarks/reproductions/partial.py targets --n 50                # all scores, a few, none
+    python benchmarks/reproductions/partial.py labels --n 20 --budget 4000   # beside walks along the boundary
+    python benchmarks/reproductions/partial.py copies --n 10 --budget 4000   # what copies of an input are worth
+    python benchmarks/reproductions/partial.py picture                       # docs/images/partial.png
 
 Each image is aimed at a class of its own; where a walk begins outside, at one of five images of each class.
 """
@@ -33,20 +34,21 @@ from saddlepoint.optimizers.inward_walk import InwardWalk, in_top
 from saddlepoint.report.words import interval, percent
 
 OUT = Path(__file__).parents[2] / "docs" / "images" / "partial.png"
-RADIUS, BUDGET, STEPS = 0.15, 10_000, 400
+RADIUS, STEPS = 0.15, 400
 SHOWN, REACHES, SIDE, GAP, TEXT = 6, (1.0, 0.7, 0.5, 0.35, 0.25, RADIUS), 56, 6, 44
 
 
 def main() -> None:
     """Run one of the parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("targets", "copies", "picture"))
+    parser.add_argument("part", choices=("targets", "labels", "copies", "picture"))
     parser.add_argument("--n", type=int, default=50)
+    parser.add_argument("--budget", type=int, default=10_000, help="questions for each image, at most")
     asked = parser.parse_args()
     if asked.part == "picture":
         return picture()
     print(provenance(asked.n))
-    return {"targets": targets, "copies": copies}[asked.part](asked.n)
+    return {"targets": targets, "labels": labels, "copies": copies}[asked.part](asked.n, asked.budget)
 
 
 def samples(n: int) -> tuple[Tensor, sp.Goal, Tensor]:
@@ -61,32 +63,38 @@ def wrapped(**how: Any) -> sp.Model:
     return sp.wrap(sp.zoo.load("fashion-standard"), batch_size=1024, **how)
 
 
-def targets(n: int) -> None:
-    """How many images each attack leads to their target within so many questions."""
+def targets(n: int, budget: int) -> None:
+    """How many images NES leads to their target, by what it sees."""
     x, goal, candidates = samples(n)
-    scores, labels = wrapped(access="scores"), wrapped(access="labels")
     outside = {"candidates": candidates}
     runs: dict[str, tuple[str, sp.Model, dict[str, Any]]] = {
-        "all scores: `nes`": ("nes", scores, {"steps": BUDGET // 51}),
+        "all scores: `nes`": ("nes", wrapped(access="scores"), {"steps": budget // 51}),
         "three likeliest: `nes_partial`": ("nes_partial", wrapped(top=3), outside),
         "the likeliest: `nes_partial`": ("nes_partial", wrapped(top=1), outside),
-        "labels: `nes_labels`": ("nes_labels", labels, outside),
-        "labels: `hop_skip_jump`": ("hop_skip_jump", labels, {**outside, "steps": 100}),
-        "labels: `qeba`": ("qeba", labels, {**outside, "steps": 100}),
+        "labels: `nes_labels`": ("nes_labels", wrapped(access="labels"), outside),
     }
-    head("what is seen: attack", BUDGET // 10, BUDGET)
+    head("what is seen: attack", budget // 10, budget)
     for called, (name, model, options) in runs.items():
-        curve(called, name, model, x, goal, options, (BUDGET // 10, BUDGET))
+        curve(called, name, model, x, goal, options, (budget // 10, budget))
 
 
-def copies(n: int) -> None:
+def labels(n: int, budget: int) -> None:
+    """How many images each attack that sees labels leads to their target."""
+    x, goal, candidates = samples(n)
+    head("attack", budget // 4, budget)
+    for name in ("nes_labels", "hop_skip_jump", "qeba"):
+        options = {"candidates": candidates, "steps": 100}
+        curve(f"`{name}`", name, wrapped(access="labels"), x, goal, options, (budget // 4, budget))
+
+
+def copies(n: int, budget: int) -> None:
     """The same questions for fewer directions with more copies each."""
     x, goal, candidates = samples(n)
-    head("`nes_labels`", BUDGET // 2, BUDGET)
-    for options in ({}, {"pairs": 25, "samples": 4}, {"pairs": 5, "samples": 20}, {"sigma": 0.003, "blur": 0.003}):
-        called = ", ".join(f"{name}={value}" for name, value in options.items()) or "pairs=100, samples=1, sigma=0.03"
+    head("`nes_labels`", budget // 4, budget)
+    for options in ({"pairs": 100, "samples": 1}, {"pairs": 5, "samples": 20}):
+        called = ", ".join(f"{name}={value}" for name, value in options.items())
         given = {**options, "candidates": candidates}
-        curve(called, "nes_labels", wrapped(access="labels"), x, goal, given, (BUDGET // 2, BUDGET))
+        curve(called, "nes_labels", wrapped(access="labels"), x, goal, given, (budget // 4, budget))
 
 
 def head(first: str, *budgets: int) -> None:
@@ -104,13 +112,13 @@ def curve(
     """
     recipe, threat = sp.attacks.get(name), sp.Linf(RADIUS)
     last = recipe(model, x, goal, threat, budget=budgets[-1], **options)
-    cells, asked = [], torch.where(last.met, last.forwards, BUDGET + 1)
+    cells, asked = [], torch.where(last.met, last.forwards, budgets[-1] + 1)
     for budget in budgets:
         found = recipe(model, x, goal, threat, budget=budget, **options).met if recipe.minimal else asked <= budget
         share = Estimate.of(int(found.sum()), len(x))
         cells.append(f"{percent(share.value)} [{interval(share)}]")
     middle = float(asked.double().median())
-    told = "" if recipe.minimal else f"{middle:.0f}" if middle <= BUDGET else f"> {BUDGET}"
+    told = "" if recipe.minimal else f"{middle:.0f}" if middle <= budgets[-1] else f"> {budgets[-1]}"
     print(f"| {called} |", " | ".join(cells), f"| {told} |", flush=True)
 
 
