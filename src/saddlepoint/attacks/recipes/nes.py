@@ -93,8 +93,8 @@ def nes_labels(
 
     Each step costs 2 · ``pairs`` · ``samples`` forwards, and one to twelve more. ``sigma`` and ``blur``, the length of
     the random steps and of the noise of the copies, are in units of the range of the input: where all copies have the
-    same label, nothing is learned. The paper's 0.001 and 0.002 are for pictures of 299 x 299 pixels, and its 50 to 100
-    copies (``samples``) say less than as many directions do.
+    same label, nothing is learned. The paper's 0.001 and 0.002 are for pictures of 299 x 299 pixels; of its 50 to 100
+    copies (``samples``) one is taken, for more directions at the same price.
     """
     at_least_one(steps=steps, pairs=pairs, samples=samples, tries=tries)
     if not blur >= 0:
