@@ -313,6 +313,48 @@ def test_an_attack_without_a_radius_looks_for_the_smallest_change(capsys):
     assert any(w.startswith(f"success {N - WRONG} of the {N - WRONG} classified rightly (100.0 %)") for w in words)
 
 
+FASHION = ["zoo:fashion-standard", "--data", "fashion-mnist-1k[:24]", "--quiet"]
+
+
+@pytest.mark.parametrize("target", ["Bag", "8"])
+def test_an_attack_leads_to_the_class_that_is_named(folder, capsys, target):
+    words = ["attack", "pgd", *FASHION, "--threat", "linf:0.1", "--target", target, "--out", "bags.safetensors"]
+    assert main(words) == 0
+    net, found = sp.zoo.load("fashion-standard"), load_file(folder / "bags.safetensors")
+    y = found["y"]
+    bags = net(found["x_adv"]).argmax(1) == 8
+    assert int((bags & (y != 8)).sum()) > 15
+    assert torch.equal(found["met"], bags)
+    told = capsys.readouterr().out
+    first = int((net(found["x"]).argmax(1) != 8).sum())
+    assert f"not {target} at first" in told
+    assert f"{int(bags.sum()) - (24 - first)} of the {first} that were not {target}" in told
+
+
+def test_a_walk_toward_a_class_begins_at_the_samples_of_that_class(folder, capsys):
+    few = [
+        "attack",
+        "qeba",
+        *FASHION,
+        "--threat",
+        "l2",
+        "--steps",
+        "2",
+        "--first-draws",
+        "10",
+        "--out",
+        "a.safetensors",
+    ]
+    assert main([*few, "--target", "Sneaker"]) == 0
+    found = load_file(folder / "a.safetensors")
+    assert bool(found["met"].all())
+    assert main([*few, "--target", "Bug"]) == 2
+    assert "--target Bug: no such class; take a number below 10, or T-shirt/top, Trouser" in capsys.readouterr().err
+    few[few.index("fashion-mnist-1k[:24]")] = "fashion-mnist-1k[:2]"
+    assert main([*few, "--target", "Shirt"]) == 2
+    assert "begins at a sample of that class; fashion-mnist-1k[:2] has none" in capsys.readouterr().err
+
+
 def test_an_attack_that_was_stopped_says_that_it_starts_anew(monkeypatch, capsys):
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -35,6 +35,8 @@ saddlepoint attack pgd zoo:fashion-pgd-linf --data 'fashion-mnist-1k[:200]' \\
     --threat linf:0.1 --steps 40 --restarts 5
 saddlepoint attack apgd_ce mypkg.models:build --data test.npz \\
     --threat linf:8/255 --out examples.safetensors
+saddlepoint attack qeba zoo:fashion-standard --data 'fashion-mnist-1k[:50]' \\
+    --target Bag --steps 10
 
 Each attack has options of its own: saddlepoint attack pgd --help
 """
@@ -172,6 +174,7 @@ def attack(
     *,
     data: str,
     threat: str | None = None,
+    target: str | None = None,
     out: Path | None = None,
     of: ModelOptions = AS_IS,
     work: WorkOptions = AS_USUAL,
@@ -184,11 +187,12 @@ def attack(
         model: zoo:NAME, FILE.onnx, package.module:callable and others: saddlepoint list models.
         data: samples, as for an audit.
         threat: set and radius, such as linf:8/255; attacks that look for the smallest change do without.
+        target: class that every sample is to be taken for, by name or number; else any but the true one will do.
         out: file for the adversarial examples, .safetensors.
     """
     from saddlepoint.cli.attack import attack as run
 
-    run(name, model, data, threat, out, of, work, {key.replace("-", "_"): word for key, word in option.items()})
+    run(name, model, data, threat, target, out, of, work, {key.replace("-", "_"): word for key, word in option.items()})
 
 
 @app.command(name="list", help_epilogue=LIST_EXAMPLES)

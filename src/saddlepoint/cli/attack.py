@@ -25,24 +25,30 @@ from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import Ready, prepare_labeled
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import convert, threat_of
+from saddlepoint.core.goal import Goal, targeted, untargeted
 from saddlepoint.core.result import Result, Status, concatenate
 from saddlepoint.errors import OptionError
 from saddlepoint.report.words import duration, interval, percent, short
 from saddlepoint.sets import Neighborhood
 
-OWN = ("data", "threat", "out", *(f.name for kind in (ModelOptions, WorkOptions) for f in dc.fields(kind)))
+OWN = ("data", "threat", "target", "out", *(f.name for kind in (ModelOptions, WorkOptions) for f in dc.fields(kind)))
 """The options of the command itself."""
 
 
 @dc.dataclass(frozen=True)
 class Attempt:
-    """An attack under a threat with its options, and what each sample may cost."""
+    """An attack under a threat with its options, toward a class or (None) away from the true one, at what cost."""
 
     recipe: Recipe
     threat: Neighborhood | None
     options: dict[str, Any]
+    target: int | None
     seed: int
     budget: int | None
+
+    def goal(self, y: Tensor) -> Goal:
+        """What is wanted of samples with the labels y, long [N]."""
+        return untargeted(y) if self.target is None else targeted(torch.full_like(y, self.target))
 
 
 def attack(
@@ -50,6 +56,7 @@ def attack(
     model: str,
     samples: str,
     threat: str | None,
+    target: str | None,
     out: Path | None,
     of: ModelOptions,
     work: WorkOptions,
@@ -62,14 +69,41 @@ def attack(
     if out is not None and out.suffix != ".safetensors":
         raise OptionError(f"--out {out}: the examples go into a file that ends in .safetensors")
     ready = prepare_labeled(model, samples, of, work)
-    attempt = Attempt(recipe, chosen, options, work.seed, work.budget)
+    wanted = None if target is None else class_number(target, ready)
+    if wanted is not None and "candidates" in recipe.options:
+        options["candidates"] = _of_class(wanted, ready)
+    attempt = Attempt(recipe, chosen, options, wanted, work.seed, work.budget)
     most = _estimate(attempt, ready)  # a misfit of attack and threat is told here, before anything is shown
     started = time.perf_counter()
     result = _run(attempt, ready, work, most)
-    show(_table(result, recipe.check_threat(chosen, ready.model), time.perf_counter() - started))
+    show(_table(result, target, recipe.check_threat(chosen, ready.model), time.perf_counter() - started))
     if out is not None:
         atomic.write(out, _file(result, ready, attempt))
         show(f"adversarial examples: {out}")
+
+
+def class_number(word: str, ready: Ready) -> int:
+    """The class of that name, or of that number.
+
+    Raises:
+        OptionError: there is no such class.
+    """
+    names = list(ready.data.classes)
+    if word in names:
+        return names.index(word)
+    if word.isdecimal() and int(word) < ready.classes:
+        return int(word)
+    raise OptionError(f"--target {word}: no such class; take a number below {ready.classes}, or {', '.join(names)}")
+
+
+def _of_class(wanted: int, ready: Ready) -> Tensor:
+    """Where a walk that sees labels alone can begin: samples of the class that is to be reached."""
+    found: Tensor = ready.data.x[ready.data.y == wanted]
+    if not len(found):
+        raise OptionError(
+            f"--target {wanted}: a walk begins at a sample of that class; {ready.data.name} has none: take more of it"
+        )
+    return found
 
 
 def _estimate(attempt: Attempt, ready: Ready) -> float | None:
@@ -104,22 +138,32 @@ def _piece(attempt: Attempt, ready: Ready, rows: Tensor) -> Result:
     device = ready.model.device or ready.data.x.device
     x, y, ids = (t[rows].to(device) for t in (ready.data.x, ready.data.y, ready.data.ids))
     found = attempt.recipe(
-        ready.model, x, y, attempt.threat, seed=attempt.seed, budget=attempt.budget, ids=ids, **attempt.options
+        ready.model,
+        x,
+        attempt.goal(y),
+        attempt.threat,
+        seed=attempt.seed,
+        budget=attempt.budget,
+        ids=ids,
+        **attempt.options,
     )
     return Result(**{field.name: getattr(found, field.name).cpu() for field in dc.fields(Result)})
 
 
-def _table(result: Result, threat: Neighborhood, seconds: float) -> Table:
+def _table(result: Result, target: str | None, threat: Neighborhood, seconds: float) -> Table:
     n, wrong = len(result), int((result.status == Status.CLEAN).sum())
     standing = int((~result.met).sum())
     robust, fooled = Estimate.of(standing, n), n - wrong - standing
     sizes = result.size[result.met & (result.status != Status.CLEAN)]
     standing_name = "robust accuracy" if math.isfinite(float(threat.radius)) else "not broken"
+    clean, among = "clean accuracy", "classified rightly"
+    if target is not None:
+        clean, standing_name, among = f"not {target} at first", f"not {target} at last", f"that were not {target}"
     rows = [
         ("samples", str(n)),
-        ("clean accuracy", f"{percent((n - wrong) / n)} ({n - wrong} of {n})"),
+        (clean, f"{percent((n - wrong) / n)} ({n - wrong} of {n})"),
         (standing_name, f"{percent(robust.value)} ({standing} of {n}), 95 % interval {interval(robust)}"),
-        ("success", f"{fooled} of the {n - wrong} classified rightly" + _share(fooled, n - wrong)),
+        ("success", f"{fooled} of the {n - wrong} {among}" + _share(fooled, n - wrong)),
         (
             "size",
             f"median {short(float(sizes.median()))}, largest {short(float(sizes.max()))}" if len(sizes) else "none",
@@ -146,7 +190,8 @@ def _file(result: Result, ready: Ready, attempt: Attempt) -> bytes:
     tensors |= {"x": data.x.contiguous(), "y": data.y.contiguous(), "ids": data.ids.contiguous()}
     said = {
         "attack": attempt.recipe.name,
-        "options": json.dumps({**attempt.recipe.options, **attempt.options}),
+        "options": json.dumps({**attempt.recipe.options, **attempt.options}, default=lambda t: f"{len(t)} samples"),
+        "target": "none" if attempt.target is None else str(attempt.target),
         "threat": str(attempt.threat or "smallest"),
         "model": ready.model.name,
         "data": f"{data.name} sha256:{data.sha256}",
