@@ -124,7 +124,7 @@ INERT = {
 }
 
 TELLING = {
-    "auto": {"memory": 4, "steps": 12},  # more answers than it remembers
+    "auto": {"memory": 4, "learned": 8, "greedy": 3, "steps": 14},  # more answers than it remembers, and all stages
     "ddn": {"steps": 20},  # below ten steps there is no second part, to which ``k`` matters
     "fmn": {"steps": 20},
     "lbfgs": {"steps": 20},  # more than it remembers

@@ -102,6 +102,33 @@ def test_it_takes_more_of_a_network_than_square_with_two_hundred_questions(threa
     assert bool((ours.forwards <= 200).all())
 
 
+def test_what_stands_goes_to_the_greedy_search_and_then_to_square_each_question_counted() -> None:
+    """Each stage looks once more than it steps; the clean input and the confirmation are two questions more."""
+    data = sp.zoo.data.load("fashion-mnist-1k[:8]")
+    box = sp.wrap(sp.zoo.load("fashion-pgd-linf"), access="scores")
+    asked, values = [], []
+    for steps in (20, 50, 70):
+        found = sp.attacks.auto(box, data.x, data.y, sp.Linf(0.01), steps=steps, learned=20, greedy=30)
+        standing = ~found.met
+        asked.append(found.forwards[standing].unique().tolist())
+        values.append(found.value[standing])
+    assert asked == [[2 + 21], [2 + 21 + 31], [2 + 21 + 31 + 21]]
+    assert bool((values[1] >= values[0]).all())
+    assert bool((values[2] >= values[1]).all())
+    assert bool((values[2] > values[0]).any())
+
+
+def test_the_greedy_search_breaks_what_the_informed_one_is_stuck_at() -> None:
+    """Of the n = 21 images 60 to 299 that 200 questions leave, 13 stand after 2000 proposals and 6 after the others."""
+    data = sp.zoo.data.load("fashion-mnist-1k[62:63]")
+    box = sp.wrap(sp.zoo.load("fashion-pgd-linf"), access="scores")
+    stuck = sp.attacks.auto(box, data.x, data.y, sp.Linf(0.15), steps=2000, ids=torch.tensor([62]))
+    found = sp.attacks.auto(box, data.x, data.y, sp.Linf(0.15), steps=5000, ids=torch.tensor([62]))
+    assert not bool(stuck.met)
+    assert bool(found.met)
+    assert 2000 < int(found.forwards) < 4000
+
+
 def test_options_out_of_range_are_refused() -> None:
     for options in ({"share": 0.0}, {"memory": 1}, {"temperature": -1.0}):
         with pytest.raises(OptionError, match=next(iter(options))):

@@ -30,6 +30,7 @@ from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.bandits import Bandits
 from saddlepoint.optimizers.boundary_steps import BoundarySteps
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk
+from saddlepoint.optimizers.circle_walk import CircleWalk
 from saddlepoint.optimizers.coordinate_steps import CoordinateSteps
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fab import FAB
@@ -41,6 +42,7 @@ from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.projected_gradient import ProjectedGradient
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.ray import RaySearch
+from saddlepoint.optimizers.relay import Relay
 from saddlepoint.optimizers.rings import GrowingRings, ShrinkingRings
 from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.optimizers.sign_opt import SignOpt
@@ -250,6 +252,22 @@ def _inward_walk(optimizer: InwardWalk, steps: int, classes: int) -> float:  # t
 @walk.register
 def _boundary_steps(optimizer: BoundarySteps, steps: int, classes: int) -> float:
     return steps * (1 + 1 / optimizer.every)
+
+
+@walk.register
+def _circle_walk(optimizer: CircleWalk, steps: int, classes: int) -> float:
+    """The bisection follows at every step in the worst case; in the usual one, at few."""
+    return steps * (2.0 + optimizer.rounds)
+
+
+@walk.register
+def _relay(optimizer: Relay, steps: int, classes: int) -> float:  # type: ignore[type-arg]
+    """The other's begin asks at the change, and of those who begin anew."""
+    first, later = min(steps, optimizer.steps), max(steps - optimizer.steps - 1, 0)
+    asked = walk(optimizer.first, first, classes)
+    if steps > optimizer.steps:
+        asked += start(optimizer.otherwise, classes) + RETURN + walk(optimizer.then, later, classes)
+    return asked
 
 
 @walk.register

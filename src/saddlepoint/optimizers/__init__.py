@@ -10,6 +10,7 @@ from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.inward_walk import InwardWalk
 from saddlepoint.optimizers.random_search import RandomSearch
+from saddlepoint.optimizers.relay import Relay
 from saddlepoint.optimizers.squares import MovedMass, PaintedSquares, halving
 from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.warm_start import WarmStart
@@ -27,6 +28,7 @@ __all__ = [
     "MovedMass",
     "PaintedSquares",
     "RandomSearch",
+    "Relay",
     "Tuned",
     "WarmStart",
     "halving",

@@ -41,16 +41,17 @@ class Parsimonious:
     """Turn the signs of blocks of pixels, the one that adds most first, until none adds anything.
 
     The perturbation is a corner of the ball, all entries down at first. Blocks of ``block`` x ``block`` pixels of one
-    channel come in random order, ``at_once`` at a time: those that are down are turned up greedily, then those that are
-    up are turned down greedily; after all, the blocks are halved, and after single pixels it begins anew at those.
-    Lazily: what a turn would add is an upper bound of what it adds later (exact for a submodular value), so only the
-    block of the largest bound is looked at again. One forward a step.
+    channel (None: of the largest power of two up to a seventh of the longer side) come in random order, ``at_once`` at
+    a time: those that are down are turned up greedily, then those that are up are turned down greedily; after all, the
+    blocks are halved, and after single pixels it begins anew at those. Lazily: what a turn would add is an upper bound
+    of what it adds later (exact for a submodular value), so only the block of the largest bound is looked at again. One
+    forward a step.
 
     Source: Moon, An, Song, "Parsimonious black-box adversarial attacks via efficient combinatorial optimization", ICML
     2019.
     """
 
-    block: int = 4
+    block: int | None = None
     at_once: int = 64
 
     def init(self, problem: Problem[ScoreAccess], delta: Tensor) -> GreedyState:
@@ -138,8 +139,18 @@ class Parsimonious:
     def _maps(self, signs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Which block each entry belongs to at each level, how many blocks there are, an entry of each block."""
         channels, height, width = as_images(signs).shape[1:]
-        maps, counts, entries = _maps(self.block, channels, height, width)
+        block = largest_block(height, width) if self.block is None else self.block
+        maps, counts, entries = _maps(block, channels, height, width)
         return maps.to(signs.device), counts.to(signs.device), entries.to(signs.device)
+
+
+def largest_block(height: int, width: int) -> int:
+    """The largest power of two up to a seventh of the longer side, 1 at least.
+
+    >>> largest_block(28, 28), largest_block(32, 32), largest_block(299, 299), largest_block(1, 5)
+    (4, 4, 32, 1)
+    """
+    return 1 << max(max(height, width) // 7, 1).bit_length() - 1
 
 
 def _learned(state: GreedyState, value: Tensor) -> GreedyState:

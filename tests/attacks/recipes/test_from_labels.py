@@ -20,6 +20,7 @@ from saddlepoint.testing import LinearClassifier
         ("geoda", {"steps": 17, "coarse": 1}, 1.08),
         ("sign_opt", {"steps": 20}, 1.02),
         ("boundary", {"steps": 4000}, 1.05),
+        ("auto_labels", {"quick": 100, "steps": 10}, 1.02),
     ],
 )
 def test_reaches_the_closest_point_of_a_plane(name: str, options: dict[str, int], within: float) -> None:
@@ -59,6 +60,38 @@ def test_fewer_labels_go_further_than_with_estimates_of_every_entry() -> None:
     assert median["qeba"] < 0.85 * median["hop_skip_jump"]
 
 
+@pytest.mark.parametrize(
+    ("threat", "far", "near"), [(sp.L2(), "hop_skip_jump", "surfree"), (sp.Linf(), "qeba", "rays")], ids=["l2", "linf"]
+)
+def test_auto_labels_is_quick_at_first_and_goes_on(threat: sp.sets.Neighborhood, far: str, near: str) -> None:
+    """n = 20: after 300 labels it is where the search is, after 2000 the walk came much nearer."""
+    data, net = sp.zoo.data.load("fashion-mnist-1k[:20]"), sp.wrap(sp.zoo.load("fashion-standard"), access="labels")
+
+    def middle(name: str, budget: int, **options: int) -> float:
+        found = sp.attacks.get(name)(net, data.x, data.y, threat, budget=budget, **options)
+        assert int(found.forwards.max()) <= budget
+        right = found.status != sp.Status.CLEAN
+        return float(torch.where(found.met, found.size, torch.inf)[right].median())
+
+    soon = middle("auto_labels", 300)
+    assert soon == middle(near, 300, steps=200)
+    assert soon < 0.9 * middle(far, 300)
+    assert middle("auto_labels", 2000) < 0.8 * soon
+
+
+def test_auto_labels_begins_anew_where_the_search_never_meets_the_goal() -> None:
+    """Corners of the box rarely have a wanted label: the walk begins at the candidates, of that label."""
+    data, net = sp.zoo.data.load("fashion-mnist-1k[:60]"), sp.zoo.load("fashion-standard")
+    said = net(data.x).argmax(1)
+    shirts, bags = data.x[said == 0][:5], data.x[said == 8][:4]
+    wanted = sp.targeted(torch.full((5,), 8))
+    label_only = sp.wrap(net, access="labels")
+    found = sp.attacks.auto_labels(label_only, shirts, wanted, sp.Linf(), quick=10, steps=3, candidates=bags, tries=1)
+    assert bool(found.met.all())
+    assert bool((net(found.x_adv).argmax(1) == 8).all())
+    assert float(found.size.max()) < 0.6
+
+
 def test_coarse_directions_are_smooth_in_pictures_and_free_in_vectors() -> None:
     noise = Noise.seeded(0, torch.arange(3))
     coarse = Coarse(4)(noise, (2, 12, 10), torch.float64)
@@ -78,6 +111,7 @@ def test_coarse_directions_are_smooth_in_pictures_and_free_in_vectors() -> None:
         ("qeba", {"gamma": 0.0}, "must be positive"),
         ("geoda", {"coarse": 0}, "coarse must be at least 1"),
         ("sign_opt", {"samples": 0}, "samples must be at least 1"),
+        ("auto_labels", {"quick": 0}, "quick must be at least 1"),
         ("boundary", {"steps": 0}, "steps must be at least 1"),
     ],
 )

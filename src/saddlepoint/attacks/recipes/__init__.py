@@ -26,7 +26,15 @@ from saddlepoint.attacks.recipes.estimated import (
 from saddlepoint.attacks.recipes.fab import fab, fab_t
 from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
-from saddlepoint.attacks.recipes.hop_skip_jump import boundary, geoda, hop_skip_jump, qeba, sign_opt, surfree
+from saddlepoint.attacks.recipes.hop_skip_jump import (
+    auto_labels,
+    boundary,
+    geoda,
+    hop_skip_jump,
+    qeba,
+    sign_opt,
+    surfree,
+)
 from saddlepoint.attacks.recipes.informed import auto
 from saddlepoint.attacks.recipes.insertion import insert, mimicry, try_insertions
 from saddlepoint.attacks.recipes.lbfgs import lbfgs
@@ -62,6 +70,7 @@ __all__ = [
     "apgd_dlr",
     "apgd_t",
     "auto",
+    "auto_labels",
     "autoattack",
     "bandits",
     "bim",

@@ -221,14 +221,15 @@ def sign_hunter(threat: Neighborhood, steps: int = 5000, objective: Loss = "marg
     " 2019",
 )
 def parsimonious(
-    threat: Neighborhood, steps: int = 5000, block: int = 4, at_once: int = 64, objective: Loss = "margin"
+    threat: Neighborhood, steps: int = 5000, block: int | None = None, at_once: int = 64, objective: Loss = "margin"
 ) -> Attack[ScoreAccess]:
     """Turn the signs of whole blocks of pixels, greedily the one that adds most; then of smaller blocks.
 
     One forward a step. Nothing is estimated and nothing tuned: the perturbation is a corner of the ball all the time.
-    ``at_once`` blocks compete at a time.
+    ``at_once`` blocks compete at a time. The first are of ``block`` pixels a side: by default a seventh of the longer
+    side or less, a power of two; 4 for CIFAR and 32 for ImageNet, as published.
     """
-    at_least_one(steps=steps, block=block, at_once=at_once)
+    at_least_one(steps=steps, block=1 if block is None else block, at_once=at_once)
     return climb_of(threat, objective, Parsimonious(block, at_once), steps)
 
 

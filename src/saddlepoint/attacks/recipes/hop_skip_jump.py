@@ -12,15 +12,18 @@ from saddlepoint.access.asking import LabelAccess
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
-from saddlepoint.core.protocols import Attack, Optimizer
+from saddlepoint.core.protocols import Attack, Initializer, Optimizer
 from saddlepoint.core.trial import smallest
 from saddlepoint.errors import OptionError, ThreatError
+from saddlepoint.initializers import zero
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers.boundary_steps import BoundarySteps
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk, Directions, from_the_input
 from saddlepoint.optimizers.circle_walk import CircleWalk
+from saddlepoint.optimizers.ray import RaySearch
+from saddlepoint.optimizers.relay import Relay
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.rows import as_images
 from saddlepoint.sets import L2, Linf, Neighborhood
@@ -180,6 +183,39 @@ def boundary(
     return _from_outside(threat, BoundarySteps(Coarse(coarse)), steps, candidates, tries, starts)
 
 
+@recipe(
+    access=LabelAccess,
+    sets=(L2, Linf),
+    paper="this project, 2026; after Maho et al.: SurFree, CVPR 2021, Chen and Gu: RayS, KDD 2020, and Chen et al.:"
+    " HopSkipJumpAttack, S&P 2020",
+    minimal=True,
+)
+def auto_labels(
+    threat: Neighborhood,
+    steps: int = 25,
+    quick: int = 200,
+    first_draws: int = 100,
+    candidates: Tensor | None = None,
+    tries: int = 100,
+    starts: int = 10,
+) -> Attack[LabelAccess]:
+    """What comes near with few labels, then what goes far with many: a search, and a boundary walk from where it came.
+
+    In L2 ``quick`` steps as of ``surfree``, then ``steps`` as of ``hop_skip_jump``; in Linf ``quick`` steps as of
+    ``rays``, then ``steps`` as of ``qeba``, on pairs of pixels. The default costs some 10 000 forwards; a ``budget``
+    ends it earlier, with the best point reached. Where the search never meets the goal, the walk begins as
+    ``hop_skip_jump`` does: so it does for a wanted label, given ``candidates``.
+    """
+    at_least_one(steps=steps, quick=quick)
+    begin, width = _outside(threat, candidates, tries, starts), threat.box.high - threat.box.low
+    if isinstance(threat, L2):
+        walk = _boundary_walk(threat, _normal, first_draws, 10_000, 1.0)
+        relay = Relay(CircleWalk(Coarse(2)), quick, walk, begin)
+        return _shrinking(threat, relay, quick + 1 + steps, begin)
+    walk = _boundary_walk(threat, Coarse(2), first_draws, 10_000, 1.0)
+    return _shrinking(threat, Relay(RaySearch(width, 1e-3 * width), quick, walk, begin), quick + 1 + steps, zero)
+
+
 @dc.dataclass(frozen=True)
 class Coarse:
     """Smooth random directions: normal numbers on a grid of every ``pixels`` pixels, linear between.
@@ -224,9 +260,14 @@ def _from_outside(
     starts: int,
 ) -> Attack[LabelAccess]:
     """The walk from an input that meets the goal."""
-    at_least_one(steps=steps, tries=tries, starts=starts)
-    begin = dc.replace(begin_outside(threat, candidates, tries), starts=starts, rounds=10)
-    return Iterate(threat, margin, walk, begin, steps, order=smallest, stop_when_met=False)
+    at_least_one(steps=steps)
+    return _shrinking(threat, walk, steps, _outside(threat, candidates, tries, starts))
+
+
+def _outside(threat: Neighborhood, candidates: Tensor | None, tries: int, starts: int) -> Adversarial:
+    """The smallest of ``starts`` inputs that meet the goal, blended with x as far as it goes."""
+    at_least_one(tries=tries, starts=starts)
+    return dc.replace(begin_outside(threat, candidates, tries), starts=starts, rounds=10)
 
 
 def begin_outside(threat: Neighborhood, candidates: Tensor | None, tries: int) -> Adversarial:
@@ -236,6 +277,13 @@ def begin_outside(threat: Neighborhood, candidates: Tensor | None, tries: int) -
             "a walk from outside begins at random inputs, which needs bounds: sp.wrap(model, bounds=(low, high))"
         )
     return Adversarial(threat.box, candidates, tries, starts=1, rounds=0)
+
+
+def _shrinking(
+    threat: Neighborhood, walk: Optimizer[LabelAccess], steps: int, begin: Initializer[LabelAccess]
+) -> Attack[LabelAccess]:
+    """The smallest change that so many steps of the walk come by."""
+    return Iterate(threat, margin, walk, begin, steps, order=smallest, stop_when_met=False)
 
 
 def _normal(noise: Noise, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
-from saddlepoint.attacks.recipes.estimated import Loss
+from saddlepoint.attacks.recipes.estimated import Loss, parsimonious
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
-from saddlepoint.attacks.recipes.square import AT_ONCE
-from saddlepoint.core.protocols import Attack
+from saddlepoint.attacks.recipes.square import AT_ONCE, square
+from saddlepoint.core.protocols import Attack, Initializer
 from saddlepoint.errors import OptionError
 from saddlepoint.initializers.stripes import BumpGrid, stripes
-from saddlepoint.optimizers.informed_search import CornerWindows, InformedSearch, Leaned
+from saddlepoint.optimizers.informed_search import CornerWindows, InformedSearch, Lean, Leaned
 from saddlepoint.optimizers.squares import halving
 from saddlepoint.sets import L2, Linf, Neighborhood
+
+SOONER = (10, 50, 200, 300, 400, 600, 800, 1100, 1500)
+"""After which of 10 000 proposals the share is halved: once slopes are known, small windows say what to turn."""
 
 
 @recipe(
@@ -24,26 +28,40 @@ from saddlepoint.sets import L2, Linf, Neighborhood
 def auto(
     threat: Neighborhood,
     steps: int = 5000,
+    learned: int = 2000,
+    greedy: int = 3000,
     share: float = 0.8,
     period: int = 10_000,
     temperature: float = 0.2,
     memory: int = 256,
     objective: Loss = "margin",
 ) -> Attack[ScoreAccess]:
-    """Random search whose proposals lean to the slope that all answers so far tell of.
+    """Random search whose proposals lean to the slope that all answers so far tell of; then other searches.
 
     One forward a step, none on points known already. Slopes of pictures are smooth: a few dozen answers draw them
     roughly. In Linf that square window of many goes to the corner the slope points at which promises most; in L2 all
-    of δ leans there. The windows shrink as those of ``square``, over ``period`` proposals whatever ``steps`` is: fewer
-    steps are a part of more.
+    of δ leans there. The windows shrink over ``period`` proposals whatever ``steps`` is: fewer steps are a part
+    of more.
+
+    In Linf what stands after ``learned`` steps is stuck at a corner: ``greedy`` steps of ``parsimonious`` begin anew,
+    and what is left of ``steps`` is for ``square``.
     """
-    at_least_one(steps=steps, period=period)
+    at_least_one(steps=steps, learned=learned, greedy=greedy, period=period)
     if not 0 < share <= 1:
         raise OptionError(f"share is the share of the image the first windows cover, in (0, 1]; got {share:g}")
     if memory < 2 or not temperature >= 0:
         raise OptionError(f"memory is 2 or more and temperature 0 or more; got {memory} and {temperature:g}")
-    shares, cube = halving(share, period), isinstance(threat, Linf)
-    lean = CornerWindows(shares, memory) if cube else Leaned(shares)
-    search = InformedSearch(lean, temperature=temperature, memory=memory)
-    start = stripes if cube else BumpGrid(2)
-    return Iterate(threat, objective_named(objective), search, start, steps, compact_below=AT_ONCE)
+
+    def informed(lean: Lean, start: Initializer[ScoreAccess], steps: int) -> Attack[ScoreAccess]:
+        search = InformedSearch(lean, temperature=temperature, memory=memory)
+        return Iterate(threat, objective_named(objective), search, start, steps, compact_below=AT_ONCE)
+
+    if isinstance(threat, L2):
+        return informed(Leaned(halving(share, period)), BumpGrid(2), steps)
+    first, left = min(steps, learned), steps - learned
+    stages = [informed(CornerWindows(halving(share, period, SOONER), memory), stripes, first)]
+    if left > 0:
+        stages.append(parsimonious.build(threat, steps=min(left, greedy), objective=objective))
+    if left > greedy:
+        stages.append(square.build(threat, steps=left - greedy, objective=objective))
+    return Cascade(stages)
