@@ -69,26 +69,25 @@ def run(n: int, most: int, attacks: list[str], real: bool) -> None:
     """Every attack on every network, the rows written as they come."""
     torch.set_num_threads(1)
     rows = json.loads(TABLE.read_text())["rows"] if TABLE.exists() else []
-    done = {(row["network"], row["threat"], row["attack"], row["most"]) for row in rows}
     for name, threat in (REAL,) if real else SETTINGS:
         model, x, y = subject(name, n)
         seen = sp.attacks.triage(model, x, y, parse(threat))
         open_ones = seen.met & (seen.status != sp.Status.CLEAN)
         for attack in attacks:
             entry, kind = sp.auditing.parse(ATTACKS[attack].format(most)), type(parse(threat))
-            if (name, threat, attack, most) in done or kind not in sp.attacks.get(entry.name).sets:
-                continue
             row = {"network": name, "threat": threat, "attack": attack, "most": most, "said": provenance(n)}
-            rows = [old for old in rows if not _replaced(old, row)]
+            if any(_tells(old, row) for old in rows) or kind not in sp.attacks.get(entry.name).sets:
+                continue
+            rows = [old for old in rows if not _tells(row, old)]
             rows.append(row | asked(model, x[open_ones], y[open_ones], threat, attack, most))
             TABLE.write_text(json.dumps({"rows": rows}) + "\n")
             print(name, threat, attack, shares(rows[-1]), rows[-1]["seconds"], flush=True)
 
 
-def _replaced(old: dict, new: dict) -> bool:  # type: ignore[type-arg]
-    """Whether the new row's curve is the old one's, and longer."""
-    same = all(old[key] == new[key] for key in ("network", "threat", "attack"))
-    return same and old["attack"] != "square" and old["most"] <= new["most"]
+def _tells(one: dict, other: dict) -> bool:  # type: ignore[type-arg]
+    """Whether the curve of the other row is the beginning of this one's."""
+    same = all(one[key] == other[key] for key in ("network", "threat", "attack"))
+    return same and (one["most"] == other["most"] or (one["attack"] != "square" and one["most"] > other["most"]))
 
 
 def shares(row: dict) -> list[float]:  # type: ignore[type-arg]

@@ -114,6 +114,7 @@ def test_ids_name_the_streams() -> None:
 
 
 INERT = {
+    "auto_labels": {"tries", "starts"},
     "boundary": {"tries", "starts"},
     "geoda": {"tries", "starts"},
     "hop_skip_jump": {"tries", "starts"},  # matter only where the first start found is not adversarial
