@@ -75,6 +75,7 @@ FEW: dict[str, int] = {
     "pairs": 3,
     "phases": 2,
     "queries": 40,
+    "quick": 4,
     "reductions": 25,
     "restarts": 2,
     "rounds": 3,
