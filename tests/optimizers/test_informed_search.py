@@ -127,7 +127,7 @@ def test_the_greedy_search_breaks_what_the_informed_one_is_stuck_at() -> None:
     found = sp.attacks.auto(box, x, y, sp.Linf(0.15), steps=1800, **told)
     assert not bool(stuck.met.any())
     assert int(found.met.sum()) >= 2
-    assert 301 < int(found.forwards[found.met].min())
+    assert int(found.forwards[found.met].min()) > 301
 
 
 def test_options_out_of_range_are_refused() -> None:
