@@ -35,6 +35,7 @@ from saddlepoint.optimizers.coordinate_steps import CoordinateSteps
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fab import FAB
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
+from saddlepoint.optimizers.hand_over import HandOver
 from saddlepoint.optimizers.informed_search import InformedSearch
 from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.inward_walk import InwardWalk
@@ -42,7 +43,6 @@ from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.projected_gradient import ProjectedGradient
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.ray import RaySearch
-from saddlepoint.optimizers.relay import Relay
 from saddlepoint.optimizers.rings import GrowingRings, ShrinkingRings
 from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.optimizers.sign_opt import SignOpt
@@ -261,7 +261,7 @@ def _circle_walk(optimizer: CircleWalk, steps: int, classes: int) -> float:
 
 
 @walk.register
-def _relay(optimizer: Relay, steps: int, classes: int) -> float:  # type: ignore[type-arg]
+def _hand_over(optimizer: HandOver, steps: int, classes: int) -> float:  # type: ignore[type-arg]
     """The other's begin asks at the change, and of those who begin anew."""
     first, later = min(steps, optimizer.steps), max(steps - optimizer.steps - 1, 0)
     asked = walk(optimizer.first, first, classes)

@@ -7,10 +7,10 @@ from saddlepoint.optimizers.ddn import DDN
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fmn import FMN
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
+from saddlepoint.optimizers.hand_over import HandOver
 from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.inward_walk import InwardWalk
 from saddlepoint.optimizers.random_search import RandomSearch
-from saddlepoint.optimizers.relay import Relay
 from saddlepoint.optimizers.squares import MovedMass, PaintedSquares, halving
 from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.warm_start import WarmStart
@@ -23,12 +23,12 @@ __all__ = [
     "BoundaryWalk",
     "DeepFool",
     "FrankWolfe",
+    "HandOver",
     "Intermediate",
     "InwardWalk",
     "MovedMass",
     "PaintedSquares",
     "RandomSearch",
-    "Relay",
     "Tuned",
     "WarmStart",
     "halving",

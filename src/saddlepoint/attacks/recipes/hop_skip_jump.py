@@ -22,8 +22,8 @@ from saddlepoint.objectives import margin
 from saddlepoint.optimizers.boundary_steps import BoundarySteps
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk, Directions, from_the_input
 from saddlepoint.optimizers.circle_walk import CircleWalk
+from saddlepoint.optimizers.hand_over import HandOver
 from saddlepoint.optimizers.ray import RaySearch
-from saddlepoint.optimizers.relay import Relay
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.rows import as_images
 from saddlepoint.sets import L2, Linf, Neighborhood
@@ -210,10 +210,10 @@ def auto_labels(
     begin, width = _outside(threat, candidates, tries, starts), threat.box.high - threat.box.low
     if isinstance(threat, L2):
         walk = _boundary_walk(threat, _normal, first_draws, 10_000, 1.0)
-        relay = Relay(CircleWalk(Coarse(2)), quick, walk, begin)
-        return _shrinking(threat, relay, quick + 1 + steps, begin)
+        walks = HandOver(CircleWalk(Coarse(2)), quick, walk, begin)
+        return _shrinking(threat, walks, quick + 1 + steps, begin)
     walk = _boundary_walk(threat, Coarse(2), first_draws, 10_000, 1.0)
-    return _shrinking(threat, Relay(RaySearch(width, 1e-3 * width), quick, walk, begin), quick + 1 + steps, zero)
+    return _shrinking(threat, HandOver(RaySearch(width, 1e-3 * width), quick, walk, begin), quick + 1 + steps, zero)
 
 
 @dc.dataclass(frozen=True)

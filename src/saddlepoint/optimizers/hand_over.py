@@ -17,7 +17,7 @@ C = TypeVar("C", bound=LabelAccess)
 
 
 @dc.dataclass(frozen=True)
-class RelayState:
+class HandOverState:
     """The state of the optimizer whose turn it is, and the steps made."""
 
     inner: State
@@ -25,7 +25,7 @@ class RelayState:
 
 
 @dc.dataclass(frozen=True)
-class Relay(Generic[C]):
+class HandOver(Generic[C]):
     """``first`` for so many ``steps``, then ``then`` from the point that the first one reached.
 
     For walks whose last trial is that point. The step between them is the last look of the first and the ``init`` of
@@ -37,19 +37,19 @@ class Relay(Generic[C]):
     then: Optimizer[C]
     otherwise: Initializer[C]
 
-    def init(self, problem: Problem[C], delta: Tensor) -> RelayState:
+    def init(self, problem: Problem[C], delta: Tensor) -> HandOverState:
         """Begin the first at δ [N, *P]."""
-        return RelayState(self.first.init(problem, delta), 0)
+        return HandOverState(self.first.init(problem, delta), 0)
 
-    def step(self, problem: Problem[C], state: RelayState) -> tuple[RelayState, Trial]:
+    def step(self, problem: Problem[C], state: HandOverState) -> tuple[HandOverState, Trial]:
         """A step of the one whose turn it is, or the change."""
         if state.t != self.steps:
             inner, trial = self._running(state.t).step(problem, state.inner)
-            return RelayState(inner, state.t + 1), trial
+            return HandOverState(inner, state.t + 1), trial
         trial = self.first.finish(problem, state.inner)
-        return RelayState(self.then.init(problem, self._handed_over(problem, trial)), state.t + 1), trial
+        return HandOverState(self.then.init(problem, self._handed_over(problem, trial)), state.t + 1), trial
 
-    def finish(self, problem: Problem[C], state: RelayState) -> Trial:
+    def finish(self, problem: Problem[C], state: HandOverState) -> Trial:
         """The last look of the one whose turn it is."""
         return self._running(state.t - 1).finish(problem, state.inner)
 

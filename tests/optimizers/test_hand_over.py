@@ -12,7 +12,7 @@ from saddlepoint.access import LabelAccess
 from saddlepoint.core import Problem, Trial, untargeted
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
-from saddlepoint.optimizers import Relay
+from saddlepoint.optimizers import HandOver
 from saddlepoint.sets import L2
 
 
@@ -41,13 +41,13 @@ def problem() -> Problem[LabelAccess]:
     return Problem(access, x, goal, L2(), margin, Noise.seeded(0, torch.arange(2)), x[:, 0], x[:, 0])
 
 
-def walked(relay: Relay[LabelAccess], steps: int) -> list[list[float]]:
+def walked(walks: HandOver[LabelAccess], steps: int) -> list[list[float]]:
     task, begin = problem(), torch.tensor([[0.0], [5.0]])
-    state, seen = relay.init(task, begin), []
+    state, seen = walks.init(task, begin), []
     for t in range(steps):
-        state, trial = relay.step(task.at(t), state)
+        state, trial = walks.step(task.at(t), state)
         seen.append(trial.delta.flatten().tolist())
-    return [*seen, relay.finish(task, state).delta.flatten().tolist()]
+    return [*seen, walks.finish(task, state).delta.flatten().tolist()]
 
 
 def nowhere(problem: Problem[LabelAccess]) -> Tensor:
@@ -55,16 +55,16 @@ def nowhere(problem: Problem[LabelAccess]) -> Tensor:
 
 
 def test_the_second_goes_on_where_the_first_came_to() -> None:
-    relay = Relay(Count(1.0), 2, Count(10.0), nowhere)
-    assert walked(relay, 5) == [[0, 5], [1, 6], [2, 7], [2, 7], [12, 17], [22, 27]]
-    assert walked(relay, 2) == walked(relay, 5)[:3]
+    walks = HandOver(Count(1.0), 2, Count(10.0), nowhere)
+    assert walked(walks, 5) == [[0, 5], [1, 6], [2, 7], [2, 7], [12, 17], [22, 27]]
+    assert walked(walks, 2) == walked(walks, 5)[:3]
 
 
 def test_those_who_never_met_the_goal_begin_anew() -> None:
-    relay = Relay(Count(1.0, bar=6.5), 2, Count(10.0), nowhere)
-    assert walked(relay, 4)[-2:] == [[100, 7], [110, 17]]
+    walks = HandOver(Count(1.0, bar=6.5), 2, Count(10.0), nowhere)
+    assert walked(walks, 4)[-2:] == [[100, 7], [110, 17]]
 
 
 def test_a_part_of_it_is_the_first_one_alone() -> None:
-    relay = Relay(Count(1.0), 7, Count(10.0), nowhere)
-    assert walked(relay, 3) == [[0, 5], [1, 6], [2, 7], [3, 8]]
+    walks = HandOver(Count(1.0), 7, Count(10.0), nowhere)
+    assert walked(walks, 3) == [[0, 5], [1, 6], [2, 7], [3, 8]]
