@@ -51,7 +51,8 @@ def test_more_thorough_plans_ask_more(network: Make) -> None:
 def test_standard_is_the_default_and_thorough_goes_on_with_autoattack(network: Make) -> None:
     assert stages(network, None, sp.Linf(0.1)) == stages(network, "standard", sp.Linf(0.1))
     thorough = stages(network, "thorough", sp.Linf(0.1))
-    assert [one.name[3:] for one in thorough] == ["triage", "autoattack", "fmn-curve", "proof"]
+    names = ["triage", "square-sentinels", "square-doubted", "autoattack", "pincer-nearest", "fmn-curve", "proof"]
+    assert [one.name[3:] for one in thorough] == names
 
 
 def test_a_plan_and_attacks_are_too_much(network: Make) -> None:
@@ -94,3 +95,17 @@ def test_what_is_brittle_stands_at_no_radius_at_all() -> None:
     )
     stages = {stage.name.partition("-")[2]: stage.ran_on for stage in audited.summary().threats[1].stages}
     assert (stages["fmn-curve-brittle"], stages["fmn-curve"]) == (0, audited.summary().clean.correct)
+
+
+@pytest.mark.parametrize("plan", ["quick", "standard"])
+def test_a_healthy_network_is_sound_whatever_the_plan(plan: str) -> None:
+    data = sp.zoo.data.load("fashion-mnist-1k[:100]")
+    audited = sp.audit(sp.zoo.load("fashion-pgd-linf"), data=data, threat=sp.Linf(0.1), plan=plan)
+    assert (audited.verdict, [doubt.name for doubt in audited.doubts]) == ("sound", [])
+
+
+def test_a_healthy_network_is_sound_by_the_thorough_plan() -> None:
+    """A few samples, without proofs: AutoAttack takes thousands of passes for each."""
+    data = sp.zoo.data.load("fashion-mnist-1k[:6]")
+    audited = sp.audit(sp.zoo.load("fashion-pgd-linf"), data=data, threat=sp.Linf(0.1), plan="thorough", proofs=False)
+    assert (audited.verdict, [doubt.name for doubt in audited.doubts]) == ("sound", ["few-samples"])

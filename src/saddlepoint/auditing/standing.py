@@ -22,7 +22,7 @@ EVERY, FEWEST = 8, 16
 """... every eighth of those who stand, but no fewer than this."""
 BRITTLE = 20
 """Where no more than one of so many stands, nearly all fell."""
-CLOSEST, PRESSED, NEAREST = 24, 16, 128
+CLOSEST, PRESSED, NEAREST = 24, 20, 128
 """One of so many of those who stand is close; then one of so many, where one of the closest fell or where none did."""
 
 

@@ -44,7 +44,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("triage(steps=100, rounds=6)", "doubted"),
                 ("square", "doubted"),
                 ("square(steps=500)", "closest"),
-                ("pincer", "pressed"),
+                ("pincer(search=3000)", "pressed"),
                 ("pincer(steps=100, rounds=6, search=3000)", "nearest"),
             ),
             (("fmn(steps=7)", "brittle"), ("fmn(steps=40)", "firm")),
@@ -54,7 +54,13 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
     },
     THOROUGH: {
         GradientAccess: Usual(
-            (("triage(steps=100, rounds=6)", "standing"), ("autoattack", "standing")),
+            (
+                ("triage(steps=100, rounds=6)", "standing"),
+                ("square(steps=200)", "sentinels"),
+                ("square(steps=10000)", "doubted"),
+                ("autoattack", "standing"),
+                ("pincer(steps=100, rounds=6, search=3000)", "nearest"),
+            ),
             (("fmn(steps=300)", "right"),),
         ),
         ScoreAccess: Usual((("square(steps=10000, restarts=2)", "standing"),), (("fmn", "right"),)),
@@ -119,8 +125,8 @@ def usual(plan: str, kind: type[LabelAccess]) -> Usual:
     Raises:
         OptionError: no plan has that name.
 
-    >>> [name for name, over in usual("thorough", GradientAccess).attacks]
-    ['triage(steps=100, rounds=6)', 'autoattack']
+    >>> usual("thorough", GradientAccess).attacks[0]
+    ('triage(steps=100, rounds=6)', 'standing')
     """
     if plan not in PLANS:
         raise OptionError(f"no plan {plan!r}; there are {', '.join(PLANS)}")
