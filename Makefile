@@ -43,7 +43,7 @@ format: $(VENV)/.installed
 
 examples: $(VENV)/.installed
 	@mkdir -p runs/examples
-	cd runs/examples && for name in panda hide_face wake_word lenets spam_filter; do \
+	cd runs/examples && for name in panda hide_face wake_word lenets spam_filter unseen_service; do \
 	  echo "== examples/$$name.py"; $(abspath $(BIN))/python $(abspath examples)/$$name.py || exit 1; done
 
 bench: $(VENV)/.installed

@@ -158,6 +158,13 @@ def test_classes_in_another_order_are_found_out(order: Any, lost: int, n: int, e
     assert names(case(records=records)) == expected
 
 
+def test_where_no_slope_is_followed_votes_may_be_unanimous() -> None:
+    told = case(diagnosis=seen(certain=30))
+    model = {**told.spec["model"], "access": "scores"}
+    assert "saturated" in names(told)
+    assert "saturated" not in names(dc.replace(told, spec={**told.spec, "model": model}))
+
+
 def test_guessing_is_told_by_the_interval() -> None:
     assert names(case(right=115, found=115)) == {"guessing": "fatal"}
     assert names(case(right=130, found=130)) == {}

@@ -191,6 +191,8 @@ def _probabilities(case: Case) -> Iterator[Doubt]:
 
 
 def _saturated(case: Case) -> Iterator[Doubt]:
+    if case.spec["model"]["access"] != GradientAccess.kind:
+        return
     if case.diagnosis and case.diagnosis.answers.certain * 10 > case.diagnosis.answers.samples:
         seen = case.diagnosis.answers
         yield Doubt(
