@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -121,3 +122,11 @@ def test_the_digest_of_weights_sees_buffers_types_and_odd_tensors(network: Make)
     digests = [weights_digest(m) for m in (made, with_buffer, scalar, network(torch.float32), nn.Flatten())]
     assert len(set(digests)) == 5
     assert weights_digest(network()) == digests[0]
+
+
+def test_a_run_tells_what_it_ran_with_and_on(quick: Make) -> None:
+    told = quick().summary()
+    assert {"saddlepoint", "torch", "numpy", "python"} <= set(told.versions)
+    assert told.versions["torch"] == torch.__version__
+    assert str(os.cpu_count()) in told.settings["machine"]
+    assert told.settings["device"] == "cpu"

@@ -7,8 +7,10 @@ import datetime
 import hashlib
 import json
 import math
+import os
 import platform
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +25,8 @@ from saddlepoint.auditing.subject import Subject
 from saddlepoint.errors import RunError
 
 Spec = dict[str, Any]
+LIBRARIES = ("torch", "numpy", "onnx", "onnxruntime", "scikit-learn", "timm", "transformers", "datasets", "torchvision")
+"""What may have taken part."""
 COSMETIC = frozenset(
     {
         "key",
@@ -34,8 +38,8 @@ COSMETIC = frozenset(
         "landscapes",
         "known",
         "settings",
-        "versions.torch",
         "versions.python",
+        *(f"versions.{name}" for name in LIBRARIES),
         "model.name",
         "model.source",
         "model.device",
@@ -57,11 +61,7 @@ def make_spec(
         "title": f"{subject.model.name} on {subject.data_name}",
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
-        "versions": {
-            "saddlepoint": saddlepoint.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": {"saddlepoint": saddlepoint.__version__, "python": platform.python_version(), **_libraries()},
         "model": _model(subject),
         "data": _data(subject),
         "threats": [_threat(one) for one in plan.threats],
@@ -71,9 +71,25 @@ def make_spec(
         "piece_size": piece_size,
         "budget": budget,
         "notices": list(plan.notices),
-        "settings": {"batch_size": subject.model.batch_size, "threads": torch.get_num_threads()},
+        "settings": {
+            "batch_size": subject.model.batch_size,
+            "threads": torch.get_num_threads(),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "device": _device(subject),
+        },
     }
     return {**spec, "key": key_of(spec)}
+
+
+def _libraries() -> dict[str, str]:
+    """The versions of the libraries that are loaded."""
+    loaded = {name: sys.modules.get(name.replace("scikit-learn", "sklearn")) for name in LIBRARIES}
+    return {name: str(getattr(module, "__version__", "unknown")) for name, module in loaded.items() if module}
+
+
+def _device(subject: Subject) -> str:
+    device = torch.device(subject.model.device or subject.x.device)
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def key_of(spec: Spec) -> str:
