@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 import saddlepoint as sp
 from saddlepoint import attacks
 from saddlepoint.auditing import Summary, parse
+from saddlepoint.auditing.verify import Verification
 from saddlepoint.cli import main
 from saddlepoint.cli.app import app
 from saddlepoint.cli.values import convert, split_attacks
@@ -267,6 +268,28 @@ def test_a_stopped_audit_goes_on_to_the_same_records(finished, capsys, number, c
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
     assert len(list(Path(out).rglob("part-*.parquet"))) > len(kept)
     assert table_of(Path(out)) == table_of(finished[1])
+
+
+def test_a_finished_run_is_verified_by_the_same_command(folder, capsys):
+    words = ["audit", "cli_tiny:build", "--data", "tiny.npz", "--threat", "linf:0.1", *PLAN, "--out", "seen", "--quiet"]
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main([*words, "--verify"]) == 0
+    found = re.search(r"asked about (\d+) stored inputs again, and the record holds", capsys.readouterr().out)
+    assert found is not None
+    assert int(found[1]) > 0
+
+
+def test_a_record_that_does_not_hold_is_an_error(folder, capsys, monkeypatch):
+    def denied(audited):
+        return Verification(7, 0, ("sample 3 of 01-pgd: the label is 2, the record says 1", "sample 4 of 01-pgd"))
+
+    monkeypatch.setattr("saddlepoint.auditing.audited.Audit.verify", denied)
+    words = ["audit", "cli_tiny:build", "--data", "tiny.npz", "--threat", "linf:0.1", *PLAN, "--out", "seen", "--quiet"]
+    assert main([*words, "--verify"]) == 2
+    assert "hold what the stored inputs do: sample 3 of 01-pgd: the label is 2, the record says 1, and 1 more" in (
+        capsys.readouterr().err
+    )
 
 
 # One attack

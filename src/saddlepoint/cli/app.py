@@ -126,6 +126,7 @@ def audit(
     out: Path | None = None,
     piece_size: int = 256,
     report: Annotated[bool, Parameter(negative="--no-report")] = True,
+    verify: Flag = False,
     fail_under: float | None = None,
     of: ModelOptions = AS_IS,
     work: WorkOptions = AS_USUAL,
@@ -151,6 +152,7 @@ def audit(
         out: folder of the run; runs/MODEL-DATA-KEY if not given.
         piece_size: samples that are attacked, and stored, at a time.
         report: whether to write the page.
+        verify: ask the model about every stored input again in the end; with the command of a finished run, that alone.
         fail_under: share of all samples that must withstand all threats, such as 0.40; below it the exit code is 1.
         typed: the whole command.
     """
@@ -159,7 +161,21 @@ def audit(
 
     run(
         model,
-        Order(data, threat, plan, attacks, curve, proofs, surrogate, known or (), out, piece_size, report, fail_under),
+        Order(
+            data,
+            threat,
+            plan,
+            attacks,
+            curve,
+            proofs,
+            surrogate,
+            known or (),
+            out,
+            piece_size,
+            report,
+            verify,
+            fail_under,
+        ),
         of,
         work,
         typed,

@@ -10,13 +10,14 @@ from rich.table import Table
 
 from saddlepoint.auditing import DEFAULT, Estimate, Summary
 from saddlepoint.auditing import audit as run_audit
+from saddlepoint.auditing.verify import Verification
 from saddlepoint.cli.endings import BelowError
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import prepare_labeled, resolve_surrogate
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import claim, split_attacks, threat_of
-from saddlepoint.errors import OptionError
+from saddlepoint.errors import OptionError, RunError
 from saddlepoint.report import stage_words, threat_words, write_report
 from saddlepoint.report.ruling import bracket, doubt_title, ruling
 from saddlepoint.report.words import duration, interval, percent, sentence, short
@@ -37,6 +38,7 @@ class Order:
     out: Path | None
     piece_size: int
     report: bool
+    verify: bool
     fail_under: float | None
 
 
@@ -78,8 +80,23 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
     show("", f"records: {done.run_dir}")
     if order.report:
         show(f"report:  {write_report(done.run_dir)}")
+    if order.verify:
+        show(_verified(done.verify()))
     if bar is not None and summary.union.value < bar:
         raise BelowError(f"robust accuracy {percent(summary.union.value)} is below --fail-under {percent(bar)}")
+
+
+def _verified(found: Verification) -> str:
+    """What a second look at every stored input says.
+
+    Raises:
+        RunError: the record does not hold.
+    """
+    if not found.ok:
+        more = f", and {len(found.faults) - 1} more" if len(found.faults) > 1 else ""
+        raise RunError(f"the record does not hold what the stored inputs do: {found.faults[0]}{more}")
+    even = f", {found.borderline} of them by a hair, where rounding decides" if found.borderline else ""
+    return f"verified: the model was asked about {found.checked} stored inputs again, and the record holds{even}"
 
 
 def _accuracies(summary: Summary) -> Table:
