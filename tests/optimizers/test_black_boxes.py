@@ -49,7 +49,7 @@ def share(problem: Problem[ScoreAccess], trial: Trial) -> float:
 @pytest.mark.parametrize(("ball", "exponentiated"), [(Linf(), True), (L2(), False), (Linf(), False)])
 def test_bandits_learn_a_linear_slope(ball: Ball, exponentiated: bool) -> None:
     task = problem(ball)
-    rates = {"rate_prior": 2.0} if exponentiated else {"rate_prior": 0.5, "probe": 0.01, "explore": 0.5}
+    rates = {"rate_prior": 2.0} if exponentiated else {"rate_prior": 1.0, "probe": 0.01, "explore": 0.5}
     optimizer = Bandits(0.1, **rates, exponentiated=exponentiated)  # type: ignore[arg-type]
     state = optimizer.init(task, torch.zeros_like(task.x))
     for t in range(400):
@@ -58,6 +58,19 @@ def test_bandits_learn_a_linear_slope(ball: Ball, exponentiated: bool) -> None:
     assert task.access.ledger.forwards.tolist() == [1201] * N
     if exponentiated:
         assert float(state.prior.abs().max()) <= 1
+
+
+@pytest.mark.parametrize("explore", [0.01, 1.0])
+@pytest.mark.parametrize("exponentiated", [False, True])
+def test_the_first_prior_is_that_of_the_paper(explore: float, exponentiated: bool) -> None:
+    """From v = 0 along e = explore · n / √d: Δ = 2 <W, n / |n|> / explore, and v = h Δ e, or tanh of it."""
+    task = problem(L2())
+    optimizer = Bandits(0.1, rate_prior=0.1, probe=0.01, explore=explore, exponentiated=exponentiated)
+    state, _ = optimizer.step(task, optimizer.init(task, torch.zeros_like(task.x)))
+    normal = task.noise.at("explore").normal(SHAPE, dtype=torch.float64)
+    along = (normal * W).flatten(1).sum(1) / normal.flatten(1).norm(dim=1)
+    step = 0.1 * (2 * along / explore).view(N, 1, 1, 1) * (explore * normal / D**0.5)
+    torch.testing.assert_close(state.prior, step.tanh() if exponentiated else step, rtol=1e-6, atol=1e-9)
 
 
 def test_a_prior_on_tiles_is_constant_on_them() -> None:

@@ -28,7 +28,7 @@ class BanditState:
 class Bandits:
     """v <- v improved by the slope along one random direction u; δ <- P(δ + rate · radius · steepest(v)).
 
-    With q± the unit vectors along v ± explore · u and u normal of variance 1 / d, the step of v is Δ u with
+    With q± the unit vectors along v ± u and u normal of deviation explore / √d, the step of v is Δ u with
     Δ = (f(δ + probe q+) - f(δ + probe q-)) / (probe · explore): added ``rate_prior`` times (``exponentiated`` False),
     or by exponentiated gradient, which keeps each entry of v in [-1, 1]. v is constant on tiles of ``tile`` pixels (1:
     on pixels). A look and two questions a step.
@@ -60,8 +60,8 @@ class Bandits:
         """A look, two questions, one step."""
         trial = look(problem, state.delta)
         u = problem.noise.at("explore").normal(tuple(state.prior.shape[1:]), dtype=state.delta.dtype)
-        u = u / math.sqrt(max(u[:1].numel(), 1))
-        priors = (self._spread(state.prior + sign * self.explore * u, state.delta) for sign in (1, -1))
+        u = self.explore * u / math.sqrt(max(u[:1].numel(), 1))
+        priors = (self._spread(state.prior + sign * u, state.delta) for sign in (1, -1))
         above, below = (ahead(problem, state.delta, prior, self.width * self.probe) for prior in priors)
         rise = ((above - below) / (self.probe * self.explore)).nan_to_num(0.0, 0.0, 0.0)
         prior = self._improved(state.prior, column(rise, u) * u)

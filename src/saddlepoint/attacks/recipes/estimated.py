@@ -122,8 +122,9 @@ def bandits(
     """Ascent along a slope that is remembered, and improved by two questions a step.
 
     It is constant on tiles of ``tile`` pixels. Three forwards a step: the paper looks at its point without counting.
-    ``relative_step`` in units of the radius: 0.2 in Linf, 0.1 in L2, as published; so is ``rate_prior`` in L2, 0.1. In
-    Linf it is 3, where 100 as published leaves a third more standing on small images.
+    ``relative_step`` in units of the radius: 0.2 in Linf, 0.1 in L2, as published; so is ``rate_prior`` in L2, 0.1, the
+    rate of a step Δ u of the prior, where u is as long as ``Bandits.explore`` on average. In Linf it is 3, where 100 as
+    published leaves a third more standing on small images.
     """
     at_least_one(steps=steps, tile=tile)
     cube = isinstance(threat, Linf)
