@@ -369,7 +369,7 @@ def universal(
         data: the samples it is made from, as for an audit; some hundreds are enough, labels do not matter.
         threat: set and radius, such as linf:8/255.
         held_out: other samples, to see how many of them it fools.
-        method: sgd climbs on batches; deepfool goes from sample to sample, and is the older, slower and weaker one;
+        method: sgd climbs on batches; deepfool goes from sample to sample, is older, and takes far more slopes;
             search needs scores only.
         target: label that all samples shall be taken for, by its number.
         epochs: passes over the samples: 10, and 500 of search.
