@@ -205,11 +205,11 @@ def test_scores_that_are_none(answer, words):
         model(torch.zeros(1, 2))
 
 
-def mocked(said, answer, sleep=lambda _: None):
+def mocked(said, answer, sleep=lambda _: None, url="http://user:word@nowhere/predict?version=1"):
     """A model at an address where ``answer(request)`` gives status and text."""
     import httpx2
 
-    of = Description("http://user:word@nowhere/predict?key=1", **{"classes": ("cat", "dog", "owl"), **said})
+    of = Description(url, **{"classes": ("cat", "dog", "owl"), **said})
 
     def handle(got):
         status, text = answer(got)
@@ -258,22 +258,147 @@ def test_others_protocols_are_described(tmp_path, monkeypatch):
     assert SECRET not in repr(of) + repr(model) + of.meaning
     monkeypatch.delenv("VISION_KEY")
     with pytest.raises(ModelError, match=r"takes \$\{VISION_KEY\}, which the environment does not hold"):
-        of.secrets()
+        of.filled_headers()
 
 
 def test_a_secret_is_nowhere_in_a_run(served, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KEY", SECRET)
     server = served("labels")
+    heard = heard_by(server)
     (tmp_path / "net.toml").write_text(
-        f'url = "{server.url}?token=abc"\nkind = "labels"\nclasses = {json.dumps(list(server.classes))}\n'
+        f'url = "{server.url}?token=${{KEY}}"\nkind = "labels"\nclasses = {json.dumps(list(server.classes))}\n'
         '[headers]\nauthorization = "Bearer ${KEY}"\n'
     )
     words = ["--data", "fashion-mnist-1k[:3]", "--threat", "l2:1", "--budget", "60", "--plan", "quick", "--out"]
     assert main(["audit", str(tmp_path / "net.toml"), *words, str(tmp_path / "run")]) == 0
-    assert SECRET not in capsys.readouterr().out
-    for file in [*(tmp_path / "run").rglob("*"), *(tmp_path / "cache").rglob("*")]:
-        if file.is_file():
-            assert SECRET.encode() not in file.read_bytes(), file
+    assert f"/?token={SECRET}" in heard
+    assert_nowhere(SECRET, tmp_path, capsys)
+
+
+def heard_by(server):
+    """The paths of the requests that a server gets, from now on."""
+    heard = []
+
+    class Listening(server.RequestHandlerClass):
+        def reply(self, *said, **more):
+            heard.append(self.path)
+            super().reply(*said, **more)
+
+    server.RequestHandlerClass = Listening
+    return heard
+
+
+def assert_nowhere(secret, folder, capsys):
+    said = capsys.readouterr()
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    for name, text in [("out", said.out.encode()), ("err", said.err.encode()), *((f, f.read_bytes()) for f in files)]:
+        assert secret.encode() not in text, name
+
+
+AUDIT = ["--data", "fashion-mnist-1k[:3]", "--threat", "l2:1", "--budget", "60", "--plan", "quick", "--out"]
+
+
+def test_a_secret_in_an_address_is_sent_and_recorded_by_its_name(served, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KEY", "sword+fish/1234=")
+    server = served("labels")
+    heard = heard_by(server)
+    assert main(["audit", server.url + "?key=${KEY}", *AUDIT, str(tmp_path / "run")]) == 0
+    assert set(heard) == {"/?key=sword%2Bfish%2F1234%3D"}
+    for name in ("spec.json", "report.html"):
+        assert "?key=${KEY}" in (tmp_path / "run" / name).read_text()
+    for form in ("sword+fish", "sword%2Bfish"):
+        assert_nowhere(form, tmp_path, capsys)
+
+
+def test_a_secret_that_is_written_into_an_address_is_refused_before_anything_is_written(served, tmp_path, capsys):
+    server = served("labels")
+    heard = heard_by(server)
+    assert main(["audit", f"{server.url}?key={SECRET}", *AUDIT, str(tmp_path / "run")]) != 0
+    said = capsys.readouterr()
+    assert "write '?key=${NAME}' instead" in said.err
+    assert SECRET not in said.out + said.err
+    assert_nowhere(SECRET, tmp_path, capsys)
+    assert heard == []
+
+
+SECRETS = (
+    "key api_key apikey api-key KEY subscription-key token access_token X-Amz-Security-Token client_secret password"
+)
+
+
+@pytest.mark.parametrize("name", [*SECRETS.split(), "passwd", "sig", "signature", "X-Amz-Signature", "code", "auth"])
+def test_names_of_secrets_in_addresses(name):
+    with pytest.raises(
+        ModelError, match=rf"^http://a/b: the value of '{name}' .*\?{name}=\$\{{NAME\}}' instead"
+    ) as told:
+        Description(f"http://a/b?version=1&{name}={SECRET}#top")
+    assert SECRET not in str(told.value)
+    Description(f"http://a/b?version=1&{name}=${{ANY}}")
+
+
+@pytest.mark.parametrize("query", ["version=2", "max_tokens=5", "keywords=cat", "country_code=de", "author=me", "key="])
+def test_what_is_no_secret_may_stand_in_an_address(query):
+    Description(f"http://a/b?{query}")
+
+
+@pytest.mark.parametrize(
+    "name", ["Authorization", "X-Api-Key", "x-auth-token", "X-Token-Id", "my-secret-word", "Cookie"]
+)
+def test_secrets_that_are_written_into_headers_are_refused(name, tmp_path):
+    (tmp_path / "net.toml").write_text(f'url = "http://a"\n[headers]\n{name} = "Bearer {SECRET}"')
+    with pytest.raises(ModelError, match=rf"the header '{name}' is written out.*write \$\{{NAME\}} instead") as told:
+        read_description(tmp_path / "net.toml")
+    assert SECRET not in str(told.value)
+    Description("http://a", headers={name: "Bearer ${ANY}", "accept": "application/json"})
+
+
+def test_a_host_is_not_taken_from_the_environment():
+    with pytest.raises(ModelError, match="answers are kept by address, so its host is written out"):
+        Description("http://${HOST}/predict")
+
+
+@pytest.mark.parametrize("said", [(403, "no such key: {}"), (200, "who is {}?"), (200, '{{"error": "{}"}}')])
+def test_an_endpoint_that_repeats_a_secret_is_told_without_it(said, monkeypatch):
+    monkeypatch.setenv("KEY", SECRET)
+    model = mocked({}, lambda _: (said[0], said[1].format(SECRET)), url="http://a/${KEY}/b")
+    with pytest.raises(ModelError, match=r"\$\{KEY\}") as told:
+        model(torch.zeros(1, 2))
+    assert SECRET not in str(told.value)
+
+
+def test_a_variable_of_an_address_that_is_not_set():
+    with pytest.raises(ModelError, match=r"http://a: the address takes \$\{NOBODYS\}, which the environment does not"):
+        mocked({"classes": ()}, lambda _: (200, ""), url="http://a?key=${NOBODYS}")
+
+
+@pytest.mark.parametrize("label", ["label", "name", "description", "class", "class_name"])
+@pytest.mark.parametrize("number", ["score", "confidence", "probability", "prob"])
+def test_the_likeliest_may_be_objects(label, number):
+    likeliest = [{"id": 7, number: 0.7, label: "dog"}, {"id": 9, number: 0.2, label: "cat"}]
+    model = mocked({"kind": "top", "answer": "*"}, lambda _: (200, json.dumps([likeliest, likeliest])))
+    right = torch.tensor([[0.2, 0.7, 0.1]] * 2)
+    torch.testing.assert_close(model(torch.eye(2)).exp(), right)
+
+
+@pytest.mark.parametrize("answer", [{"label": "dog"}, {"score": 0.5}, {}, {"label": "dog", "score": "much"}])
+def test_objects_without_a_name_or_a_number_are_told(answer):
+    model = mocked({"kind": "top"}, lambda _: (200, json.dumps({"top": [[answer]]})))
+    with pytest.raises(ModelError, match=r"^http://nowhere/predict answered .* were expected$"):
+        model(torch.zeros(1, 2))
+
+
+def test_the_first_question_is_tried_again_as_others_are():
+    waits, left = [], [(503, ""), (429, ""), (200, '{"kind": "labels", "classes": ["cat", "owl"]}')]
+    model = mocked({"classes": ()}, lambda _: left.pop(0), sleep=waits.append)
+    assert model.class_names == ("cat", "owl")
+    assert waits == [0.1, 0.2]
+
+
+def test_a_first_question_that_is_never_answered_is_told_as_such():
+    asked = []
+    with pytest.raises(ModelError, match=r"http://nowhere/predict failed 3 times, last: status 503"):
+        mocked({"classes": (), "retries": 2}, lambda got: (asked.append(got), (503, ""))[1])
+    assert [got.method for got in asked] == ["GET"] * 3
 
 
 def test_a_refusal_is_not_tried_again():
@@ -356,7 +481,7 @@ def test_descriptions_that_are_none(tmp_path, text, words):
 
 
 def test_an_endpoint_that_says_nothing_of_itself():
-    with pytest.raises(ModelError, match="cannot be reached: "):
+    with pytest.raises(ModelError, match=r"127.0.0.1:9/predict failed 6 times, last: ConnectError: "):
         open_model("http://127.0.0.1:9/predict")
 
 

@@ -46,6 +46,25 @@ class Client:
         Raises:
             ModelError: refused, or failed after all retries.
         """
+        response = self._retried("POST", body)
+        if response.status_code != 200:
+            raise ModelError(
+                f"{self.of.name} refused a request with status {response.status_code}:"
+                f" {self.of.hidden(response.text)[:80]!r}"
+            )
+        content: bytes = response.content
+        return content
+
+    def get(self) -> bytes | None:
+        """What the endpoint says of itself, None if it says nothing.
+
+        Raises:
+            ModelError: failed after all retries.
+        """
+        response = self._retried("GET")
+        return response.content if response.status_code == 200 else None
+
+    def _retried(self, method: str, body: bytes | None = None) -> Any:
         t = self._tenacity
         attempts = t.Retrying(
             retry=t.retry_if_exception_type(BusyError),
@@ -56,37 +75,25 @@ class Client:
             reraise=True,
         )
         try:
-            content: bytes = attempts(self._once, body)
-            return content
+            return attempts(self._once, method, body)
         except BusyError as error:
             raise ModelError(
                 f"{self.of.name} failed {self.of.retries + 1} times, last: {error}; what was answered is kept, the same"
                 " command goes on"
             ) from error
 
-    def get(self) -> bytes | None:
-        """What the endpoint says of itself, None if it says nothing."""
-        try:
-            response = self._http.get(self.of.url, headers=self.of.secrets())
-        except self._errors as error:
-            raise ModelError(f"{self.of.name} cannot be reached: {first_line(error)}") from error
-        return response.content if response.status_code == 200 else None
-
-    def _once(self, body: bytes) -> bytes:
+    def _once(self, method: str, body: bytes | None) -> Any:
         self._keep_rate()
-        headers = {"content-type": "application/json", **self.of.secrets()}
+        headers = self.of.filled_headers()
+        if body is not None:
+            headers = {"content-type": "application/json", **headers}
         try:
-            response = self._http.post(self.of.url, content=body, headers=headers)
+            response = self._http.request(method, self.of.address(), content=body, headers=headers)
         except self._errors as error:
-            raise BusyError(f"{type(error).__name__}: {first_line(error)}") from error
+            raise BusyError(f"{type(error).__name__}: {self.of.hidden(first_line(error))}") from error
         if response.status_code in PASSING:
             raise BusyError(f"status {response.status_code}", _seconds(response.headers.get("retry-after")))
-        if response.status_code != 200:
-            raise ModelError(
-                f"{self.of.name} refused a request with status {response.status_code}: {response.text[:80]!r}"
-            )
-        content: bytes = response.content
-        return content
+        return response
 
     def _keep_rate(self) -> None:
         if self.of.rate:

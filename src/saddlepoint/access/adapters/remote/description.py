@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses as dc
 import json
-import os
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from saddlepoint.access.adapters.remote import secrets
 from saddlepoint.errors import ModelError
 
 Kind = Literal["labels", "scores", "top"]
@@ -23,7 +23,8 @@ class Description:
     """An endpoint, as a TOML file describes it.
 
     Attributes:
-        url: where inputs are sent by POST.
+        url: where inputs are sent by POST; ``${NAME}`` after the host is taken from the environment when a request is
+            made.
         kind: what it answers for each input: a label, scores of all classes, or the names and probabilities of the
             likeliest.
         classes: their names, in the order of the labels.
@@ -32,7 +33,7 @@ class Description:
         batch: inputs in one request, at most.
         body: the request as JSON, with the string "$inputs" where the inputs go, or "$input" for one.
         answer: the path to the answers in the response: keys with dots between, * for each entry of a list.
-        headers: ``${NAME}`` in a value is taken from the environment when a request is made.
+        headers: sent with each request; ``${NAME}`` as in the url.
         timeout: seconds for an answer; retries: so often after a failure that may pass.
         rate: requests a second, at most; 0: no limit.
         max_queries: inputs that may be paid for, over all runs; cost: of each; max_cost: in the same currency.
@@ -61,6 +62,7 @@ class Description:
             )
         if min(self.batch, self.retries + 1, self.timeout, self.rate + 1, self.cost + 1) <= 0:
             raise ModelError(f"{self.name}: batch and timeout are above 0, retries, rate and cost at least 0")
+        secrets.check(self.name, self.url, self.headers)
         try:
             json.loads(self.body)
         except ValueError as error:
@@ -72,7 +74,7 @@ class Description:
     def name(self) -> str:
         """The URL without credentials and query.
 
-        >>> Description("https://user:word@host/predict?key=1").name
+        >>> Description("https://user:word@host/predict?key=${KEY}").name
         'https://host/predict'
         """
         return re.sub(r"//[^/@]*@", "//", self.url.partition("?")[0])
@@ -87,19 +89,25 @@ class Description:
         """All that an answer depends on beside the input, without secrets."""
         return json.dumps([self.url, self.kind, self.encoding, self.body, self.path, self.classes])
 
-    def secrets(self) -> dict[str, str]:
+    def address(self) -> str:
+        """The URL with what the environment holds.
+
+        Raises:
+            ModelError: a variable is not set; its name.
+        """
+        return secrets.filled(f"{self.name}: the address", self.url, quoted=True)
+
+    def filled_headers(self) -> dict[str, str]:
         """The headers with what the environment holds.
 
         Raises:
             ModelError: a variable is not set; its name.
         """
+        return {key: secrets.filled(f"{self.name}: a header", text) for key, text in self.headers.items()}
 
-        def value(match: re.Match[str]) -> str:
-            if match[1] not in os.environ:
-                raise ModelError(f"{self.name}: a header takes ${{{match[1]}}}, which the environment does not hold")
-            return os.environ[match[1]]
-
-        return {key: re.sub(r"\$\{(\w+)\}", value, text) for key, text in self.headers.items()}
+    def hidden(self, said: str) -> str:
+        """What the endpoint or a library said, without the secrets that were sent."""
+        return secrets.hidden(said, [self.url, *self.headers.values()])
 
 
 def read_description(path: Path) -> Description:

@@ -15,6 +15,10 @@ from torch import Tensor
 from saddlepoint.access.adapters.remote.description import MANY, ONE, Description
 from saddlepoint.errors import ModelError
 
+NAMES = ("label", "name", "description", "class_name", "class")
+NUMBERS = ("score", "confidence", "probability", "prob")
+"""Where services write a class and its probability, in the order they are looked for."""
+
 
 def encoded(x: Tensor, encoding: str) -> Any:
     """One input [*D] as it is sent."""
@@ -62,11 +66,11 @@ def answers(of: Description, content: bytes, count: int) -> list[Any]:
     try:
         found = json.loads(content)
     except ValueError as error:
-        raise ModelError(f"{of.name} answered no JSON: {_short(content)}") from error
+        raise ModelError(f"{of.name} answered no JSON: {_said(of, content)}") from error
     try:
         found = _at(found, of.path.split("."))
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ModelError(f"{of.name} answered nothing at {of.path!r}: {_short(content)}") from error
+        raise ModelError(f"{of.name} answered nothing at {of.path!r}: {_said(of, content)}") from error
     found = found if isinstance(found, list) and json.dumps(MANY) in of.body else [found]
     if len(found) != count:
         raise ModelError(f"{of.name} gave {len(found)} answers to {count} inputs")
@@ -120,7 +124,7 @@ def _scores(of: Description, answer: Any) -> list[float]:
 
 def _spread(of: Description, answer: Any) -> list[float]:
     """What the likeliest leave of the probability is spread evenly over all others, none likelier than those."""
-    named = {_place(of, label): float(p) for label, p in answer}
+    named = {_place(of, label): float(p) for label, p in (_pair(of, one) for one in answer)}
     if not all(0 <= p <= 1 for p in named.values()):
         raise ModelError(f"{of.name} answered {_short(answer)}; probabilities were expected")
     others = len(of.classes) - len(named)
@@ -129,6 +133,25 @@ def _spread(of: Description, answer: Any) -> list[float]:
     return [p / (sum(out) or 1) for p in out]
 
 
+def _pair(of: Description, one: Any) -> tuple[Any, Any]:
+    """The name and the probability of ["cat", 0.9] or {"label": "cat", "score": 0.9}."""
+    if isinstance(one, dict):
+        label = next((one[key] for key in NAMES if key in one), None)
+        p = next((one[key] for key in NUMBERS if key in one), None)
+        if label is None or p is None:
+            raise ModelError(
+                f"{of.name} answered {_short(one)}; one of {', '.join(NAMES)} and one of"
+                f" {', '.join(NUMBERS)} were expected"
+            )
+        return label, p
+    label, p = one
+    return label, p
+
+
+def _said(of: Description, content: bytes) -> str:
+    return _short(of.hidden(content.decode(errors="replace")))
+
+
 def _short(value: Any) -> str:
-    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    text = str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
