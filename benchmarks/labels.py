@@ -27,10 +27,11 @@ BUDGETS = (250, 500, 1000, 2000, 4000)
 ATTACKS = {
     "l2": (
         "boundary(steps=8000)", "sign_opt(steps=60)", "hop_skip_jump(steps=60)", "geoda(steps=60,coarse=2)",
-        "geoda(steps=60,coarse=4)", "qeba(steps=60,coarse=2)", "surfree(steps=5000,coarse=2)",
+        "geoda(steps=60,coarse=4)", "qeba(steps=60,coarse=2)", "surfree(steps=5000,coarse=2)", "auto_labels(steps=60)",
     ),
     "linf": (
         "rays(steps=8000)", "hop_skip_jump(steps=60)", "qeba(steps=60,coarse=2)", "geoda(steps=60,coarse=2)",
+        "auto_labels(steps=60)",
     ),
 }  # fmt: skip
 USUAL = "hop_skip_jump(steps=60)"
