@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -38,6 +39,8 @@ ATTACKS = {
     "rgf": "rgf(samples=20,tile=2,steps={})",
 }  # fmt: skip
 BUDGETS = (30, 100, 200, 500, 1000, 2000, 5000, 10_000)
+TOLD = 1000
+"""The share that fell within so many questions is told with its interval."""
 MEAN_OF = 2000
 """So many questions are counted for the mean where an attack takes more, or fails."""
 REAL = ("EfficientNet-Lite0", "linf:4/255")
@@ -106,11 +109,25 @@ def table() -> None:
         counts = sorted(row["most"] if q is None else q for q in row["took"])
         middle, least = counts[(len(counts) - 1) // 2], [min(q, MEAN_OF) for q in counts]
         cells = [f"{share:.0f}" for share in shares(row)] + [""] * (len(budgets) - len(shares(row)))
-        ends = [f"{sum(least) / len(least):.0f}", f"> {row['most']}" if middle == row["most"] else str(middle)]
+        cells[budgets.index(TOLD)] += _interval(row)
+        ends = [_mean(least), f"> {row['most']}" if middle == row["most"] else str(middle)]
         name = f"square, told of {row['most']}" if row["attack"] == "square" else row["attack"]
         head = [row["network"], row["threat"], str(len(counts)), name]
         print("| " + " | ".join([*head, *cells, *ends]) + " |")
     print("\n" + "\n".join(sorted({row["said"] for row in rows})))
+
+
+def _interval(row: dict) -> str:  # type: ignore[type-arg]
+    """The exact 95 % interval of the share that fell within ``TOLD`` questions."""
+    fell = sum(q is not None and q <= TOLD for q in row["took"])
+    one = sp.auditing.Estimate.of(fell, len(row["took"]))
+    return f" [{100 * one.low:.0f}, {100 * one.high:.0f}]"
+
+
+def _mean(values: list[int]) -> str:
+    """The mean, and 1.96 of its standard errors."""
+    error = statistics.stdev(values) / len(values) ** 0.5
+    return f"{statistics.mean(values):.0f} ± {1.96 * error:.0f}"
 
 
 def _place(row: dict) -> tuple[int, int, int]:  # type: ignore[type-arg]
