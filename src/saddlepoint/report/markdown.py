@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
-from saddlepoint.auditing.summary import Estimate, Summary
+from saddlepoint.auditing.summary import CurvePoint, Estimate, Summary
+from saddlepoint.report.classes import class_rows
 from saddlepoint.report.cost import STAGE_COLUMNS, cost, stage_cells
 from saddlepoint.report.naming import option_words, stage_words, threat_words
 from saddlepoint.report.page import headline, lead, tables, warnings
 from saddlepoint.report.ruling import NECESSARY, bracket, doubt_title, ruling
-from saddlepoint.report.words import duration, interval, percent, sentence
+from saddlepoint.report.words import duration, interval, percent, sentence, short
+
+FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+"""At so many times the radius of a threat the accuracy is told."""
 
 
 def markdown(summary: Summary) -> str:
@@ -23,6 +28,8 @@ def markdown(summary: Summary) -> str:
         "## Robust accuracy",
         _accuracies(summary),
         *(f"{escaped(known.threat)}: {known.words}." for known in map(bracket, summary.threats) if known),
+        *_over_radius(summary),
+        *_classes(summary),
         *_doubts(summary),
         "## Attacks",
         _attacks(summary),
@@ -82,6 +89,65 @@ def _accuracies(summary: Summary) -> str:
         for name, e, proven in rows
     ]
     return _table(("threat", "accuracy", "right", "95 % interval", "risk", "proven"), cells, left=1)
+
+
+def _over_radius(summary: Summary) -> list[str]:
+    """For each threat whose accuracy is known at other radii, that at parts and multiples of its own."""
+    rows = [
+        (
+            threat_words(threat),
+            *(
+                percent(threat.robust.value) if factor == 1 else share_at(threat.curve, factor * threat.radius)
+                for factor in FACTORS
+            ),
+            half_stand(threat.curve),
+        )
+        for threat in summary.threats
+        if threat.curve and math.isfinite(threat.radius)
+    ]
+    header = ("threat", *(f"{factor:g} ×" for factor in FACTORS), "half fall at")
+    told = "The share that is not known to fall at so many times the radius of each threat."
+    return ["## Over the radius", told, _table(header, rows, left=1)] if rows else []
+
+
+def share_at(curve: Sequence[CurvePoint], radius: float) -> str:
+    """The share that stands at a radius; nothing where no more is known than at smaller ones.
+
+    >>> points = [CurvePoint(0.0, 0.9, 0.8, 1.0), CurvePoint(0.1, 0.5, 0.4, 0.6)]
+    >>> share_at(points, 0.05), share_at(points, 0.1), share_at(points, 0.2)
+    ('90.0 %', '50.0 %', '')
+    """
+    known = [point for point in curve if point.radius <= radius]
+    return percent(known[-1].robust) if known and radius <= curve[-1].radius else ""
+
+
+def half_stand(curve: Sequence[CurvePoint]) -> str:
+    """The radius at which no more than half of all samples stand; the last one that is known, where more do.
+
+    >>> points = [CurvePoint(0.0, 0.9, 0.8, 1.0), CurvePoint(0.1, 0.5, 0.4, 0.6)]
+    >>> half_stand(points), half_stand(points[:1])
+    ('0.1', 'above 0')
+    """
+    fallen = [point.radius for point in curve if point.robust <= 0.5]
+    return short(fallen[0]) if fallen else f"above {short(curve[-1].radius)}"
+
+
+def _classes(summary: Summary) -> list[str]:
+    """Class by class, under each threat."""
+    rows = [
+        (
+            threat_words(threat),
+            row.name,
+            str(row.share.n),
+            percent(row.clean),
+            percent(row.robust),
+            row.taken_for,
+        )
+        for threat in summary.threats
+        for row in class_rows(summary, threat)
+    ]
+    header = ("threat", "class", "samples", "clean", "withstand", "most often taken for")
+    return ["## Classes", _table(header, rows, left=2)] if rows else []
 
 
 def _doubts(summary: Summary) -> list[str]:
