@@ -81,6 +81,7 @@ FEW: dict[str, int] = {
     "rounds": 3,
     "samples": 6,
     "scales": 2,
+    "search": 20,
     "shifts": 3,
     "starts": 2,
     "stop": 2,

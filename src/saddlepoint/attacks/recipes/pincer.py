@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.recipe import recipe
+from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.attacks.recipes.square import square
 from saddlepoint.attacks.recipes.triage import triage
 from saddlepoint.attacks.relay import Relay
@@ -23,4 +24,5 @@ def pincer(threat: Neighborhood, steps: int = 50, rounds: int = 4, search: int =
     whole windows lead on. On the 40 close calls of a robust LeNet that triage left, random search from triage's points
     broke more with 1000 proposals than from nothing with 3000.
     """
+    at_least_one(steps=steps, rounds=rounds, search=search)
     return Relay([triage.build(threat, steps, rounds), square.build(threat, search)])
