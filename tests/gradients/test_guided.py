@@ -104,9 +104,16 @@ def test_it_points_better_than_the_prior_and_than_no_prior() -> None:
 
 
 def test_costs_are_counted_and_budgets_kept() -> None:
-    task = problem()
-    PriorGuided(sp.wrap(Leaning(0.3)), draws=7, probes=4)(task, torch.zeros_like(X))
-    assert task.access.ledger.forwards.tolist() == [1 + 4 + 1 + 7] * N
+    """Where the prior alone is followed, nothing is asked along other directions."""
+    task, surrogate = problem(), Leaning(0.3)
+    slope = PriorGuided(sp.wrap(surrogate), draws=7, probes=4)(task, torch.zeros_like(X))[1]
+    asked = task.access.ledger.forwards
+    access = sp.wrap(surrogate).access(N)
+    own = Problem(access, X, task.goal, task.set, margin, task.noise, task.radius, task.weight)
+    prior = backprop(own, torch.zeros_like(X))[1]  # type: ignore[arg-type]
+    alone = cosine(slope, prior).abs() > 1 - 1e-9
+    assert 0 < int(alone.sum()) < N
+    assert torch.equal(asked, torch.where(alone, 1 + 4 + 1, 1 + 4 + 1 + 7))
     tight = problem(budget=12)
     slope = PriorGuided(sp.wrap(Leaning(0.3)), draws=7, probes=4)(tight, torch.zeros_like(X))[1]
     assert tight.access.ledger.forwards.tolist() == [1] * N

@@ -35,6 +35,7 @@ from saddlepoint.optimizers.coordinate_steps import CoordinateSteps
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fab import FAB
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
+from saddlepoint.optimizers.guided_ascent import GuidedAscent, measured_at
 from saddlepoint.optimizers.hand_over import HandOver
 from saddlepoint.optimizers.informed_search import InformedSearch
 from saddlepoint.optimizers.intermediate import Intermediate
@@ -168,6 +169,13 @@ def walk(optimizer: Any, steps: int, classes: int) -> float:
 @walk.register
 def _ascent(optimizer: Ascent, steps: int, classes: int) -> float:  # type: ignore[type-arg]
     return steps * slope(optimizer.gradient)
+
+
+@walk.register
+def _guided_ascent(optimizer: GuidedAscent, steps: int, classes: int) -> float:
+    """The length of the slope is measured at few steps."""
+    measured = sum(map(measured_at, range(steps)))
+    return steps * (optimizer.gradient.questions + 1.0) + measured * optimizer.gradient.probes
 
 
 @walk.register
@@ -323,7 +331,7 @@ def _natural(gradient: Natural) -> float:
 
 @slope.register
 def _guided(gradient: PriorGuided) -> float:
-    return gradient.questions + 1.0
+    return gradient.probes + gradient.questions + 1.0
 
 
 @slope.register

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses as dc
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,8 +16,9 @@ from saddlepoint.access.draws import covered, parts
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.trial import Trial, look
 from saddlepoint.noise import Noise
-from saddlepoint.rows import as_images, column, flat_norm, take
+from saddlepoint.rows import as_images, column, flat_norm, put, take
 
+T = TypeVar("T")
 Directions = Callable[[Tensor, Noise, int], Tensor]
 """(like [N, *P], randomness, number of the draw) -> directions u [N, *P] with E u uᵀ the identity, or a projection.
 
@@ -171,12 +173,24 @@ def estimated(
 
     ``more``: what else the estimate takes, [N, ...] each.
     """
-    trial, slope = look(problem, delta), torch.zeros_like(delta)
+    trial = look(problem, delta)
+    given = (delta, trial.value, *more)
+    return trial, where_covered(problem, questions, estimate, torch.zeros_like(delta), given)
+
+
+def where_covered(
+    problem: Problem[ScoreAccess],
+    questions: int,
+    estimate: Callable[..., T],
+    otherwise: T,
+    given: tuple[Tensor, ...],
+) -> T:
+    """What ``estimate`` makes of what is ``given``, where the budget covers so many ``questions``.
+
+    ``otherwise`` elsewhere, a tensor or a tuple of them, [N, ...] each. ``given``: [N, ...] each.
+    """
     rows = covered(problem.access, questions).nonzero().squeeze(1)
-    if len(rows):
-        given = take((delta, trial.value, *more), rows)
-        slope = slope.index_copy(0, rows, estimate(problem.rows(rows), *given))
-    return trial, slope
+    return put(otherwise, rows, estimate(problem.rows(rows), *take(given, rows))) if len(rows) else otherwise
 
 
 def NES(pairs: int = 25, sigma: float = 1e-3) -> Differences:  # noqa: N802

@@ -22,6 +22,7 @@ from saddlepoint.optimizers.adamm import AdaMM
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.bandits import Bandits
 from saddlepoint.optimizers.chunks import all_up, flip_chunks
+from saddlepoint.optimizers.guided_ascent import GuidedAscent
 from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.schedules import constant, growing
@@ -75,16 +76,18 @@ def p_rgf(
 ) -> Attack[ScoreAccess]:
     """As ``rgf``, but most of the directions lie near the slope of a ``surrogate`` where that is worth it.
 
-    ``probes`` + ``samples`` + 2 forwards a step; what the surrogate is asked does not count. ``surrogate`` is what
-    ``sp.wrap`` gives; without one, directions are those of ``rgf``.
+    ``samples`` + 2 forwards a step, or 2 where the surrogate's slope alone is followed; at steps 0, 3, 10, 20, 30, ...
+    ``probes`` more, for the length of the slope, which is remembered. What the surrogate is asked does not count.
+    ``surrogate`` is what ``sp.wrap`` gives; without one, directions are those of ``rgf``.
     """
     at_least_one(steps=steps, samples=samples, probes=probes)
-    estimate: Differences | PriorGuided = differences(threat, samples, sigma)
-    if surrogate is not None:
-        if not isinstance(surrogate, Model):
-            raise OptionError("surrogate is what sp.wrap(network) gives, with gradients")
-        estimate = PriorGuided(surrogate, samples, step_of(threat, sigma), probes)
-    return climb_of(threat, objective, Ascent(estimate, constant(relative_step)), steps)
+    rate = constant(relative_step)
+    if surrogate is None:
+        return climb_of(threat, objective, Ascent(differences(threat, samples, sigma), rate), steps)
+    if not isinstance(surrogate, Model):
+        raise OptionError("surrogate is what sp.wrap(network) gives, with gradients")
+    estimate = PriorGuided(surrogate, samples, step_of(threat, sigma), probes)
+    return climb_of(threat, objective, GuidedAscent(estimate, rate), steps)
 
 
 @recipe(
