@@ -45,7 +45,8 @@ class GuidedAscent:
     def step(self, problem: Problem[ScoreAccess], state: GuidedState) -> tuple[GuidedState, Trial]:
         """One look, one estimate with the length measured now or before, one step of the ascent."""
         trial, (slope, length) = self._slope(problem, state)
-        climb, _ = Ascent(lambda *_: (trial, slope), self.rate).step(problem, state.climb)
+        ascent: Ascent[ScoreAccess] = Ascent(lambda *_: (trial, slope), self.rate)
+        climb, _ = ascent.step(problem, state.climb)
         return GuidedState(climb, length), trial
 
     def finish(self, problem: Problem[ScoreAccess], state: GuidedState) -> Trial:
