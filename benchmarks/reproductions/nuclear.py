@@ -69,8 +69,8 @@ def steps(n: int) -> None:
     for name in NETWORKS:
         network, x, y = _right(name, n)
         for threat in (sp.Nuclear(3.0, block=block) for block in BLOCKS):
-            projected = sp.attacks.pgd(network, x, y, threat, steps=20, stop="never").x_adv - x
-            last = _cell(threat, x, projected, ~right(network, x + projected, y))
+            found = sp.attacks.pgd(network, x, y, threat, steps=20)
+            last = _cell(threat, x, found.x_adv - x, found.met)
             for rate in RATES:
                 cells = _steps(network, x, y, threat, rate)
                 print(f"| {name} | {threat} | {rate} |", " | ".join(cells), f"| {last} |", flush=True)
