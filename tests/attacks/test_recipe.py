@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import saddlepoint as sp
 from saddlepoint.access import GradientAccess, LabelAccess
@@ -118,6 +119,8 @@ INERT = {
     "boundary": {"tries", "starts"},
     "geoda": {"tries", "starts"},
     "hop_skip_jump": {"tries", "starts"},  # matter only where the first start found is not adversarial
+    "nes_labels": {"tries"},
+    "nes_partial": {"tries"},
     "qeba": {"tries", "starts"},
     "sign_opt": {"tries", "starts"},
     "surfree": {"tries", "starts"},
@@ -134,7 +137,7 @@ TELLING = {
     "rings": {"reach": 0.1},  # less than the radius
     "shrinking_rings": {"steps": 6, "width": 0.2, "reach": 0.2},  # wide rings come first
     "p_rgf": {"surrogate": sp.wrap(MLP(seed=7))},  # without one, nothing is probed
-    "subspace": {"surrogate": sp.wrap(MLP(seed=7))},
+    "subspace": {"surrogate": sp.wrap(nn.Sequential(MLP(seed=7), nn.ReLU()))},  # drop-out needs an activation
 }
 
 

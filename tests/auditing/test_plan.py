@@ -68,7 +68,7 @@ def test_the_default_plan_has_white_and_black_boxes(plan: Make) -> None:
     made = plan(attacks=None, curve="fmn")
     assert [stage.recipe.name for stage in made.stages[1:]] == [
         *("triage", "pgd", "square", "triage", "square"),
-        *("square", "square", "triage", "apgd_dlr", "fmn"),
+        *("square", "pincer", "pincer", "fmn"),
     ]
     assert [stage.over for stage in made.stages[1:]] == [
         "standing",
@@ -78,7 +78,6 @@ def test_the_default_plan_has_white_and_black_boxes(plan: Make) -> None:
         "doubted",
         "closest",
         "pressed",
-        "nearest",
         "nearest",
         "right",
     ]

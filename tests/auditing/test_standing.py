@@ -112,7 +112,7 @@ def test_the_closest_are_those_of_the_best_margin_and_one_that_falls_presses_on(
     assert not len(standing.rows("pressed", label)), "what is outside of the radius says nothing"
     standing.learn(label, closest, fell, np.full(40, 0.1), "closest")
     assert not len(standing.rows("nearest", label)), "more queries press on, not more steps"
-    assert standing.rows("pressed", label).tolist() == [i for i in range(101, 161) if i != 107]
+    assert standing.rows("pressed", label).tolist() == [i for i in range(101, 149) if i != 107]
     standing.learn(label, everyone[:1], fell[7:8], np.full(1, 0.1), "sentinels")
     assert not len(standing.rows("nearest", label)), "all are in doubt"
     assert not len(standing.rows("closest", label)), "all are in doubt"

@@ -64,6 +64,7 @@ SPARSE = ("l1", "l0", "insertions")
 """Names of the balls whose steepest direction is a single entry."""
 FEW: dict[str, int] = {
     "angles": 5,
+    "block": 4,
     "changes": 3,
     "every": 3,
     "first_draws": 12,
