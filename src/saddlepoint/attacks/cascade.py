@@ -19,8 +19,10 @@ from saddlepoint.noise import Noise
 from saddlepoint.rows import put
 
 C = TypeVar("C", bound=LabelAccess)
-Stage = Callable[[Tensor], Result]
-"""Attacks the samples ``keep`` (long [n]) alone."""
+Stage = Callable[[Tensor, Result | None], Result]
+"""Attacks the samples ``keep`` (long [n]) alone, for which the best so far is known, unless it is the first."""
+Begin = Callable[[Tensor, Result | None], Tensor | None]
+"""(``keep``, the best so far) -> the δ [n, *P] where a stage begins, None where the attack says."""
 Worth = Callable[[int, Result], Tensor]
 """(index of a stage, the best found for samples [n]) -> those worth its effort, bool [n]."""
 
@@ -47,15 +49,33 @@ class Cascade(Generic[C]):
     ) -> Result:
         """Attack all samples, stage after stage."""
 
-        def stage(index: int, attack: Attack[C]) -> Stage:
-            def run(keep: Tensor) -> Result:
-                knobs = [None if knob is None else knob[keep] for knob in (radius, weight, start)]
-                own = noise.rows(keep).at(index)
-                return narrowed(attack, keep)(access.view(keep), x[keep], goal.rows(keep), own, *knobs)
+        def anew(keep: Tensor, best: Result | None) -> Tensor | None:
+            return None if start is None else start[keep]
 
-            return run
+        return in_turn(self.attacks, access, x, goal, noise, radius, weight, anew)
 
-        return survivors([stage(i, attack) for i, attack in enumerate(self.attacks)], len(x), x.device)
+
+def in_turn(
+    attacks: Sequence[Attack[C]],
+    access: C,
+    x: Tensor,
+    goal: Goal,
+    noise: Noise,
+    radius: Tensor | None,
+    weight: Tensor | None,
+    begin: Begin,
+) -> Result:
+    """The attacks one after the other, each over the survivors of those before, from where ``begin`` says."""
+
+    def stage(index: int, attack: Attack[C]) -> Stage:
+        def run(keep: Tensor, best: Result | None) -> Result:
+            knobs = [*(None if knob is None else knob[keep] for knob in (radius, weight)), begin(keep, best)]
+            own = noise.rows(keep).at(index)
+            return narrowed(attack, keep)(access.view(keep), x[keep], goal.rows(keep), own, *knobs)
+
+        return run
+
+    return survivors([stage(i, attack) for i, attack in enumerate(attacks)], len(x), x.device)
 
 
 def survivors(stages: Sequence[Stage], n: int, device: torch.device, worth: Worth | None = None) -> Result:
@@ -63,14 +83,15 @@ def survivors(stages: Sequence[Stage], n: int, device: torch.device, worth: Wort
     out: Result | None = None
     for index, stage in enumerate(stages):
         if out is None:
-            out = stage(torch.arange(n, device=device))
+            out = stage(torch.arange(n, device=device), None)
             continue
         going = ~out.met & (out.status != Status.OUT_OF_BUDGET)
         if worth is not None:
             going &= worth(index, out)
         live = going.nonzero().squeeze(1)
         if len(live):
-            old, new = out.rows(live), stage(live)
+            old = out.rows(live)
+            new = stage(live, old)
             out = put(out, live, old.merge(new, new.met | (new.value > old.value)))
     assert out is not None, "a cascade needs at least one attack"
     return out

@@ -59,7 +59,7 @@ class CloseCalls(Generic[S]):
         clean = _margins(access, x, goal)
 
         def stage(index: int, attack: Attack[S]) -> Stage:
-            def run(keep: Tensor) -> Result:
+            def run(keep: Tensor, best: Result | None) -> Result:
                 knobs = [None if knob is None else knob[keep] for knob in (radius, weight, start)]
                 own, inputs, own_goal = access.view(keep), x[keep], goal.rows(keep)
                 found = narrowed(attack, keep)(own, inputs, own_goal, noise.rows(keep).at(index), *knobs)

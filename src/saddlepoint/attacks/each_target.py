@@ -50,7 +50,7 @@ class EachTarget(Generic[S]):
         ranking = access.ledger.forwards[access.rows] - before
 
         def stage(index: int) -> Stage:
-            def run(keep: Tensor) -> Result:
+            def run(keep: Tensor, best: Result | None) -> Result:
                 pursuit = Goal(targets[keep, index], toward=True, truth=goal.label[keep], confidence=goal.confidence)
                 knobs = [None if knob is None else knob[keep] for knob in (radius, weight, start)]
                 attack = narrowed(self.attack, keep)

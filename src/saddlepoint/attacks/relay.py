@@ -9,12 +9,11 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess
-from saddlepoint.attacks.narrow import narrowed
+from saddlepoint.attacks.cascade import in_turn
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.protocols import Attack
-from saddlepoint.core.result import Result, Status
+from saddlepoint.core.result import Result
 from saddlepoint.noise import Noise
-from saddlepoint.rows import put
 
 C = TypeVar("C", bound=LabelAccess)
 
@@ -40,14 +39,10 @@ class Relay(Generic[C]):
         start: Tensor | None = None,
     ) -> Result:
         """Attack all samples, one attack after the other; ``start`` is where the first begins."""
-        out = self.attacks[0](access, x, goal, noise.at(0), radius, weight, start)
-        for index, attack in enumerate(self.attacks[1:], 1):
-            keep = (~out.met & (out.status != Status.OUT_OF_BUDGET)).nonzero().squeeze(1)
-            if not len(keep):
-                break
-            r, w = (None if knob is None else knob[keep] for knob in (radius, weight))
-            own = noise.rows(keep).at(index)
-            old = out.rows(keep)
-            new = narrowed(attack, keep)(access.view(keep), x[keep], goal.rows(keep), own, r, w, old.delta)
-            out = put(out, keep, old.merge(new, new.met | (new.value > old.value)))
-        return out
+
+        def begin(keep: Tensor, best: Result | None) -> Tensor | None:
+            if best is not None:
+                return best.delta
+            return None if start is None else start[keep]
+
+        return in_turn(self.attacks, access, x, goal, noise, radius, weight, begin)

@@ -99,14 +99,16 @@ def _guessing(case: Case) -> Iterator[Doubt]:
 
 def _reordered(case: Case) -> Iterator[Doubt]:
     """The best one-to-one map from the model's classes to those of the data must be the identity."""
-    from scipy.optimize import linear_sum_assignment  # takes half a second to import
-
     clean = stage_rows(case.records, CLEAN).table
     labels, said = column(clean, "label"), column(clean, "clean_predicted")
     if len(labels) < EACH * case.classes:
         return
     counts = np.zeros((case.classes, case.classes), dtype=np.int64)
     np.add.at(counts, (labels[said >= 0], said[said >= 0]), 1)
+    if int(counts.trace()) >= (1 - REORDERED) * len(labels):
+        return
+    from scipy.optimize import linear_sum_assignment  # takes half a second to import
+
     best = int(counts[linear_sum_assignment(-counts)].sum())
     if best - int(counts.trace()) > REORDERED * len(labels):
         yield Doubt(

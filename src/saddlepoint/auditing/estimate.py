@@ -81,8 +81,11 @@ def _iterate(attack: Iterate, classes: int) -> float:  # type: ignore[type-arg]
     return asked + (attack.steps * FEATURES if isinstance(attack.set, Perceptual) else 0)
 
 
-@passes.register
-def _cascade(attack: Cascade, classes: int) -> float:  # type: ignore[type-arg]
+@passes.register(Anneal)
+@passes.register(Cascade)
+@passes.register(Relay)
+@passes.register(Smallest)
+def _in_turn(attack: Any, classes: int) -> float:
     return sum(passes(one, classes) for one in attack.attacks)
 
 
@@ -93,16 +96,6 @@ def _close_calls(attack: CloseCalls, classes: int) -> float:  # type: ignore[typ
 
 
 @passes.register
-def _anneal(attack: Anneal, classes: int) -> float:  # type: ignore[type-arg]
-    return sum(passes(one, classes) for one in attack.attacks)
-
-
-@passes.register
-def _relay(attack: Relay, classes: int) -> float:  # type: ignore[type-arg]
-    return sum(passes(one, classes) for one in attack.attacks)
-
-
-@passes.register
 def _each_target(attack: EachTarget, classes: int) -> float:  # type: ignore[type-arg]
     return min(attack.k, classes - 1) * passes(attack.attack, classes) + 1
 
@@ -110,11 +103,6 @@ def _each_target(attack: EachTarget, classes: int) -> float:  # type: ignore[typ
 @passes.register
 def _search(attack: SearchWeight, classes: int) -> float:  # type: ignore[type-arg]
     return attack.rounds * passes(attack.attack, classes)
-
-
-@passes.register
-def _smallest(attack: Smallest, classes: int) -> float:  # type: ignore[type-arg]
-    return sum(passes(one, classes) for one in attack.attacks)
 
 
 @passes.register

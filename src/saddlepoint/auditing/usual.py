@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 from saddlepoint.access.asking import GradientAccess, LabelAccess, ScoreAccess
 from saddlepoint.attacks.recipe import get
@@ -91,8 +91,31 @@ OWN_CURVE: Final[Mapping[type[Neighborhood], Entries]] = {
 """Sets in which other attacks than those of the plans find the smallest perturbations."""
 
 
-INSTEAD: Final = {"square": "rgf", "hop_skip_jump": "shrinking_rings"}
-"""What takes the place of an attack in sets it does not know."""
+Options = Mapping[str, Any]
+
+
+def _slopes(options: Options, kind: type[Neighborhood]) -> Options:
+    """About as many questions for estimated slopes, along tiles where there are pixels to change."""
+    tiles = {"tile": 4} if kind.additive or issubclass(kind, Flow) else {}
+    return {"steps": max(options["steps"] // 11, 1), "samples": 10, **tiles}
+
+
+def _draws(options: Options, kind: type[Neighborhood]) -> Options:
+    """About as many labels for draws from rings."""
+    return {"samples": 8 * options["steps"]}
+
+
+def _alone(options: Options, kind: type[Neighborhood]) -> Options:
+    """The same slopes, and no windows after them."""
+    return {name: options[name] for name in ("steps", "rounds")}
+
+
+INSTEAD: Final[Mapping[str, tuple[str, Callable[[Options, type[Neighborhood]], Options]]]] = {
+    "square": ("rgf", _slopes),
+    "hop_skip_jump": ("shrinking_rings", _draws),
+    "pincer": ("triage", _alone),
+}
+"""What takes the place of an attack in sets it does not know, with which options for those that the attack has."""
 
 
 def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
@@ -107,16 +130,13 @@ def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     >>> fitting(Entry("hop_skip_jump", {"steps": 16}), Flow)
     Entry(name='shrinking_rings', options={'samples': 128})
     """
-    if entry.name == "pincer" and not issubclass(kind, get("pincer").sets):
-        return Entry("triage", {name: value for name, value in entry.options.items() if name != "search"})
-    recipe, other = get(entry.name), INSTEAD.get(entry.name)
-    if other is None or issubclass(kind, recipe.sets) or not issubclass(kind, get(other).sets):
+    recipe = get(entry.name)
+    if entry.name not in INSTEAD or issubclass(kind, recipe.sets):
         return entry
-    steps = entry.options.get("steps", recipe.options["steps"])
-    if other == "shrinking_rings":
-        return Entry(other, {"samples": 8 * steps})
-    tiles = {"tile": 4} if kind.additive or issubclass(kind, Flow) else {}
-    return Entry(other, {"steps": max(steps // 11, 1), "samples": 10, **tiles})
+    other, options = INSTEAD[entry.name]
+    if not issubclass(kind, get(other).sets):
+        return entry
+    return Entry(other, dict(options({**recipe.options, **entry.options}, kind)))
 
 
 def usual(plan: str, kind: type[LabelAccess]) -> Usual:

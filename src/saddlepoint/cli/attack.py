@@ -24,7 +24,7 @@ from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import Ready, prepare_labeled
 from saddlepoint.cli.tables import show, table
-from saddlepoint.cli.values import convert, threat_of
+from saddlepoint.cli.values import check_ending, convert, threat_of
 from saddlepoint.core.goal import Goal, targeted, untargeted
 from saddlepoint.core.result import Result, Status, concatenate
 from saddlepoint.errors import OptionError
@@ -66,8 +66,7 @@ def attack(
     recipe = attacks.get(name)
     options = convert(given, recipe.build, name, OWN)
     chosen = None if threat is None else threat_of(threat)
-    if out is not None and out.suffix != ".safetensors":
-        raise OptionError(f"--out {out}: the examples go into a file that ends in .safetensors")
+    check_ending(out, (".safetensors",), "the examples go")
     ready = prepare_labeled(model, samples, of, work)
     wanted = None if target is None else class_number(target, ready)
     if wanted is not None and "candidates" in recipe.options:

@@ -16,7 +16,7 @@ from saddlepoint.cli.options import WorkOptions
 from saddlepoint.cli.setup import prepare_several
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.together import placed, row
-from saddlepoint.cli.values import threat_of
+from saddlepoint.cli.values import check_ending, threat_of
 from saddlepoint.core.result import Status
 from saddlepoint.errors import OptionError
 from saddlepoint.report.words import duration
@@ -45,8 +45,7 @@ def fool(specs: tuple[str, ...], wanted: Wanted, work: WorkOptions) -> None:
         raise OptionError("--budget is for attacks on one model: here --steps and --restarts limit the effort")
     if len(specs) < 2:
         raise OptionError("say two models or more; one alone is attacked by: saddlepoint attack pgd")
-    if wanted.out is not None and wanted.out.suffix != ".safetensors":
-        raise OptionError(f"--out {wanted.out}: the perturbed samples go into a file that ends in .safetensors")
+    check_ending(wanted.out, (".safetensors",), "the perturbed samples go")
     threat = threat_of(wanted.threat)
     ready, models = prepare_several(specs, wanted.samples, work)
     began = time.perf_counter()

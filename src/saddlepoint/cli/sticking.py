@@ -17,6 +17,7 @@ from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.setup import Ready, prepare
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.together import others, placed, row
+from saddlepoint.cli.values import check_ending
 from saddlepoint.errors import OptionError
 from saddlepoint.report.pictures import is_picture, png
 from saddlepoint.report.words import duration
@@ -46,8 +47,7 @@ def stick(model: str, wanted: Wanted, of: ModelOptions, work: WorkOptions) -> No
     """
     if work.budget is not None:
         raise OptionError("--budget is for attacks on one sample at a time: here --epochs limits the effort")
-    if wanted.out is not None and wanted.out.suffix not in (".png", ".safetensors"):
-        raise OptionError(f"--out {wanted.out}: a patch goes into a file that ends in .png or .safetensors")
+    check_ending(wanted.out, (".png", ".safetensors"), "a patch goes")
     ready = prepare(model, wanted.samples, of, work)
     shape = tuple(ready.data.x.shape[1:])
     if wanted.out is not None and wanted.out.suffix == ".png" and not is_picture(shape):

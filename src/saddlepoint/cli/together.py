@@ -15,7 +15,7 @@ from saddlepoint.auditing import Estimate, atomic
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.setup import Ready, prepare
 from saddlepoint.cli.tables import show, table
-from saddlepoint.cli.values import threat_of
+from saddlepoint.cli.values import check_ending, threat_of
 from saddlepoint.errors import DataError, OptionError
 from saddlepoint.report.words import duration, interval, percent, short
 from saddlepoint.zoo.data import load
@@ -42,8 +42,7 @@ def together(model: str, wanted: Wanted, of: ModelOptions, work: WorkOptions) ->
     """
     if work.budget is not None:
         raise OptionError("--budget is for attacks on one sample at a time: here --epochs limits the effort")
-    if wanted.out is not None and wanted.out.suffix != ".safetensors":
-        raise OptionError(f"--out {wanted.out}: the perturbation goes into a file that ends in .safetensors")
+    check_ending(wanted.out, (".safetensors",), "the perturbation goes")
     threat = threat_of(wanted.threat)
     ready = prepare(model, wanted.samples, of, work)
     held_out = None if wanted.held_out is None else others(ready, wanted.held_out)

@@ -11,7 +11,7 @@ from saddlepoint.cli.options import WorkOptions
 from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import prepare_several, short_name
 from saddlepoint.cli.tables import show, table
-from saddlepoint.cli.values import split_attacks, threat_of
+from saddlepoint.cli.values import check_ending, split_attacks, threat_of
 from saddlepoint.errors import OptionError
 from saddlepoint.zoo import models as shipped
 
@@ -40,8 +40,7 @@ def carry(names: tuple[str, ...], wanted: Wanted, work: WorkOptions) -> None:
     specs = names or tuple(f"zoo:{name}" for name in shipped.names())
     if len(specs) < 2:
         raise OptionError("say two models or more, from one to the other; or none, for all that are shipped")
-    if wanted.out is not None and wanted.out.suffix not in FORMS:
-        raise OptionError(f"--out {wanted.out}: the table goes into a file that ends in {' or '.join(FORMS)}")
+    check_ending(wanted.out, FORMS, "the table goes")
     threat = threat_of(wanted.threat)
     ready, found = prepare_several(specs, wanted.samples, work)
     with progress(work.quiet) as listener:

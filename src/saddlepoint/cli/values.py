@@ -8,6 +8,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal, Union
 
 from saddlepoint import sets, zoo
@@ -80,6 +81,18 @@ def claim(word: str) -> tuple[str, float]:
         return threat, number(share)
     except ValueError as error:
         raise OptionError(f"--known takes a threat and a share of all samples, linf:8/255=0.42: {error}") from error
+
+
+def check_ending(out: Path | None, endings: Sequence[str], what: str) -> None:
+    """Refuse a file whose name does not say how ``what`` is to be stored.
+
+    Raises:
+        OptionError: it ends in none of the ``endings``.
+
+    >>> check_ending(Path("patch.png"), (".png", ".safetensors"), "a patch goes")
+    """
+    if out is not None and out.suffix not in endings:
+        raise OptionError(f"--out {out}: {what} into a file that ends in {' or '.join(endings)}")
 
 
 def split_attacks(words: Sequence[str]) -> list[str]:
