@@ -3,8 +3,9 @@
     python benchmarks/fixed_radius.py run --models fashion-pgd-linf --attacks apgd_ce square --threat linf:0.1 --n 1000
     python benchmarks/fixed_radius.py table
 
-The LeNets, mnist-standard and mnist-robust, have to be fetched: see `lenets` in examples/real.py, and --lenets. A plan
-is a whole audit with its probes, its doubts and its curve.
+The LeNets, mnist-standard and mnist-robust, have to be fetched: see `lenets` in examples/real.py, and --lenets;
+networks of kinds.py (trades, residual, vit ...) have to be trained. A plan is a whole audit with its probes, its
+doubts and its curve.
 
 Every number is recomputed from the returned inputs: a fresh forward, the ball, the box. `run` adds to fixed_radius.json
 and skips what stands there; `table` prints it.
@@ -23,6 +24,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
+import kinds
 import numpy as np
 import real
 import torch
@@ -37,7 +39,7 @@ STORE = Path(__file__).with_name("fixed_radius.json")
 BATCH = 250
 PGD_STEPS = 40
 QUICK = ("pgd", "apgd_ce", "apgd_dlr", "square", "triage", "plan quick", "plan standard")
-Attack = Callable[[nn.Module, Tensor, Tensor, sp.Linf | sp.L2 | sp.L1], Tensor]
+Attack = Callable[[nn.Module, Tensor, Tensor, sp.Linf | sp.L2 | sp.L1], Tensor | sp.Audit]
 TORCHATTACKS_NORM = {"linf": "Linf", "l2": "L2"}
 
 
@@ -73,8 +75,8 @@ def adversarial_library(loss: str) -> Attack | None:
     return run
 
 
-def plan(name: str) -> Attack:
-    return lambda model, x, y, threat: sp.audit(model, x, y, threat=threat, plan=name).x_adv
+def plan(name: str) -> Callable[..., sp.Audit]:
+    return lambda model, x, y, threat: sp.audit(model, x, y, threat=threat, plan=name)
 
 
 def foolbox_pgd() -> Attack | None:
@@ -168,13 +170,15 @@ class Row:
     backwards: float
     seconds: float
     provenance: str
+    verdict: str | None = None
+    """What an audit says of its own number."""
 
 
 def subject(name: str, n: int, lenets: Path | None) -> tuple[nn.Module, Tensor, Tensor]:
     """The network of that name with n images and labels."""
     if not name.startswith("mnist-"):
         data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
-        return sp.zoo.load(name), data.x, data.y
+        return kinds.load(name), data.x, data.y
     if lenets is None:
         raise SystemExit(
             f"{name} comes with advertorch: say where its archive lies with --lenets (see examples/real.py)"
@@ -187,14 +191,15 @@ def measure(name: str, model_name: str, spec: str, library: str, attack: Attack,
     model = Counted(network).eval().requires_grad_(False)
     threat = parse(spec)
     began = time.process_time()
-    x_adv = attack(model, x, y, threat).detach()
+    found = attack(model, x, y, threat)
     seconds = time.process_time() - began
+    x_adv, verdict = (found.x_adv, found.verdict) if isinstance(found, sp.Audit) else (found.detach(), None)
     forwards, backwards = model.forwards / n, model.backwards / n
     left, clean = outside(x, x_adv, threat), right(model, x, y)
     robust = int((clean & (right(model, x_adv, y) | left)).sum())
     return Row(
         model_name, spec, name, library, n, int(clean.sum()), robust, int(left.sum()), forwards, backwards, seconds,
-        provenance(n),
+        provenance(n), verdict,
     )  # fmt: skip
 
 
@@ -219,8 +224,10 @@ def run(args: argparse.Namespace) -> None:
 def table() -> None:
     rows = load()
     keys = sorted({(r["model"], r["threat"], r["attack"], r["n"]) for r in rows})
-    print("| network | threat | attack | n | library | robust accuracy | ± 95 % | forwards | backwards | CPU s |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| network | threat | attack | n | library | robust accuracy | ± 95 % | forwards | backwards | CPU s | said |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for key in keys:
         for r in rows:
             if (r["model"], r["threat"], r["attack"], r["n"]) != key:
@@ -229,7 +236,7 @@ def table() -> None:
             noise = 1.96 * math.sqrt(p * (1 - p) / r["n"])
             print(
                 f"| {r['model']} | {r['threat']} | {r['attack']} | {r['n']} | {r['library']} | {p:.1%} | {noise:.1%} |"
-                f" {r['forwards']:.0f} | {r['backwards']:.0f} | {r['seconds']:.0f} |"
+                f" {r['forwards']:.0f} | {r['backwards']:.0f} | {r['seconds']:.0f} | {r.get('verdict') or ''} |"
             )
     print()
     for machine, stamps in sorted(measured_on(rows).items()):
