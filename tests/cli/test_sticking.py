@@ -36,7 +36,7 @@ def test_the_patch_is_stored_to_be_printed(tmp_path: Path, capsys: pytest.Captur
         (["--budget", "9"], "--epochs limits the effort"),
         (["--side", "40"], "between 1 and 28 pixels"),
         (["--zoom", "0.5"], "zoom >= 1"),
-        (["--target", "12"], "target"),
+        (["--target", "12"], "--target 12: no such class; take a number below 10, or T-shirt/top"),
     ],
 )
 def test_errors_are_one_line(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,16 @@ def test_the_perturbation_is_stored_and_does_what_is_said(tmp_path: Path, capsys
         assert f"{fooled} of {len(x)}" in next(text for text in printed.splitlines() if line in text)
 
 
+def test_a_class_that_all_are_to_be_taken_for_goes_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for target in ("Bag", "8"):
+        assert main(["universal", *ASK, "--epochs", "2", "--target", target]) == 0
+        told.append(capsys.readouterr().out)
+        assert f"taken for {target}" in told[-1]
+    counts = [next(line.split("made from")[1] for line in text.splitlines() if "made from" in line) for text in told]
+    assert counts[0] == counts[1]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

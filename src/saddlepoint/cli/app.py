@@ -356,7 +356,7 @@ def universal(
     threat: str,
     held_out: str | None = None,
     method: Literal["sgd", "deepfool", "search"] = "sgd",
-    target: int | None = None,
+    target: str | None = None,
     epochs: int | None = None,
     out: Path | None = None,
     of: ModelOptions = AS_IS,
@@ -371,7 +371,7 @@ def universal(
         held_out: other samples, to see how many of them it fools.
         method: sgd climbs on batches; deepfool goes from sample to sample, is older, and takes far more slopes;
             search needs scores only.
-        target: label that all samples shall be taken for, by its number.
+        target: class that all samples shall be taken for, by name or number.
         epochs: passes over the samples: 10, and 500 of search.
         out: file for the perturbation, .safetensors.
     """
@@ -388,7 +388,7 @@ def patch(
     data: str,
     side: int,
     held_out: str | None = None,
-    target: int | None = None,
+    target: str | None = None,
     turn: float = 20.0,
     zoom: float = 1.2,
     shift: float | None = None,
@@ -407,7 +407,7 @@ def patch(
         data: the pictures it is made from, as for an audit; some hundreds are enough, labels do not matter.
         side: of the patch, in pixels.
         held_out: other pictures, to see how many of them it misleads.
-        target: label that all pictures shall be taken for, by its number.
+        target: class that all pictures shall be taken for, by name or number.
         turn: degrees by which it may be turned to either side.
         zoom: factor by which it may be nearer or farther.
         shift: pixels by which it may be off the middle; anywhere inside the picture if not given.

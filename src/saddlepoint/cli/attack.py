@@ -19,6 +19,7 @@ from saddlepoint import attacks
 from saddlepoint.attacks import Recipe
 from saddlepoint.auditing import atomic
 from saddlepoint.auditing.estimate import passes
+from saddlepoint.auditing.subject import class_names
 from saddlepoint.auditing.summary import Estimate
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
@@ -86,12 +87,13 @@ def class_number(word: str, ready: Ready) -> int:
 
     Raises:
         OptionError: there is no such class.
+        DataError: a name, and data and model have other names or other numbers of classes.
     """
-    names = list(ready.data.classes)
-    if word in names:
-        return names.index(word)
     if word.isdecimal() and int(word) < ready.classes:
         return int(word)
+    names = class_names(ready.data.classes, ready.model, ready.classes)
+    if word in names:
+        return names.index(word)
     raise OptionError(f"--target {word}: no such class; take a number below {ready.classes}, or {', '.join(names)}")
 
 

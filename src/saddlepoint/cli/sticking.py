@@ -13,6 +13,7 @@ from torch import Tensor
 from saddlepoint.attacks.patch import Patch, patch
 from saddlepoint.attacks.views import Views
 from saddlepoint.auditing import atomic
+from saddlepoint.cli.attack import class_number
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.setup import Ready, prepare
 from saddlepoint.cli.tables import show, table
@@ -33,7 +34,7 @@ class Wanted:
     samples: str
     side: int
     held_out: str | None
-    target: int | None
+    target: str | None
     views: Views
     epochs: int
     out: Path | None
@@ -58,7 +59,7 @@ def stick(model: str, wanted: Wanted, of: ModelOptions, work: WorkOptions) -> No
         ready.model,
         placed(ready, ready.data.x),
         side=wanted.side,
-        target=wanted.target,
+        target=None if wanted.target is None else class_number(wanted.target, ready),
         views=wanted.views,
         epochs=wanted.epochs,
         seed=work.seed,
@@ -68,7 +69,7 @@ def stick(model: str, wanted: Wanted, of: ModelOptions, work: WorkOptions) -> No
     if held_out is not None:
         rows.append(row("samples held out", found.fools(ready.model, held_out)))
         rows.append(row("  a gray patch", found.fools(ready.model, held_out, blank=True)))
-    what = "prediction changed" if wanted.target is None else f"taken for label {wanted.target}"
+    what = "prediction changed" if wanted.target is None else f"taken for {wanted.target}"
     share = wanted.side**2 / (shape[-1] * shape[-2])
     show("", f"{ready.model.name}: one patch of {wanted.side} x {wanted.side} pixels, {share:.0%} of a picture", "")
     show(table((what, "", "", "95 % interval"), rows, right=(1, 2)))
@@ -88,5 +89,5 @@ def _picture(found: Patch) -> bytes:
 
 def _file(found: Patch, ready: Ready, wanted: Wanted) -> bytes:
     said = {"model": ready.model.name, "data": ready.data.name, "views": str(found.views)}
-    said |= {} if wanted.target is None else {"target": str(wanted.target)}
+    said |= {} if wanted.target is None else {"target": wanted.target}
     return save({"content": found.content.cpu().contiguous(), "fooled": found.fooled.cpu().contiguous()}, said)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from saddlepoint.attacks.universal import Universal, universal
 from saddlepoint.auditing import Estimate, atomic
+from saddlepoint.cli.attack import class_number
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.setup import Ready, prepare
 from saddlepoint.cli.tables import show, table
@@ -29,7 +30,7 @@ class Wanted:
     threat: str
     held_out: str | None
     method: Literal["sgd", "deepfool", "search"]
-    target: int | None
+    target: str | None
     epochs: int | None
     out: Path | None
 
@@ -52,7 +53,7 @@ def together(model: str, wanted: Wanted, of: ModelOptions, work: WorkOptions) ->
         placed(ready, ready.data.x),
         threat,
         method=wanted.method,
-        target=wanted.target,
+        target=None if wanted.target is None else class_number(wanted.target, ready),
         epochs=wanted.epochs,
         seed=work.seed,
     )
@@ -60,7 +61,7 @@ def together(model: str, wanted: Wanted, of: ModelOptions, work: WorkOptions) ->
     rows = [row("samples it was made from", found.fooled)]
     if held_out is not None:
         rows.append(row("samples held out", found.fools(ready.model, placed(ready, held_out))))
-    what = "prediction changed" if wanted.target is None else f"taken for label {wanted.target}"
+    what = "prediction changed" if wanted.target is None else f"taken for {wanted.target}"
     show("", f"{ready.model.name}: one perturbation of size {threat.name}:{short(found.size)}", "")
     show(table((what, "", "", "95 % interval"), rows, right=(1, 2)))
     show("", f"{found.forwards} forwards, {found.backwards} backwards, {duration(took)}")
@@ -91,5 +92,5 @@ def row(name: str, fooled: Tensor) -> tuple[str, ...]:
 
 def _file(found: Universal, ready: Ready, wanted: Wanted) -> bytes:
     said = {"model": ready.model.name, "data": ready.data.name, "threat": wanted.threat, "method": wanted.method}
-    said |= {} if wanted.target is None else {"target": str(wanted.target)}
+    said |= {} if wanted.target is None else {"target": wanted.target}
     return save({"delta": found.delta.cpu().contiguous(), "fooled": found.fooled.cpu().contiguous()}, said)
