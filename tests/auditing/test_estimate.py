@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses as dc
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import saddlepoint as sp
 from saddlepoint.attacks import Anneal, Cascade, SearchWeight
 from saddlepoint.attacks.recipe import catalog
-from saddlepoint.auditing.estimate import passes
+from saddlepoint.auditing.estimate import passes, slope, start, walk
 
 Make = Callable[..., Any]
 
@@ -58,7 +59,27 @@ def test_wrappers_add_up() -> None:
     assert passes(SearchWeight(one, rounds=5), 4) == 20
 
 
+@pytest.mark.parametrize(
+    ("attack", "most"),
+    [
+        (sp.attacks.worst_of.attack(sp.Spatial(0.5), k=7), 7 + 1),
+        (sp.attacks.try_insertions.attack(sp.Insertions(3.0), steps=3, places=6), 3 * 7 + 2),
+        (sp.attacks.insert.attack(sp.Insertions(3.0), steps=3), 3 * 2 + 2),
+    ],
+)
+def test_looks_are_told_from_slopes(attack: Any, most: float) -> None:
+    assert passes(attack, classes=4) == most
+
+
 def test_what_is_unknown_is_not_made_up() -> None:
+    class Own:
+        """Parts of a user's own."""
+
+    fgsm: Any = sp.attacks.fgsm.attack(sp.Linf(0.1))
+    assert math.isnan(walk(Own(), 3, 4))
+    assert math.isnan(slope(Own()))
+    assert math.isnan(start(Own(), 4))
+    assert math.isnan(passes(dc.replace(fgsm, optimizer=Own()), 4))
     assert math.isnan(passes(lambda *_: None, 4))
     assert math.isnan(passes(Cascade([sp.attacks.fgsm.attack(sp.Linf(0.1)), lambda *_: None]), 4))  # type: ignore[list-item]
 

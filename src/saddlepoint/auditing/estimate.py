@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import types
 from typing import Any
 
 from saddlepoint.attacks.anneal import Anneal
@@ -20,26 +21,35 @@ from saddlepoint.gradients.differences import Differences
 from saddlepoint.gradients.guided import PriorGuided
 from saddlepoint.gradients.natural import Natural
 from saddlepoint.gradients.seen import Smoothed, Through
+from saddlepoint.gradients.tried import Tried
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.initializers.diversified import OutputDiversified
+from saddlepoint.initializers.stripes import BumpGrid
 from saddlepoint.optimizers.accelerated_frank_wolfe import AcceleratedFrankWolfe
 from saddlepoint.optimizers.adam import Adam
 from saddlepoint.optimizers.adamm import AdaMM
 from saddlepoint.optimizers.admm import ADMM
 from saddlepoint.optimizers.ascent import Ascent
+from saddlepoint.optimizers.auto_pgd import AutoPGD
 from saddlepoint.optimizers.bandits import Bandits
 from saddlepoint.optimizers.boundary_steps import BoundarySteps
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk
 from saddlepoint.optimizers.circle_walk import CircleWalk
 from saddlepoint.optimizers.coordinate_steps import CoordinateSteps
+from saddlepoint.optimizers.ddn import DDN
 from saddlepoint.optimizers.deepfool import DeepFool
 from saddlepoint.optimizers.fab import FAB
+from saddlepoint.optimizers.fmn import FMN
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
+from saddlepoint.optimizers.greedy import Greedy
 from saddlepoint.optimizers.guided_ascent import GuidedAscent, measured_at
 from saddlepoint.optimizers.hand_over import HandOver
 from saddlepoint.optimizers.informed_search import InformedSearch
 from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.inward_walk import InwardWalk
+from saddlepoint.optimizers.lagrangian import Lagrangian
+from saddlepoint.optimizers.lbfgs import LBFGS
+from saddlepoint.optimizers.local_ascent import LocalAscent
 from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.projected_gradient import ProjectedGradient
 from saddlepoint.optimizers.random_search import RandomSearch
@@ -47,9 +57,11 @@ from saddlepoint.optimizers.ray import RaySearch
 from saddlepoint.optimizers.rings import GrowingRings, ShrinkingRings
 from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.optimizers.sign_opt import SignOpt
+from saddlepoint.optimizers.sparse_auto_pgd import SparseAutoPGD
 from saddlepoint.optimizers.subspace import Subspace
 from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.variance_reduced import VarianceReduced
+from saddlepoint.optimizers.visits import Visits
 from saddlepoint.optimizers.warm_start import WarmStart
 from saddlepoint.sets import Perceptual
 
@@ -128,7 +140,13 @@ def _freeze(attack: FreezeEntries, classes: int) -> float:
 
 @functools.singledispatch
 def start(initializer: Any, classes: int) -> float:
-    """Passes of an initializer; none, unless something else is known."""
+    """Passes of an initializer; NaN where it does not tell."""
+    return math.nan
+
+
+@start.register(types.FunctionType)
+@start.register(BumpGrid)
+def _unasked(initializer: Any, classes: int) -> float:
     return 0.0
 
 
@@ -150,8 +168,8 @@ def _warm(initializer: WarmStart, classes: int) -> float:  # type: ignore[type-a
 
 @functools.singledispatch
 def walk(optimizer: Any, steps: int, classes: int) -> float:
-    """Passes of so many steps of an optimizer; a gradient for each, unless something else is known."""
-    return steps * SLOPE
+    """Passes of so many steps of an optimizer; NaN where it does not tell."""
+    return math.nan
 
 
 @walk.register
@@ -179,10 +197,18 @@ def _reduced(optimizer: VarianceReduced, steps: int, classes: int) -> float:
     return anchors * slope(optimizer.anchor) + (steps - anchors) * change
 
 
-@walk.register(Adam)
-@walk.register(FrankWolfe)
 @walk.register(AcceleratedFrankWolfe)
+@walk.register(Adam)
+@walk.register(AutoPGD)
+@walk.register(DDN)
+@walk.register(FMN)
+@walk.register(FrankWolfe)
+@walk.register(Greedy)
+@walk.register(LBFGS)
+@walk.register(Lagrangian)
+@walk.register(LocalAscent)
 @walk.register(ProjectedGradient)
+@walk.register(SparseAutoPGD)
 def _one_slope(optimizer: Any, steps: int, classes: int) -> float:
     return steps * slope(optimizer.gradient)
 
@@ -224,13 +250,11 @@ def _tuned(optimizer: Tuned, steps: int, classes: int) -> float:  # type: ignore
     return steps * ((1 + optimizer.draws) * slope(optimizer.gradient) + optimizer.lookahead)
 
 
-@walk.register
-def _random_search(optimizer: RandomSearch, steps: int, classes: int) -> float:
-    return float(steps)
-
-
-@walk.register
-def _informed_search(optimizer: InformedSearch, steps: int, classes: int) -> float:
+@walk.register(InformedSearch)
+@walk.register(Parsimonious)
+@walk.register(RandomSearch)
+@walk.register(Visits)
+def _one_look(optimizer: Any, steps: int, classes: int) -> float:
     return float(steps)
 
 
@@ -282,11 +306,6 @@ def _coordinate_steps(optimizer: CoordinateSteps, steps: int, classes: int) -> f
 
 
 @walk.register
-def _parsimonious(optimizer: Parsimonious, steps: int, classes: int) -> float:
-    return float(steps)
-
-
-@walk.register
 def _deep_fool(optimizer: DeepFool, steps: int, classes: int) -> float:
     return float(steps * (1 + _wrong(optimizer.k, classes)))
 
@@ -303,7 +322,12 @@ def _wrong(k: int | None, classes: int) -> int:
 
 @functools.singledispatch
 def slope(gradient: Any) -> float:
-    """Passes of one slope."""
+    """Passes of one slope; NaN where it does not tell."""
+    return math.nan
+
+
+@slope.register
+def _backprop(gradient: types.FunctionType) -> float:
     return SLOPE
 
 
@@ -315,6 +339,11 @@ def _differences(gradient: Differences) -> float:
 @slope.register
 def _natural(gradient: Natural) -> float:
     return gradient.questions + 1.0
+
+
+@slope.register
+def _tried(gradient: Tried) -> float:
+    return gradient.places + 1.0
 
 
 @slope.register
