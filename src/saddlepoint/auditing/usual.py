@@ -47,7 +47,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("pincer(search=3000)", "pressed"),
                 ("pincer(steps=100, rounds=6, search=3000)", "nearest"),
             ),
-            (("fmn(steps=7)", "brittle"), ("fmn(steps=40)", "firm")),
+            (("fmn(steps=7)", "brittle"), ("fmn(steps=30, k=3)", "firm")),
         ),
         ScoreAccess: Usual((("square", "standing"),), (("fmn", "right"),)),
         LabelAccess: Usual((), (("hop_skip_jump", "right"),)),
