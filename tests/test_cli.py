@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -486,7 +487,12 @@ def test_a_run_compared_with_itself_is_the_same(finished, capsys):
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     summary = Summary.from_json((run / "summary.json").read_text())
     share = f"{100 * summary.threats[0].robust.value:.1f} %"
-    assert f"linf:0.1 {share} {share} +0.0 0 0 1 may be chance" in lines
+    row = re.compile(rf"linf:0.1 {share} {share} \+0\.0 -(\d+\.\d) to \+\1 0 0 1 may be chance")
+    assert any(map(row.fullmatch, lines)), lines
+    assert main(["compare", str(run), str(run), "--json"]) == 0
+    _, told, *_ = json.loads(capsys.readouterr().out)["comparisons"]
+    assert told["difference"] == 0 < told["high"] == -told["low"] < 0.1
+    assert told["first"] == told["second"] == dataclasses.asdict(summary.threats[0].robust)
 
 
 def test_proofs_are_printed_as_a_lower_limit(folder, capsys):

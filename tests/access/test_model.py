@@ -60,15 +60,34 @@ def same_odds(logits: Tensor, expected: Tensor) -> bool:
     ("output", "found"),
     [
         (lambda z: z, "logits"),
-        (lambda z: z.log_softmax(1), "logits"),
+        (lambda z: z.log_softmax(1), "log-probabilities"),
         (lambda z: z.softmax(1), "probabilities"),
+        (lambda z: -z.abs() - 1, "logits"),
     ],
 )
 def test_the_kind_of_output_is_found_out(output: Any, found: str) -> None:
     model = wrap(lambda x: output(NET(x)))
     assert model.output == "auto"
-    assert same_odds(model(X), LOGITS)
+    assert same_odds(model(X), LOGITS if found != "logits" else output(LOGITS))
     assert model.output == found
+
+
+def test_sigmoids_of_several_classes_are_taken_back_to_their_logits_where_that_is_said() -> None:
+    squashing = lambda x: NET(x).sigmoid()  # noqa: E731
+    assert torch.allclose(wrap(squashing, output="sigmoid")(X), LOGITS, atol=1e-4)
+    guessed = wrap(squashing)
+    assert torch.equal(guessed(X), LOGITS.sigmoid())
+    assert guessed.output == "logits"
+
+
+def test_what_rounds_to_0_and_1_keeps_its_order_and_stays_finite() -> None:
+    seen = torch.tensor([[1.0, 0.0, 1 - 1e-7, 1e-9]])
+    logits = wrap(lambda x: seen, output="sigmoid")(torch.zeros(1, 2))
+    assert logits.isfinite().all()
+    assert logits.argsort().tolist() == seen.argsort().tolist()
+    logits = wrap(lambda x: torch.tensor([[0.0, -torch.inf, -90.0]]))(torch.zeros(1, 2))
+    assert logits.isfinite().all()
+    assert int(logits.argmax()) == 0
 
 
 def test_a_single_column_of_either_kind_is_two_classes() -> None:

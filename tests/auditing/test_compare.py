@@ -11,7 +11,7 @@ from scipy import stats
 
 import saddlepoint as sp
 from saddlepoint.auditing import compare
-from saddlepoint.auditing.compare import _paired
+from saddlepoint.auditing.compare import _difference, _paired
 from saddlepoint.errors import RunError
 
 Make = Callable[..., Any]
@@ -27,6 +27,23 @@ def test_the_test_is_the_exact_sign_test(only_first: int, only_second: int) -> N
     assert (one.first.correct, one.second.correct) == (both + only_first, both + only_second)
     split = only_first + only_second
     assert one.p == pytest.approx(stats.binomtest(only_first, split).pvalue if split else 1.0)
+
+
+@pytest.mark.parametrize(("lost", "won"), [(0.02, 0.02), (0.01, 0.06), (0.0, 0.1), (0.3, 0.2)])
+def test_the_interval_of_the_difference_holds_the_truth_as_often_as_it_says(lost: float, won: float) -> None:
+    n, draws = 200, np.random.default_rng(0).multinomial(200, [lost, won, 1 - lost - won], size=4000)
+    ends = [_difference(int(a), int(b), n)[1:] for a, b, _ in draws]
+    held = np.mean([low <= won - lost <= high for low, high in ends])
+    assert 0.94 < held < 0.985
+    assert np.mean([high - low for low, high in ends]) < 1.15 * 2 * 1.96 * np.sqrt((lost + won - (won - lost) ** 2) / n)
+
+
+def test_the_interval_is_that_of_the_paper_and_stays_within_bounds() -> None:
+    """By hand: (3 + 1) / 22 against (0 + 1) / 22, and everyone against no one."""
+    middle, wide = 3 / 22, 1.959964 * np.sqrt((5 / 22 - (3 / 22) ** 2) / 22)
+    assert _difference(0, 3, 20) == pytest.approx((3 / 20, middle - wide, middle + wide), abs=1e-6)
+    assert _difference(0, 5, 5)[0] == 1.0
+    assert _difference(0, 5, 5)[2] <= 1.0
 
 
 def test_a_stronger_attack_leaves_fewer(quick: Make, tmp_path: Path) -> None:

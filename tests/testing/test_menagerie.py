@@ -14,6 +14,7 @@ SYMPTOMS = {
     "dropping": {"random"},
     "distilled": {"saturated"},
     "one-hot": {"no-slope", "probabilities"},
+    "squashing": {"squashed"},
     "winners": {"false-slopes"},
     "loop": {"no-slope"},
     "purified": {"no-slope", "optimizes"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses as dc
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.access.asking import GradientAccess, LabelAccess, Ledger, ScoreAccess
+from saddlepoint.access.output import Output, as_logits, one_hot, told
 from saddlepoint.access.stand_ins import SmoothRounding, Standin, check_stand_ins, standing_in
 from saddlepoint.access.top import likeliest
 from saddlepoint.access.undisturbed import own_randomness, same_buffers
 from saddlepoint.errors import DataError, ModelError, OptionError
 from saddlepoint.shapes import DrawnLogits, DrawnValues, Inputs, Logits
 
-Output = Literal["auto", "logits", "probabilities", "labels"]
 _KINDS: dict[str, type[LabelAccess]] = {k.kind: k for k in (LabelAccess, ScoreAccess, GradientAccess)}
 ORDINARY_SPREAD = 3.0
 """Standard deviation over the classes that the logits of usual networks have, within a factor of ten."""
@@ -40,7 +39,7 @@ class Model:
     """A classifier seen from data space. Made by ``wrap``; takes inputs [N, *D] in ``box``, answers logits [N, K].
 
     Attributes: ``network`` (what is asked), ``box``, ``batch_size``, ``kind`` (the richest access it can give),
-    ``output`` ("logits" or "probabilities" or "labels"; "auto" until the first answer was seen), ``draws`` (an answer
+    ``output`` (what it answers; "auto" until the first answer was seen), ``draws`` (an answer
     is the mean over so many forwards), ``stand_ins`` (for the backward pass, by name of the module),
     ``smooth_rounding`` (whether slopes pass rounding as if nothing were rounded), ``top`` (how many of the likeliest
     classes an answer names; None: all), ``asked`` (forwards so far, of all samples together), ``class_names`` (what the
@@ -105,19 +104,15 @@ class Model:
             )
         answer = answer.to(dtype=x.dtype, device=x.device)
         if self.output == "auto":
-            self.output = "probabilities" if _on_the_simplex(answer.detach()) else "logits"
-        if self.output == "probabilities":
-            answer = answer.clamp(min=torch.finfo(answer.dtype).tiny)
-            both = torch.cat([(1 - answer).clamp(min=torch.finfo(answer.dtype).tiny), answer], 1)
-            return (answer if answer.shape[1] > 1 else both).log()
-        return answer if answer.shape[1] > 1 else torch.cat([-answer / 2, answer / 2], 1)
+            self.output = told(answer.detach())
+        return as_logits(answer, self.output)
 
     def _from_labels(self, answer: Tensor, x: Tensor) -> Tensor:
         if self.classes is None:
             raise ModelError("a model that answers labels needs wrap(..., classes=K)")
         if answer.shape != (len(x),):
             raise ModelError(f"labels [{len(x)}] were expected, the model answered {list(answer.shape)}")
-        return nn.functional.one_hot(answer.long().to(x.device), self.classes).to(x.dtype)
+        return one_hot(answer.to(x.device), self.classes, x.dtype)
 
     def access(
         self,
@@ -207,8 +202,9 @@ def wrap(
             or mapping with the logits in it.
         bounds: the range of valid inputs in the units of the data.
         mean, std: per channel (axis 1 of the input), applied inside, so that attacks work in data space.
-        output: "logits", "probabilities" (rows on the simplex), "labels" (long [N]), or "auto": told from the first
-            answer.
+        output: "logits", "probabilities" (rows on the simplex), "log-probabilities", "sigmoid" (for each class by
+            itself a probability), "labels" (long [N]), or "auto": told from the first answer, as one of the first
+            three; sigmoids of several classes must be said.
         access: give less than the model could: "labels" or "scores". Default: gradients, labels if that is all.
         classes: number of classes, needed for ``output="labels"``.
         batch_size: how many samples one forward takes at most.
@@ -302,11 +298,3 @@ def _tensor(answer: Any) -> Tensor:
         f"the model answered a {type(answer).__name__}; expected a tensor of logits [N, K], a tuple that begins with"
         ' one, or something with "logits"'
     )
-
-
-def _on_the_simplex(answer: Tensor) -> bool:
-    """Rows that are probabilities: entries in [0, 1], sums of 1 (or one column inside [0, 1])."""
-    if not len(answer) or bool(((answer < 0) | (answer > 1)).any()):
-        return False
-    tolerance = math.sqrt(torch.finfo(answer.dtype).eps)
-    return answer.shape[1] == 1 or bool(((answer.sum(1) - 1).abs() <= tolerance).all())

@@ -181,14 +181,35 @@ def _remembers(case: Case) -> Iterator[Doubt]:
         )
 
 
+ANSWERS: Final[Mapping[str, str]] = {
+    "probabilities": "probabilities",
+    "log-probabilities": "logarithms of probabilities",
+    "sigmoid": "a probability for each class by itself",
+}
+
+
 def _probabilities(case: Case) -> Iterator[Doubt]:
-    if case.spec["model"]["output"] == "probabilities":
+    answers = ANSWERS.get(case.spec["model"]["output"])
+    if answers is not None:
         yield Doubt(
             "probabilities",
             "note",
-            "The model answers probabilities",
-            "attacks used their logarithms, which are the logits up to a constant",
-            "give logits: they keep the digits that a softmax rounds away",
+            f"The model answers {answers}",
+            "attacks used the logits behind them, up to a constant",
+            "give logits: they keep the digits that a softmax or a sigmoid rounds away",
+        )
+
+
+def _squashed(case: Case) -> Iterator[Doubt]:
+    """Sigmoids taken for logits: where one is flat, an attack stops."""
+    if case.spec["model"]["access"] == GradientAccess.kind and case.diagnosis and case.diagnosis.answers.squashed:
+        yield Doubt(
+            "squashed",
+            "flag",
+            "The answers look like sigmoids and were taken for logits",
+            f"all scores of {case.diagnosis.answers.samples} samples lie in [0, 1] and do not sum to 1; such scores are"
+            " flat where the model is sure, and slopes vanish there",
+            'say so: sp.wrap(model, output="sigmoid"), --output sigmoid; or give what is before the sigmoid',
         )
 
 
@@ -428,6 +449,7 @@ RULES: Final[tuple[Callable[[Case], Iterator[Doubt]], ...]] = (
     _optimizes,
     _remembers,
     _saturated,
+    _squashed,
     _slopes,
     _black_box,
     _longer,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from saddlepoint.access.asking import predict
 from saddlepoint.access.model import Model
+from saddlepoint.access.output import squashed
 from saddlepoint.attacks.batches import out_of_memory, that_fit
 from saddlepoint.attacks.run import ask_clean
 from saddlepoint.core.goal import untargeted
@@ -63,7 +64,8 @@ class Answers:
     with more than one label among them; ``company``: samples whose label depends on who is asked about together with
     them; ``nan``: samples without an answer; ``certain``: samples whose softmax leaves less to the other classes than
     a float32 can hold;
-    ``optimizes``: autograd is called inside; ``remembers``: a buffer changes.
+    ``optimizes``: autograd is called inside; ``remembers``: a buffer changes; ``squashed``: what is taken for logits
+    lies in [0, 1], as sigmoids do.
     """
 
     samples: int
@@ -74,6 +76,7 @@ class Answers:
     certain: int
     optimizes: bool
     remembers: bool
+    squashed: bool
 
 
 def answers(model: Model, x: Tensor) -> Answers:
@@ -97,6 +100,7 @@ def answers(model: Model, x: Tensor) -> Answers:
         certain=int((_doubt(seen[0]) < math.log(torch.finfo(torch.float32).tiny)).sum()),
         optimizes=bool(called),
         remembers=changed,
+        squashed=model.output == "logits" and squashed(seen[0]),
     )
 
 

@@ -61,7 +61,8 @@ class Graph:
 def trace(model: Model, x: Tensor) -> Graph:
     """The graph of a model for inputs like x [N, *D]. The caller holds ``Model.quiet`` and has asked the model once.
 
-    A softmax at the end, or a sigmoid of a single probability, is left out: it keeps the order of the logits.
+    A softmax at the end, or a sigmoid (of one probability, or of each class), is left out: it keeps the order of the
+    logits.
 
     Raises:
         CertificateError: something no bound is known for.
@@ -116,7 +117,7 @@ def _before_softmax(traced: fx.GraphModule, output: str) -> tuple[fx.Node, str]:
         kind, dim = type(module), vars(module).get("dim")
     if kind in _SOFTMAXES and dim in (1, -1):
         return _first(answer), "softmax"
-    if kind in _SIGMOIDS and output == "probabilities":
+    if kind in _SIGMOIDS and output in ("probabilities", "sigmoid"):
         return _first(answer), "sigmoid"
     return answer, ""
 

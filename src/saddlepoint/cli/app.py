@@ -65,6 +65,7 @@ COMPARE_EXAMPLES = """
 Examples:
 
 saddlepoint compare runs/before runs/after
+saddlepoint compare runs/before runs/after --json
 """
 TRANSFER_EXAMPLES = """
 Examples:
@@ -279,17 +280,18 @@ def certify(
 
 
 @app.command(help_epilogue=COMPARE_EXAMPLES)
-def compare(first: Path, second: Path, /, *, debug: Flag = False) -> None:
+def compare(first: Path, second: Path, /, *, json: Flag = False, debug: Flag = False) -> None:
     """Compare two audits of the same samples, sample by sample.
 
     Args:
         first: folder of a complete audit.
         second: another one, of another model or with other attacks.
+        json: print it as JSON: shares, the paired difference with its 95 % interval, and the test.
         debug: show where an error came from.
     """
     from saddlepoint.cli.comparing import compare as run
 
-    run(first, second)
+    run(first, second, json)
 
 
 @app.command(help_epilogue=TRANSFER_EXAMPLES)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-Output = Literal["auto", "logits", "probabilities"]
+Output = Literal["auto", "logits", "probabilities", "log-probabilities", "sigmoid"]
 AccessName = Literal["labels", "scores", "gradients"]
 DtypeName = Literal["float32", "float64", "bfloat16", "float16"]
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -28,7 +28,8 @@ class ModelOptions:
         bounds: range of valid inputs, as low,high.
         mean: mean of each channel that the model's inputs are normalized by, such as 0.485,0.456,0.406.
         std: standard deviation of each channel, likewise.
-        output: what the model answers; auto tells it from the first answer.
+        output: what the model answers; auto tells it from the first answer, but for a sigmoid of each of several
+            classes.
         access: use less of the model than it could give: its scores or its labels alone.
         dtype: number type the model is converted to.
         draws: for a random model: an answer is the mean over so many forwards. An audit finds out by itself.

@@ -130,6 +130,11 @@ def one_hot(network: nn.Module, factor: float = 1e3) -> nn.Module:
     return nn.Sequential(network, Map(lambda logits: (logits * factor).softmax(-1)))
 
 
+def squashing(network: nn.Module) -> nn.Module:
+    """A sigmoid for each class, on logits that are far apart: scores in [0, 1] that do not sum to 1."""
+    return nn.Sequential(network, Map(lambda logits: (4 * logits).sigmoid()))
+
+
 def with_winners(network: nn.Module) -> nn.Module:
     """Every ReLU replaced by winners that take all."""
     return _replaced(copy.deepcopy(network))
@@ -148,6 +153,7 @@ DISEASES: Final[Mapping[str, Callable[[nn.Module], nn.Module]]] = {
     "dropping": always_dropping,
     "distilled": lambda network: saturated(network, 100.0),
     "one-hot": one_hot,
+    "squashing": squashing,
     "winners": with_winners,
     "loop": before(Loop),
     "purified": before(Purify),
