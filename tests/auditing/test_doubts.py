@@ -122,6 +122,10 @@ def test_what_the_probes_saw(diagnosis: Diagnosis | None, expected: dict[str, st
         ((*HEALTHY, stage("pgd", 5, "sentinels", steps=100)), set()),
         ((*HEALTHY, stage("triage", 6, "doubted", steps=100)), {"longer"}),
         ((*HEALTHY, stage("apgd_ce", 60, steps=100)), set()),
+        ((*HEALTHY, stage("fgsm", 2, "sentinels")), {"one-step-better"}),
+        ((*HEALTHY, stage("fgsm", 1, "sentinels")), set()),
+        ((*HEALTHY, stage("worst_of", 2, "sentinels", k=50)), {"noise"}),
+        ((*HEALTHY, stage("worst_of", 1, "sentinels", k=50)), set()),
         ((*HEALTHY[:2], stage("fmn", 21, "right", CURVE, steps=9)), {"incomplete"}),
         ((*HEALTHY[:2], stage("fmn", 20, "right", CURVE, steps=9)), set()),
         ((stage("fgsm", 200), stage("square", 0)), {"single-step"}),
@@ -133,6 +137,30 @@ def test_what_the_probes_saw(diagnosis: Diagnosis | None, expected: dict[str, st
 )
 def test_what_the_attacks_did(stages: Any, expected: set[str]) -> None:
     assert set(names(case(*stages))) == expected
+
+
+def again(before: int, now: int, n: int = 40, **options: Any) -> Case:
+    """The first attack left all but ``before`` of n samples, another run of it breaks others, ``now`` of them."""
+    first, other = stage("triage", 300, steps=50), stage("triage", 0, "sampled", **{"steps": 50, **options})
+    names = ["00-clean"] * N + [first[0]["name"]] * N + [other[0]["name"]] * n
+    met = [*[False] * N, *(i < before for i in range(N)), *(i >= n - now for i in range(n))]
+    rows = [*range(N), *range(N), *range(n)]
+    none = {name: np.zeros(2 * N + n, dtype=np.int64) for name in ("label", "clean_predicted")}
+    some = {"value": np.zeros(2 * N + n), "size": np.zeros(2 * N + n), "status": ["held"] * (2 * N + n)}
+    records = pa.table({"stage": names, "met": pa.array(met), "sample": rows, **none, **some})
+    return case(first, stage("square", 0, "sentinels"), other, records=records)
+
+
+@pytest.mark.parametrize(("before", "now", "unsteady"), [(0, 0, False), (0, 2, False), (0, 3, True), (40, 40, False)])
+def test_an_attack_that_breaks_others_when_it_runs_again_is_unsteady(before: int, now: int, unsteady: bool) -> None:
+    """Of 40 the 95 % interval of 2 begins at 0.6 %, that of 3 at 1.6 %."""
+    assert ("unsteady" in names(again(before, now))) == unsteady
+
+
+def test_an_unsteady_attack_is_told_with_what_differs() -> None:
+    (found,) = (doubt for doubt in doubts(again(5, 9, relative_step=4.0)) if doubt.name == "unsteady")
+    assert found.found.startswith("with relative_step=4.0 triage breaks 9 more of 40 samples")
+    assert found.threat == LABEL
 
 
 def test_every_sample_must_fall_without_a_limit() -> None:

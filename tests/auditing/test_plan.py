@@ -67,11 +67,13 @@ def test_an_attack_that_does_not_know_the_set_is_left_out_and_said_so(plan: Make
 def test_the_default_plan_has_white_and_black_boxes(plan: Make) -> None:
     made = plan(attacks=None, curve="fmn")
     assert [stage.recipe.name for stage in made.stages[1:]] == [
-        *("triage", "pgd", "square", "triage", "square"),
-        *("square", "pincer", "pincer", "fmn"),
+        *("triage", "fgsm", "worst_of", "pgd", "square", "triage", "square"),
+        *("square", "pincer", "pincer", "triage", "triage", "triage", "fmn"),
     ]
     assert [stage.over for stage in made.stages[1:]] == [
         "standing",
+        "sentinels",
+        "sentinels",
         "sentinels",
         "sentinels",
         "doubted",
@@ -79,8 +81,19 @@ def test_the_default_plan_has_white_and_black_boxes(plan: Make) -> None:
         "closest",
         "pressed",
         "nearest",
+        "sampled",
+        "sampled",
+        "sampled",
         "right",
     ]
+    assert [one.options.get("relative_step") for one in made.stages[11:14]] == [2.0, 1.0, 4.0]
+
+
+def test_what_makes_no_sense_in_a_set_is_left_out_without_a_word(plan: Make) -> None:
+    for threat, kept in ((sp.L1(5.0), 1), (sp.Nuclear(1.0), 3)):
+        made = plan(threat=threat, attacks=None)
+        assert sum(stage.over == "sampled" for stage in made.stages[1:]) == kept
+        assert not made.notices
 
 
 def test_the_default_plan_adapts_to_what_the_model_gives(plan: Make, network: Make) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from saddlepoint.auditing.standing import SENTINELS, Standing
+from saddlepoint.auditing.standing import SAMPLED, SENTINELS, Standing
 
 
 def spec(*threats: tuple[str, str, float | list[float] | None], dtype: str = "float64") -> dict[str, Any]:
@@ -117,6 +117,17 @@ def test_the_closest_are_those_of_the_best_margin_and_one_that_falls_presses_on(
     assert not len(standing.rows("nearest", label)), "all are in doubt"
     assert not len(standing.rows("closest", label)), "all are in doubt"
     assert not len(standing.rows("pressed", label)), "all are in doubt"
+
+
+def test_some_of_the_right_are_picked_evenly_whatever_broke_them() -> None:
+    standing = Standing({**spec(("linf:0.1", "linf", 0.1)), "data": {"n": 960, "dtype": "float32"}})
+    everyone = np.arange(960)
+    standing.learn("none", everyone, everyone % 2 == 0, np.zeros(960))
+    chosen = standing.rows("sampled", "linf:0.1")
+    assert len(chosen) == 480 // SAMPLED
+    assert (chosen % 2 == 1).all()
+    standing.learn("linf:0.1", everyone, np.ones(960, dtype=np.bool_), np.full(960, 0.1))
+    assert standing.rows("sampled", "linf:0.1").tolist() == chosen.tolist()
 
 
 def test_where_few_stand_all_are_close(two: Standing) -> None:

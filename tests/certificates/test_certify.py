@@ -123,12 +123,6 @@ def test_a_softmax_at_the_end_changes_nothing(end: nn.Module) -> None:
     assert torch.allclose(plain.margin, soft.margin, atol=1e-9)
 
 
-def test_sigmoids_of_each_class_change_nothing_where_they_are_said() -> None:
-    y = mlp()(X).argmax(1)
-    said = certify(sp.wrap(mlp(nn.Sigmoid()), output="sigmoid"), X, y, Linf(0.02))
-    assert torch.allclose(certify(mlp(), X, y, Linf(0.02)).margin, said.margin, atol=1e-9)
-
-
 def test_a_single_score_tells_two_classes() -> None:
     y = (mlp(out=1)(X).squeeze(1) > 0).long()
     plain, soft = (certify(m, X, y, Linf(0.001)) for m in (mlp(out=1), mlp(nn.Sigmoid(), out=1)))

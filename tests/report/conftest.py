@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.auditing.summary import (
+    Again,
     ClassShare,
     CurvePoint,
     Doubt,
@@ -97,6 +98,10 @@ def summary() -> Summary:
             stage("02-square", "linf:0.1", 168, 22),
             stage("05-fmn-curve", "linf:inf", 370, 9, median_size=0.0655),
         ),
+        again=(
+            Again("06-apgd_ce-sampled", "apgd_ce", {}, 15, 9, 9, 0),
+            Again("07-apgd_ce-sampled-2", "apgd_ce", {"steps": 34}, 15, 9, 8, 1),
+        ),
         curve=(point(0.0, 371), point(0.05, 260), point(0.1, 137), point(0.25, 3)),
         gallery=tuple(example(k, 0.09 - k / 1000, "linf:0.1") for k in range(15)),
         classes=(ClassShare(0, 190, 177, 68, 1), ClassShare(1, 210, 194, 69, 0)),
@@ -108,6 +113,7 @@ def summary() -> Summary:
         robust=Estimate.of(152, 400),
         certified=None,
         stages=(stage("03-apgd_ce", "l2:1.5", 371, 219),),
+        again=(),
         curve=(point(0.0, 371), point(1.5, 152)),
         gallery=(),
         classes=(ClassShare(0, 190, 177, 81, 1), ClassShare(1, 210, 194, 71, None)),

@@ -18,6 +18,7 @@ SYMPTOMS = {
     "winners": {"false-slopes"},
     "loop": {"no-slope"},
     "purified": {"no-slope", "optimizes"},
+    "turned": {"false-slopes"},
 }
 """What each must be found out by; attacks may find more."""
 ATTACKS = ["pgd(steps=4)", "square(steps=2)"]
@@ -46,6 +47,17 @@ def test_every_disease_is_flagged(name: str, base: str, data: sp.zoo.data.Data) 
 def test_no_healthy_network_is_flagged(name: str, threat: sp.Linf | sp.L2, data: sp.zoo.data.Data) -> None:
     found = sp.audit(sp.zoo.load(name), data=data, threat=threat, attacks=ATTACKS, curve=None)
     assert found.verdict == "sound", found.doubts
+
+
+def test_a_single_step_and_noise_beat_slopes_that_turn_round(data: sp.zoo.data.Data) -> None:
+    """Whoever is led away from the boundary loses to a single step from the clean input, and to luck."""
+    sick = DISEASES["turned"](sp.zoo.load("fashion-standard")).eval()
+    found = sp.audit(sick, data=data, threat=sp.Linf(0.1), curve=None)
+    assert {"one-step-better", "noise", "black-box"} <= {doubt.name for doubt in found.doubts}
+    assert (
+        found.robust_accuracy
+        <= sp.audit(sp.zoo.load("fashion-standard"), data=data, threat=sp.Linf(0.1)).robust_accuracy
+    )
 
 
 def test_the_winners_are_as_many_as_said() -> None:

@@ -21,6 +21,7 @@ from saddlepoint.auditing.probes import FORWARDS
 from saddlepoint.auditing.records import CLEAN, column, stage_rows
 from saddlepoint.auditing.stages import CERTIFIED, PROOF
 from saddlepoint.auditing.standing import SENTINELS, Standing
+from saddlepoint.auditing.steadiness import attacks_again
 from saddlepoint.auditing.summary import Doubt, Estimate, StageSummary, Weight
 from saddlepoint.sets import kinds
 
@@ -36,6 +37,8 @@ UNBREAKABLE = 0.01
 """A larger share than this of samples that no perturbation of any size breaks flags."""
 DENIED = 0.01
 """A larger share than this of claims that a second look denied flags."""
+UNSTEADY = 0.01
+"""A share of samples that another run breaks flags where its 95 % interval lies above this."""
 CUT_SHORT = 0.05
 """A larger share than this of attacks cut short by the budget flags."""
 REORDERED, EACH = 0.2, 10
@@ -282,7 +285,9 @@ def _black_box(case: Case) -> Iterator[Doubt]:
 
 def _longer(case: Case) -> Iterator[Doubt]:
     """What longer runs of the same kind broke, under each threat."""
-    gains = _gains(case, lambda stage: _by_slopes(stage) and stage["over"] in ("sentinels", "doubted"))
+    gains = _gains(
+        case, lambda stage: _by_slopes(stage) and _effort(stage) > 1 and stage["over"] in ("sentinels", "doubted")
+    )
     for label, (gained, names) in gains.items():
         if gained > max(LONGER_GAIN * case.clean.n, ONE):
             fell = _fallen(case, label, by_slopes=True)
@@ -294,6 +299,54 @@ def _longer(case: Case) -> Iterator[Doubt]:
                 "audit with --plan thorough: the usual number of steps does not settle this model",
                 label,
             )
+
+
+def _single_step(case: Case) -> Iterator[Doubt]:
+    """What a single step broke after many steps had failed, under each threat."""
+    gains = _gains(case, lambda stage: stage["over"] == "sentinels" and _by_slopes(stage) and _effort(stage) == 1)
+    for label, (gained, names) in gains.items():
+        if gained > ONE:
+            yield Doubt(
+                "one-step-better",
+                "flag",
+                "A single step breaks what many steps could not",
+                f"{gained} of at most {SENTINELS} sentinels fell to {names}",
+                "slopes lead astray close to the sample: look at the loss landscape, and adapt an attack to this model",
+                label,
+            )
+
+
+def _noise(case: Case) -> Iterator[Doubt]:
+    """What random perturbations broke after attacks had failed, under each threat whose perturbations are added."""
+    gains = _gains(case, lambda stage: stage["over"] == "sentinels" and stage["attack"] == "worst_of")
+    for label, (gained, _) in gains.items():
+        if gained > ONE and label in _added(case.spec["threats"]):
+            yield Doubt(
+                "noise",
+                "flag",
+                "Random noise breaks what attacks could not",
+                f"{gained} of at most {SENTINELS} sentinels fell to random perturbations of that size",
+                "the attacks did not work on this model: adapt one to it before you believe a number",
+                label,
+            )
+
+
+def _unsteady(case: Case) -> Iterator[Doubt]:
+    """What the first attack breaks when it runs again, with other draws or other steps."""
+    for threat in case.spec["threats"]:
+        for one in attacks_again(case.spec, case.records, threat["label"]):
+            if Estimate.of(one.only_first, one.n).low > UNSTEADY:
+                how = ", ".join(f"{name}={value}" for name, value in one.changed.items()) or "other draws"
+                more = f"{one.only_first} more of {one.n} samples"
+                yield Doubt(
+                    "unsteady",
+                    "flag",
+                    "The first attack depends on its draws or its options",
+                    f"with {how} {one.attack} breaks {more}, more than chance explains",
+                    "audit with --plan thorough, and with several seeds: the number depends on how hard was tried",
+                    threat["label"],
+                )
+                break
 
 
 def _unbreakable(case: Case) -> Iterator[Doubt]:
@@ -453,6 +506,9 @@ RULES: Final[tuple[Callable[[Case], Iterator[Doubt]], ...]] = (
     _slopes,
     _black_box,
     _longer,
+    _single_step,
+    _noise,
+    _unsteady,
     _unbreakable,
     _curve_gains,
     _coverage,

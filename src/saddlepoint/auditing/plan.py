@@ -14,7 +14,7 @@ from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe, get
 from saddlepoint.auditing.entry import Entry, parse
 from saddlepoint.auditing.stages import PROOF, RESERVED, TRANSFER, AttackStage, CleanStage, Over, ProofStage, Stage
-from saddlepoint.auditing.usual import OWN, OWN_CURVE, STANDARD, THOROUGH, fitting, usual
+from saddlepoint.auditing.usual import OWN, OWN_CURVE, STANDARD, THOROUGH, fitting, known, usual
 from saddlepoint.certificates import why_not
 from saddlepoint.errors import AccessError, OptionError, ThreatError
 from saddlepoint.sets import L1, L2, Linf, Neighborhood
@@ -65,7 +65,7 @@ class Choice:
         """The attacks for sets of a kind."""
         if self.chosen:
             return self.attacks
-        return OWN.get(kind) or tuple((fitting(entry, kind), over) for entry, over in self.attacks)
+        return OWN.get(kind) or known(tuple((fitting(entry, kind), over) for entry, over in self.attacks), kind)
 
     def smallest(self, kind: type[Neighborhood]) -> tuple[tuple[Entry, Over], ...]:
         """The attacks of the curve for sets of a kind."""

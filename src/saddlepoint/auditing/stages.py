@@ -24,12 +24,24 @@ from saddlepoint.noise import Noise
 from saddlepoint.rows import put
 from saddlepoint.sets import Neighborhood
 
-Over = Literal["all", "right", "brittle", "firm", "standing", "sentinels", "doubted", "closest", "pressed", "nearest"]
+Over = Literal[
+    "all",
+    "right",
+    "brittle",
+    "firm",
+    "sampled",
+    "standing",
+    "sentinels",
+    "doubted",
+    "closest",
+    "pressed",
+    "nearest",
+]
 """Which samples a stage runs on: all; those ``right`` unperturbed, or these only where nearly all of them fell at every
-radius of its set, ``brittle``, or only where not, ``firm``; those that still stand under its threat; some of these, as
-``sentinels``; or, ``doubted``, all of these where a sentinel fell or slopes mislead, else none. Where none is in doubt:
-the ``closest`` of those that stand, by their margin; then, ``pressed``, more of these where one of the closest fell,
-else the ``nearest``, a handful of these.
+radius of its set, ``brittle``, or only where not, ``firm``; some of them, ``sampled``; those that still stand under its
+threat; some of these, as ``sentinels``; or, ``doubted``, all of these where a sentinel fell or slopes mislead, else
+none. Where none is in doubt: the ``closest`` of those that stand, by their margin; then, ``pressed``, more of these
+where one of the closest fell, else the ``nearest``, a handful of these.
 """
 NO_THREAT = "none"
 TRANSFER = "transfer"

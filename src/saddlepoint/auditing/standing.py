@@ -22,12 +22,16 @@ EVERY, FEWEST = 8, 16
 """... every eighth of those who stand, but no fewer than this."""
 BRITTLE = 20
 """Where no more than one of so many stands, nearly all fell."""
+SAMPLED, LEAST, MOST = 24, 12, 48
+"""One of so many that are right is attacked once more with other draws, but no fewer and no more than these."""
 CLOSEST, PRESSED, NEAREST = 24, 20, 128
 """One of so many of those who stand is close; then one of so many, where one of the closest fell or where none did."""
 
 
 def asked(over: Over, standing: int) -> int:
-    """How many of those who stand a stage over ``over`` asks, if it asks anyone."""
+    """How many of those who stand, or are right, a stage over ``over`` asks, if it asks anyone."""
+    if over == "sampled":
+        return min(max(standing // SAMPLED, LEAST), MOST, standing)
     if over == "sentinels":
         return min(max(standing // EVERY, FEWEST), SENTINELS, standing)
     if over == "nearest":
@@ -65,13 +69,15 @@ class Standing:
         """The positions a stage runs on."""
         if over == "all":
             return np.arange(self.n, dtype=np.int64)
-        if over in ("right", "brittle", "firm"):
+        if over in ("right", "brittle", "firm", "sampled"):
             rows = np.flatnonzero(~self.wrong).astype(np.int64)
+            if over == "sampled":
+                return _spread(rows, asked(over, len(rows)))
             return rows if over == "right" or self._brittle(label) == (over == "brittle") else rows[:0]
         rows = np.flatnonzero(~self.broken(label)).astype(np.int64)
         some = asked(over, len(rows))
-        if over == "sentinels" and some:
-            return rows[np.linspace(0, len(rows) - 1, some).astype(np.int64)]
+        if over == "sentinels":
+            return _spread(rows, some)
         doubted = self.misled or self.doubted[label] > 0
         if over in ("nearest", "closest", "pressed"):
             left_out = doubted or (over != "closest" and (over == "pressed") != bool(self.pressed[label]))
@@ -128,3 +134,8 @@ class Standing:
         """Whether two threats have the same set, so that their sizes can be compared."""
         same: bool = self._family.get(one) == self._family[other]
         return same
+
+
+def _spread(rows: Rows, some: int) -> Rows:
+    """So many of ``rows``, evenly spread over them."""
+    return rows[np.linspace(0, max(len(rows) - 1, 0), some).astype(np.int64)]

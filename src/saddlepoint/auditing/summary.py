@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from saddlepoint.errors import RunError
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the JSON form; a reader refuses the versions it does not know."""
 
 CONFIDENCE = 0.95
@@ -140,6 +140,24 @@ class Example:
 
 
 @dc.dataclass(frozen=True)
+class Again:
+    """The first attack again, on ``n`` samples that are right unperturbed, evenly spread over the data.
+
+    Attributes: ``stage``, its name in the run; the ``attack``, and the options in it that are ``changed``: none where
+    only the draws are others; of the n samples the first attack left ``first`` and this one ``again``; ``only_first``
+    stood against the first one alone.
+    """
+
+    stage: str
+    attack: str
+    changed: dict[str, Any]
+    n: int
+    first: int
+    again: int
+    only_first: int
+
+
+@dc.dataclass(frozen=True)
 class StageSummary:
     """What one attack did.
 
@@ -171,10 +189,10 @@ class ThreatSummary:
 
     Attributes: ``threat`` as written ("linf:0.1"), the name of its set and its ``radius`` (the largest one where each
     sample has its own); ``robust``, the per-sample worst case over all attacks, the initially wrong counted as broken;
-    ``certified``, how many samples are proven to withstand, None where nothing was tried to prove;
-    ``stages`` in the order they ran; ``curve``, the share still standing over the radius, exact at each of its points,
-    from radius 0 to the last one anything is known about; ``gallery``, examples within the radius; ``classes``, the
-    same counts class by class.
+    ``certified``, how many samples are proven to withstand, None where nothing was tried to prove; ``stages`` in the
+    order they ran; ``again``, runs of the first of them with other draws and steps; ``curve``, the share still standing
+    over the radius, exact at each of its points, from radius 0 to the last one anything is known about; ``gallery``,
+    examples within the radius; ``classes``, the same counts class by class.
     """
 
     threat: str
@@ -183,6 +201,7 @@ class ThreatSummary:
     robust: Estimate
     certified: int | None
     stages: tuple[StageSummary, ...]
+    again: tuple[Again, ...]
     curve: tuple[CurvePoint, ...]
     gallery: tuple[Example, ...]
     classes: tuple[ClassShare, ...]
@@ -272,6 +291,7 @@ def _threat(fields: dict[str, Any]) -> ThreatSummary:
     return ThreatSummary(
         robust=Estimate(**fields.pop("robust")),
         stages=tuple(StageSummary(**stage) for stage in fields.pop("stages")),
+        again=tuple(Again(**one) for one in fields.pop("again")),
         curve=tuple(CurvePoint(*point) for point in fields.pop("curve")),
         gallery=tuple(Example(**example) for example in fields.pop("gallery")),
         classes=tuple(ClassShare(**one) for one in fields.pop("classes")),

@@ -16,6 +16,7 @@ from saddlepoint.auditing.doubts import Case, doubts
 from saddlepoint.auditing.records import CLEAN, StageRows, column, replay, stage_rows, worst_case
 from saddlepoint.auditing.stages import CERTIFIED, PROOF
 from saddlepoint.auditing.standing import Flags, Rows, Standing
+from saddlepoint.auditing.steadiness import attacks_again
 from saddlepoint.auditing.summary import (
     ClassShare,
     CurvePoint,
@@ -144,6 +145,7 @@ def _threat(
         robust=_share(standing.broken(label)),
         certified=_certified(spec, records, standing, label),
         stages=tuple(own),
+        again=attacks_again(spec, records, label),
         curve=_curve(standing, label, radius, searched),
         gallery=_gallery(records, worst, label),
         classes=_classes(records, standing, worst, label),

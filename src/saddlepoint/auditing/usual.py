@@ -10,7 +10,7 @@ from saddlepoint.attacks.recipe import get
 from saddlepoint.auditing.entry import Entry
 from saddlepoint.auditing.stages import Over
 from saddlepoint.errors import OptionError
-from saddlepoint.sets import Corruption, Flow, Insertions, Neighborhood, Perceptual, Spatial
+from saddlepoint.sets import L1, Corruption, Flow, Insertions, Neighborhood, Perceptual, Spatial
 
 
 class Usual(NamedTuple):
@@ -21,6 +21,17 @@ class Usual(NamedTuple):
 
 
 STANDARD, THOROUGH = "standard", "thorough"
+CHECKS: Final[tuple[tuple[str, Over], ...]] = (("fgsm", "sentinels"), ("worst_of(k=50)", "sentinels"))
+"""What must never break what the attacks before it left: a single step, and noise of the same size."""
+
+
+def again(options: str = "") -> tuple[tuple[str, Over], ...]:
+    """Triage three times more, on a few samples: with other draws, with half the steps, with steps twice as long."""
+    more = options and f"{options}, "
+    steps = [f"triage({more}relative_step={step})" for step in (1.0, 4.0)]
+    return tuple((name, "sampled") for name in (f"triage({options})", *steps))
+
+
 PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
     "quick": {
         GradientAccess: Usual(
@@ -39,6 +50,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
         GradientAccess: Usual(
             (
                 ("triage", "standing"),
+                *CHECKS,
                 ("pgd(steps=100, objective=margin)", "sentinels"),
                 ("square(steps=200)", "sentinels"),
                 ("triage(steps=100, rounds=6)", "doubted"),
@@ -46,6 +58,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("square(steps=500)", "closest"),
                 ("pincer(search=3000)", "pressed"),
                 ("pincer(steps=100, rounds=6, search=3000)", "nearest"),
+                *again(),
             ),
             (("fmn(steps=7)", "brittle"), ("fmn(steps=30, k=3)", "firm")),
         ),
@@ -56,10 +69,12 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
         GradientAccess: Usual(
             (
                 ("triage(steps=100, rounds=6)", "standing"),
+                *CHECKS,
                 ("square(steps=200)", "sentinels"),
                 ("square(steps=10000)", "doubted"),
                 ("autoattack", "standing"),
                 ("pincer(steps=100, rounds=6, search=3000)", "nearest"),
+                *again("steps=100, rounds=6"),
             ),
             (("fmn(steps=300)", "right"),),
         ),
@@ -137,6 +152,14 @@ def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     if not issubclass(kind, get(other).sets):
         return entry
     return Entry(other, dict(options({**recipe.options, **entry.options}, kind)))
+
+
+def known(entries: Entries, kind: type[Neighborhood]) -> Entries:
+    """The entries without the checks that make no sense in sets of a kind, of which nothing needs to be said."""
+    sized = [
+        one for one in entries if one[1] not in ("sentinels", "sampled") or issubclass(kind, get(one[0].name).sets)
+    ]
+    return tuple(one for one in sized if not (issubclass(kind, L1) and "relative_step" in one[0].options))
 
 
 def usual(plan: str, kind: type[LabelAccess]) -> Usual:

@@ -61,8 +61,7 @@ class Graph:
 def trace(model: Model, x: Tensor) -> Graph:
     """The graph of a model for inputs like x [N, *D]. The caller holds ``Model.quiet`` and has asked the model once.
 
-    A softmax at the end, or a sigmoid (of one probability, or of each class), is left out: it keeps the order of the
-    logits.
+    A softmax at the end, or a sigmoid of a single probability, is left out: it keeps the order of the logits.
 
     Raises:
         CertificateError: something no bound is known for.

@@ -12,6 +12,7 @@ from saddlepoint.report.cost import STAGE_COLUMNS, cost, stage_cells
 from saddlepoint.report.naming import option_words, stage_words, threat_words
 from saddlepoint.report.page import headline, lead, tables, warnings
 from saddlepoint.report.ruling import NECESSARY, bracket, doubt_title, ruling
+from saddlepoint.report.steadiness import steadiness
 from saddlepoint.report.words import duration, interval, percent, sentence, short
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
@@ -33,6 +34,7 @@ def markdown(summary: Summary) -> str:
         *_doubts(summary),
         "## Attacks",
         _attacks(summary),
+        *(escaped(f"{threat_words(t)}: {told}") for t in summary.threats if (told := steadiness(t))),
         _cost(summary),
         "## How it was measured",
         *_command(summary),

@@ -46,7 +46,7 @@ def set_words(threat: ThreatSummary) -> str:
 def stage_words(stage: StageSummary, threat: ThreatSummary) -> str:
     """The attack of a stage, and where it ran if that was not this threat."""
     tag = stage.name.partition("-")[2].replace("-curve", "").replace("-brittle", ", where nearly all fell")
-    tag = tag.replace("-sentinels", ", sentinels").replace("-doubted", ", if in doubt")
+    tag = tag.replace("-sampled", ", again").replace("-sentinels", ", sentinels").replace("-doubted", ", if in doubt")
     tag = (
         tag.replace("-nearest", ", if none of the closest fell")
         .replace("-closest", ", the closest")

@@ -15,6 +15,7 @@ from saddlepoint.report.gallery import Gallery, ReadPixels, build_gallery
 from saddlepoint.report.landscape import Map, build_map
 from saddlepoint.report.naming import option_words, set_words, stage_words, threat_words
 from saddlepoint.report.ruling import Bracket, Ruling, bracket, ruling
+from saddlepoint.report.steadiness import steadiness
 from saddlepoint.report.words import duration, percent
 
 SCHEMA = 2
@@ -31,7 +32,8 @@ class Section:
     """What is said about one threat.
 
     Attributes: ``bracket`` where proofs were tried; ``curve`` and ``losses``, drawings; ``points`` of the former as a
-    table, ``steps`` of the latter; the ``classes``, the ``gallery`` and the ``maps`` of the loss landscape.
+    table, ``steps`` of the latter; ``steadiness`` of the first attack, in a sentence; the ``classes``, the ``gallery``
+    and the ``maps`` of the loss landscape.
     """
 
     summary: ThreatSummary
@@ -40,6 +42,7 @@ class Section:
     steps: tuple[svg.Step, ...]
     curve: str
     losses: str
+    steadiness: str
     points: tuple[CurvePoint, ...]
     classes: tuple[ClassRow, ...]
     gallery: Gallery
@@ -159,6 +162,7 @@ def _section(summary: Summary, k: int, read_pixels: ReadPixels) -> Section:
         steps=steps,
         curve=_curve(threat, known) if len(threat.curve) > 2 else "",
         losses=svg.losses(steps, summary.n),
+        steadiness=steadiness(threat),
         points=_thinned(threat.curve, ROWS),
         classes=class_rows(summary, threat),
         gallery=build_gallery(summary, threat, f"g{k}", read_pixels, PICTURE_BYTES // len(summary.threats)),

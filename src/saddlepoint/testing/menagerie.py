@@ -115,6 +115,17 @@ class Purify(nn.Module):
         return y.clamp(0, 1)
 
 
+class TurnRound(nn.Module):
+    """Slopes point the wrong way as soon as an input leaves the grid of 8-bit pictures: a single step from the clean
+    input sees the true ones, an attack of many steps, or from a random start, does not."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [N, C, H, W] as it is."""
+        gray = 255 * x.detach()
+        sign = torch.where((gray - gray.round()).abs() < 1e-3, 1.0, -1.0)
+        return x.detach() + sign * (x - x.detach())
+
+
 def before(make: Callable[[], nn.Module]) -> Callable[[nn.Module], nn.Module]:
     """A defense that changes the input of a network."""
     return lambda network: nn.Sequential(make(), network)
@@ -157,5 +168,6 @@ DISEASES: Final[Mapping[str, Callable[[nn.Module], nn.Module]]] = {
     "winners": with_winners,
     "loop": before(Loop),
     "purified": before(Purify),
+    "turned": before(TurnRound),
 }
 """Defensive distillation (Papernot et al. 2016) is told apart by its inflated logits alone."""

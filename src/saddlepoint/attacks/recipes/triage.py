@@ -12,6 +12,7 @@ from saddlepoint.attacks.recipes.auto_pgd import sparse
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.core.problem import Objective
 from saddlepoint.core.protocols import Attack
+from saddlepoint.errors import OptionError
 from saddlepoint.gradients import backprop
 from saddlepoint.initializers import uniform
 from saddlepoint.objectives import cross_entropy, margin, toward_target
@@ -25,6 +26,8 @@ CLOSE = 0.3
 """After short runs, the share of the clean margin that is a close call."""
 WIDE = 2.0
 """The radius of the larger ball, in units of the true one."""
+FIRST = 2.0
+"""The first step, in units of the radius."""
 CLOSER = 0.6
 """By how much that share falls from one round to the next."""
 
@@ -34,48 +37,57 @@ CLOSER = 0.6
     sets=(Linf, L2, L1, Nuclear, Perceptual, *NON_ADDITIVE),
     paper="parts: Madry et al., ICLR 2018; Carlini, Wagner, S&P 2017; Gowal et al. 2019; the order is our own",
 )
-def triage(threat: Neighborhood, steps: int = 50, rounds: int = 4) -> Attack[GradientAccess]:
+def triage(
+    threat: Neighborhood, steps: int = 50, rounds: int = 4, relative_step: float = FIRST
+) -> Attack[GradientAccess]:
     """PGD on three objectives: short runs over everyone, long ones over the close calls.
 
     A fifth of the ``steps`` on the margin and on cross-entropy over everyone; two fifths toward each of the 3 likeliest
     classes where the margin fell below half of the clean one; then, in each of the other ``rounds``, all of the steps
     from new random starts on cross-entropy and on the margin where it fell below 30 %, 18 %, 11 % ..., and toward 2, 3,
-    4 ... classes where it fell below the share after that. Steps shrink from twice the radius to zero along half a
-    cosine. In L2 the long runs are for those below 50 %, 30 %, 18 % ..., and half of their steps lie in a ball of twice
-    the radius. What AutoAttack breaks at thousands of passes for each sample, this breaks at about a hundred, in L2 at
-    two hundred.
+    4 ... classes where it fell below the share after that. Steps shrink from ``relative_step``, in units of the radius,
+    to zero along half a cosine; in L1 by themselves. In L2 the long runs are for those below 50 %, 30 %, 18 % ..., and
+    half of their steps lie in a ball of twice the radius. What AutoAttack breaks at thousands of passes for each
+    sample, this breaks at about a hundred, in L2 at two hundred.
     """
     at_least_one(steps=steps, rounds=rounds)
+    if isinstance(threat, L1) and relative_step != FIRST:
+        raise OptionError("in L1 the steps of triage shrink by themselves: leave relative_step out")
     short, middle = max(steps // 5, 1), max(2 * steps // 5, 1)
     out = [
-        Round(climb(threat, margin, short)),
-        Round(climb(threat, cross_entropy, short)),
-        Round(EachTarget(climb(threat, toward_target, middle), 3), WITHIN_REACH),
+        Round(climb(threat, margin, short, relative_step)),
+        Round(climb(threat, cross_entropy, short, relative_step)),
+        Round(EachTarget(climb(threat, toward_target, middle, relative_step), 3), WITHIN_REACH),
     ]
     for later in range(rounds - 1):
         share = (WITHIN_REACH if isinstance(threat, L2) else CLOSE) * CLOSER**later
-        out += [Round(from_outside(threat, objective, steps), share) for objective in (cross_entropy, margin)]
-        out += [Round(EachTarget(from_outside(threat, toward_target, steps), 2 + later), share * CLOSER)]
+        ce, own, toward = (
+            from_outside(threat, objective, steps, relative_step)
+            for objective in (cross_entropy, margin, toward_target)
+        )
+        out += [Round(ce, share), Round(own, share), Round(EachTarget(toward, 2 + later), share * CLOSER)]
     return CloseCalls(threat, out)
 
 
-def climb(threat: Neighborhood, objective: Objective, steps: int) -> Attack[GradientAccess]:
+def climb(threat: Neighborhood, objective: Objective, steps: int, first: float = FIRST) -> Attack[GradientAccess]:
     """Steepest ascent whose steps shrink to nothing; in L1 the sparse kind, whose steps shrink by themselves."""
     if isinstance(threat, L1):
         return sparse(threat, objective, steps)
-    return Iterate(threat, objective, Ascent(backprop, cosine(2.0, 0.0, steps)), uniform, steps)
+    return Iterate(threat, objective, Ascent(backprop, cosine(first, 0.0, steps)), uniform, steps)
 
 
-def from_outside(threat: Neighborhood, objective: Objective, steps: int) -> Attack[GradientAccess]:
+def from_outside(
+    threat: Neighborhood, objective: Objective, steps: int, first: float = FIRST
+) -> Attack[GradientAccess]:
     """As ``climb``; in L2 half of the steps in a ball twice as large, the other half from there at the true radius.
 
     What lies behind a ridge inside the ball can be reached around it.
     """
     if not isinstance(threat, L2) or steps < 2:
-        return climb(threat, objective, steps)
+        return climb(threat, objective, steps, first)
     wide, late = steps // 2, steps - steps // 2
     runs = [
-        Iterate(threat, objective, Ascent(backprop, cosine(2.0, 0.0, wide)), uniform, wide, stop_when_met=False),
-        Iterate(threat, objective, Ascent(backprop, cosine(1.0, 0.0, late)), uniform, late),
+        Iterate(threat, objective, Ascent(backprop, cosine(first, 0.0, wide)), uniform, wide, stop_when_met=False),
+        Iterate(threat, objective, Ascent(backprop, cosine(first / 2, 0.0, late)), uniform, late),
     ]
     return Anneal(runs, radius_factors=(WIDE, 1.0))

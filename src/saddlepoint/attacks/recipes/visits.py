@@ -10,15 +10,15 @@ from saddlepoint.core.protocols import Attack
 from saddlepoint.initializers import zero
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers.visits import Visits, among, drawn
-from saddlepoint.sets import NON_ADDITIVE, Neighborhood, Spatial
+from saddlepoint.sets import L1, L2, NON_ADDITIVE, Linf, Neighborhood, Spatial
 from saddlepoint.sets.spatial import grid as grid_of
 
 PAPER = "Engstrom, Tran, Tsipras, Schmidt, Madry: Exploring the landscape of spatial robustness, ICML 2019"
 
 
-@recipe(access=ScoreAccess, sets=NON_ADDITIVE, paper=PAPER)
+@recipe(access=ScoreAccess, sets=(Linf, L2, L1, *NON_ADDITIVE), paper=PAPER)
 def worst_of(threat: Neighborhood, k: int = 10) -> Attack[ScoreAccess]:
-    """The worst of ``k`` random perturbations: what bad luck alone does."""
+    """The worst of ``k`` random perturbations: what bad luck alone does, or noise of that size."""
     at_least_one(k=k)
     return Iterate(threat, margin, Visits(drawn), zero, k - 1)
 
