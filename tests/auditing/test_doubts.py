@@ -16,6 +16,7 @@ import saddlepoint as sp
 from saddlepoint.auditing import Audit, audit, read_spec, summarize
 from saddlepoint.auditing.diagnosis import Diagnosis
 from saddlepoint.auditing.doubts import Case, doubts
+from saddlepoint.auditing.holding import Held
 from saddlepoint.auditing.probes import Answers, Slopes
 from saddlepoint.auditing.standing import Standing
 from saddlepoint.auditing.summary import Estimate, StageSummary
@@ -24,7 +25,7 @@ from saddlepoint.testing.problems import Map
 Make = Callable[..., Any]
 N = 1000
 WELL = Diagnosis(
-    Answers(32, 0.0, 0, 0, 0, 0, False, False, False), Slopes(32, 0, 0, 0, 0.99), 1, False, (), None, 1, 0.0
+    Answers(32, 0.0, 0, 0, 0, 0, False, False, False), Slopes(32, 0, 0, 0, 0.99), None, 1, False, (), None, 1, 0.0
 )
 LABEL, CURVE = "linf:0.1", "linf:inf"
 
@@ -70,6 +71,10 @@ def seen(**changes: Any) -> Diagnosis:
     return dc.replace(WELL, answers=dc.replace(WELL.answers, **changes))
 
 
+def held(right: int, fell: int, far: int | None) -> Diagnosis:
+    return dc.replace(seen(gap=0.2), held=Held(32, right, fell, far))
+
+
 def sloped(**changes: Any) -> Diagnosis:
     return dc.replace(WELL, slopes=dc.replace(WELL.slopes, **changes))
 
@@ -104,6 +109,11 @@ def test_a_healthy_audit_raises_none() -> None:
         (sloped(told=0.4), {"false-slopes": "flag"}),
         (sloped(told=0.6), {}),
         (dc.replace(seen(gap=0.2), slopes=Slopes(32, 0, 0, 0, 0.1)), {"random": "flag"}),
+        (held(30, 2, 30), {"random": "flag"}),
+        (held(30, 0, 29), {"random": "flag"}),
+        (held(30, 0, 28), {"random": "flag", "not-only-random": "flag"}),
+        (held(30, 0, None), {"random": "flag"}),
+        (dc.replace(held(30, 2, 30), slopes=Slopes(32, 0, 0, 0, 0.1)), {"random": "flag", "false-slopes": "flag"}),
         (None, {}),
     ],
 )
@@ -297,6 +307,11 @@ def test_random_models_are_attacked_through_the_mean_and_every_draw_counts(netwo
     plain = audit(network(), x, y, threat=sp.Linf(0.1), attacks=attacks, curve=None)
     assert abs(found.robust_accuracy - plain.robust_accuracy) < 0.25
     assert found.verify().ok
+    (told,) = (doubt.found for doubt in found.doubts if doubt.name == "random")
+    assert "with the draw held fixed 20 steps of PGD break" in told
+    assert re.search(
+        r"single answers are right for [\d.]+ % \([\d.]+ to [\d.]+\) unperturbed, .* attacked, linf:0.1", told
+    )
 
 
 def test_the_page_about_doubts_lists_them_all_with_their_weight() -> None:

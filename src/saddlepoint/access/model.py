@@ -63,6 +63,7 @@ class Model:
     ) -> None:
         self.draws, self.stand_ins, self.smooth_rounding = draws, dict(stand_ins or {}), False
         self.asked, self.top = 0, top
+        self._draw: int | None = None
         self.class_names: Sequence[str] | None = getattr(network, "class_names", None)
         self.network, self.box, self.normalize, self.output = network, box, normalize, output
         self.kind, self.batch_size, self.classes, self.mode, self.name = kind, batch_size, classes, mode, name
@@ -85,7 +86,8 @@ class Model:
         """What the network itself answers to inputs [N, *D] in data units: once, in its own form, on its own device."""
         self.asked += len(x)
         inside = x.to(device=self.device or x.device, dtype=self.dtype or x.dtype)
-        with SmoothRounding() if self.smooth_rounding else contextlib.nullcontext():
+        same = contextlib.nullcontext() if self._draw is None else own_randomness(self._draw, self.device)
+        with same, SmoothRounding() if self.smooth_rounding else contextlib.nullcontext():
             return self.network(self.normalize(inside) if self.normalize else inside)
 
     def _once(self, x: Tensor) -> Tensor:
@@ -151,6 +153,16 @@ class Model:
         if not issubclass(self.kind, _KINDS[access]):
             raise OptionError(f"{self.name} gives {self.kind.kind} only, no {access}")
         self.kind = _KINDS[access]
+
+    @contextlib.contextmanager
+    def held(self, seed: int) -> Iterator[None]:
+        """Inside, an answer is one forward, and each forward draws the same: whatever torch, numpy or Python draw."""
+        before = self.draws, self._draw
+        self.draws, self._draw = 1, seed
+        try:
+            yield
+        finally:
+            self.draws, self._draw = before
 
     @contextlib.contextmanager
     def quiet(self, seed: int = 0) -> Iterator[None]:

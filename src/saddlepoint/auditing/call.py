@@ -14,6 +14,7 @@ from torch import Tensor
 
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.auditing.audited import Audit
+from saddlepoint.auditing.chance import spread
 from saddlepoint.auditing.conduct import conduct
 from saddlepoint.auditing.diagnosis import Diagnosis, diagnose
 from saddlepoint.auditing.elsewhere import checked
@@ -116,6 +117,8 @@ def audit(
                 told.notice(notice)
             run = run.noting("known", elsewhere) if elsewhere else run
             records, notices = conduct(subject, made, run, piece_size, told)
+            if diagnosis.random:
+                run = run.knowing("spread", lambda: spread(subject, records, spec, folder, seed))
             begun_with = run.spec
             run = run.knowing(
                 "landscapes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses as dc
 import time
 from typing import Any, Self
@@ -14,6 +15,7 @@ from saddlepoint.access.asking import GradientAccess
 from saddlepoint.access.model import Model
 from saddlepoint.access.stand_ins import identity
 from saddlepoint.access.watching import open_modules
+from saddlepoint.auditing.holding import Held, attack_held, can_be_held
 from saddlepoint.auditing.probes import ROUNDING, Answers, Slopes, answers, slopes
 from saddlepoint.auditing.subject import Subject
 from saddlepoint.core.goal import untargeted
@@ -36,13 +38,15 @@ MODULES = 4
 class Diagnosis:
     """What the probes saw (``slopes`` None where the model gives none), and how the audit adapts to it.
 
-    ``draws``: forwards in each answer from now on; ``smooth_rounding`` and ``stand_ins``: what slopes pass as if it
-    were not there; ``repaired``: the slopes with these; ``forwards`` (of all samples together) and ``seconds``: what
-    all of it took.
+    ``held``: what an attack does while the randomness is held fixed, where there is some that can be; slopes are
+    measured under it then. ``draws``: forwards in each answer from now on; ``smooth_rounding`` and ``stand_ins``: what
+    slopes pass as if it were not there; ``repaired``: the slopes with these; ``forwards`` (of all samples together) and
+    ``seconds``: what all of it took.
     """
 
     answers: Answers
     slopes: Slopes | None
+    held: Held | None
     draws: int
     smooth_rounding: bool
     stand_ins: tuple[str, ...]
@@ -59,7 +63,12 @@ class Diagnosis:
     def misleading(self) -> bool:
         """Whether what follows slopes alone may miss what can be found."""
         seen = self.slopes
-        return seen is not None and not self.random and (seen.blind or seen.told < TOLD)
+        return seen is not None and self.steady and (seen.blind or seen.told < TOLD)
+
+    @property
+    def steady(self) -> bool:
+        """Whether slopes were measured on answers that are always the same."""
+        return not self.random or self.held is not None
 
     @property
     def past(self) -> str:
@@ -86,6 +95,7 @@ class Diagnosis:
     def from_dict(cls, fields: dict[str, Any]) -> Self:
         """The diagnosis that ``to_dict`` gave."""
         seen = {name: fields[name] and Slopes(**fields[name]) for name in ("slopes", "repaired")}
+        seen |= {"held": fields["held"] and Held(**fields["held"])}
         own = {"answers": Answers(**fields["answers"]), "stand_ins": tuple(fields["stand_ins"]), **seen}
         return cls(**{**fields, **own})
 
@@ -105,12 +115,14 @@ def diagnose(subject: Subject, threat: Neighborhood, seed: int) -> Diagnosis:
             seen = answers(model, x)
         if seen.gap > ROUNDING:
             model.draws = max(model.draws, DRAWS)
-        told = repaired = None
+        told = repaired = held = None
         if issubclass(model.kind, GradientAccess):
-            told, repaired = _remedied(_Patient(model, x, y, own, noise, seed))
+            fixed = seen.gap > ROUNDING and can_be_held(model, x, seed)
+            told, repaired = _remedied(_Patient(model, x, y, own, noise, seed, fixed))
+            held = attack_held(model, x, y, own, noise, seed) if fixed else None
         stand_ins = tuple(name for name in model.stand_ins if name not in before[2])
         found = model.draws, model.smooth_rounding, stand_ins
-        return Diagnosis(seen, told, *found, repaired, model.asked - asked, time.perf_counter() - started)
+        return Diagnosis(seen, told, held, *found, repaired, model.asked - asked, time.perf_counter() - started)
     finally:
         model.draws, model.smooth_rounding, model.stand_ins, model.batch_size = before
 
@@ -125,9 +137,10 @@ class _Patient:
     threat: Neighborhood
     noise: Noise
     seed: int
+    held: bool
 
     def slopes(self) -> Slopes:
-        with self.model.quiet(self.seed):
+        with self.model.quiet(self.seed), self.model.held(self.seed) if self.held else contextlib.nullcontext():
             return slopes(self.model, self.x, self.y, self.threat, self.noise)
 
 

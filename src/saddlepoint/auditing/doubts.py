@@ -16,7 +16,10 @@ import pyarrow as pa
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.recipe import catalog
+from saddlepoint.auditing.chance import CLEAN as SINGLE
+from saddlepoint.auditing.chance import in_words
 from saddlepoint.auditing.diagnosis import TOLD, Diagnosis
+from saddlepoint.auditing.holding import STEPS
 from saddlepoint.auditing.probes import FORWARDS
 from saddlepoint.auditing.records import CLEAN, column, stage_rows
 from saddlepoint.auditing.stages import CERTIFIED, PROOF
@@ -33,6 +36,8 @@ WEAKER_GAIN, WEAKER_COUNT = 0.02, 4
 """A larger share and a larger number of samples than this that only the search for small perturbations breaks flag."""
 ONE = 1
 """A single sample is no evidence."""
+HELD = 0.05
+"""A larger share than this that withstands any change while the draw is held fixed flags."""
 UNBREAKABLE = 0.01
 """A larger share than this of samples that no perturbation of any size breaks flags."""
 DENIED = 0.01
@@ -157,8 +162,35 @@ def _random(case: Case) -> Iterator[Doubt]:
             "The model is random",
             f"{seen.flips} of {seen.samples} samples get different labels in {FORWARDS} forwards (logits scaled to"
             f" length 1 differ by up to {seen.gap:.2g}); every answer here, and every slope, is the mean of"
-            f" {case.diagnosis.draws} forwards",
+            f" {case.diagnosis.draws} forwards{_with_draws(case)}",
             "report accuracy of the mean answer, and how it changes with more draws (sp.wrap(..., draws=K))",
+        )
+
+
+def _with_draws(case: Case) -> str:
+    """What the same draw at each forward does, and what single answers do."""
+    held, shares = case.diagnosis.held if case.diagnosis else None, case.spec.get("spread")
+    told = f"; with the draw held fixed {STEPS} steps of PGD break {held.fell} of {held.right}" if held else ""
+    if shares:
+        names = [("unperturbed" if label == SINGLE else f"attacked, {label}", one) for label, one in shares.items()]
+        told += "; single answers are right for " + ", ".join(f"{in_words(one)} {name}" for name, one in names)
+    return told
+
+
+def _held(case: Case) -> Iterator[Doubt]:
+    """With the draw held fixed every sample must fall to a change that could make all of them gray."""
+    held = case.diagnosis.held if case.diagnosis else None
+    if held is None or held.far is None:
+        return
+    left = held.right - held.far
+    if left > max(HELD * held.right, ONE):
+        yield Doubt(
+            "not-only-random",
+            "flag",
+            "It is not the randomness that withstands",
+            f"with the draw held fixed {left} of {held.right} samples withstand {STEPS} steps of PGD that may turn them"
+            " gray",
+            "averaging over draws cannot mend this: find what misleads the slopes, and adapt an attack to it",
         )
 
 
@@ -231,7 +263,7 @@ def _saturated(case: Case) -> Iterator[Doubt]:
 
 
 def _slopes(case: Case) -> Iterator[Doubt]:
-    if case.diagnosis is None or case.diagnosis.slopes is None or case.diagnosis.random:
+    if case.diagnosis is None or case.diagnosis.slopes is None or not case.diagnosis.steady:
         return
     seen = case.diagnosis.slopes
     if seen.blind:
@@ -499,6 +531,7 @@ RULES: Final[tuple[Callable[[Case], Iterator[Doubt]], ...]] = (
     _contradiction,
     _company,
     _random,
+    _held,
     _optimizes,
     _remembers,
     _saturated,

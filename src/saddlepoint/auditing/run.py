@@ -1,7 +1,7 @@
 """A run on disk: one folder, held by one process, that is begun once and gone on with until it is complete.
 
 ``spec.json`` first, then ``diagnosis.json``, ``known.json`` and pieces (see ``piece``), at the end ``landscapes.json``,
-``records.parquet`` and ``summary.json``. All files appear complete or not at all.
+``spread.json`` of a random model, ``records.parquet`` and ``summary.json``. All files appear complete or not at all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from saddlepoint.auditing.summary import Example, Landscape, Summary
 from saddlepoint.errors import RunError
 
 SPEC, RECORDS, SUMMARY = "spec.json", "records.parquet", "summary.json"
-ASIDES = ("diagnosis", "landscapes", "known")
+ASIDES = ("diagnosis", "landscapes", "known", "spread")
 """What is known besides the pieces, each in a file of its own: ``diagnosis.json``, ..."""
 DEFAULT = "runs/{model}-{data}-{key}"
 """A folder of its own for every audit: the same arguments lead to the same folder."""
@@ -136,6 +136,7 @@ READ: Final[Mapping[str, Callable[[Any], object]]] = {
     "diagnosis": Diagnosis.from_dict,
     "landscapes": lambda found: [Landscape.from_dict(one) for one in found],
     "known": lambda found: {label: float(share) for label, share in found.items()},
+    "spread": lambda found: {label: [float(share) for share in shares] for label, shares in found.items()},
 }
 """How an aside is understood; what cannot be is not taken."""
 

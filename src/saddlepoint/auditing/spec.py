@@ -36,6 +36,7 @@ COSMETIC = frozenset(
         "notices",
         "diagnosis",
         "landscapes",
+        "spread",
         "known",
         "settings",
         "versions.python",
