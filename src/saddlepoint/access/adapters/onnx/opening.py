@@ -23,6 +23,8 @@ TOLERANCE = 1e-3
 """How far torch and onnxruntime may be apart, as a share of the largest score."""
 QUANTIZED_TOLERANCE = 0.05
 """The same where the graph rounds: a step of rounding may fall either way."""
+ROUNDS = ("Quantize", "QLinear", "QGemm", "QAttention")
+"""Words in the names of operators that round to integers."""
 
 
 def open_onnx(spec: str, access: Access | None = None) -> nn.Module:
@@ -74,7 +76,8 @@ def from_onnx(
         session = Session(path, named.name)
         return Batched(lambda inputs: session({**inputs, **given}), path, port, identity, None)
     network = OnnxNetwork(graph, path.name, bare_scores(graph, named.name).name, given)
-    return Batched(network, path, port, identity, _Check(graph, path, port, named, given))
+    mixes = any("DynamicQuantize" in node.op for node in graph.nodes)  # rounds by the range of a whole batch
+    return Batched(network, path, port, identity, _Check(graph, path, port, named, given), mixes)
 
 
 def _identity(graph: Graph, path: Path, port: Port, named: Port, given: Mapping[str, Tensor]) -> str:
@@ -136,15 +139,18 @@ class Batched(nn.Module):
     """What takes whole batches, from what takes the batches that a file fixes.
 
     The first batch tells: all at once if that gives each sample the answer it has alone, else mapped over samples
-    (``torch.vmap``), else one after the other.
+    (``torch.vmap``), else one after the other. A file that fixes no batch is taken at its word, unless it ``mixes``
+    samples.
     """
 
-    def __init__(self, network: Asked, path: Path, port: Port, identity: str, check: _Check | None) -> None:
+    def __init__(
+        self, network: Asked, path: Path, port: Port, identity: str, check: _Check | None, mixes: bool = False
+    ) -> None:
         super().__init__()
         self.network, self.path, self.port, self.identity, self.check = network, path, port, identity, check
         self.fixed = (port.shape or (None,))[0]
         self.last, self.tried = _channels_last(port), False
-        self.way: str | None = None if self.fixed or check is None else "at once"
+        self.way: str | None = None if self.fixed or check is None or mixes else "at once"
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores [N, K] of x [N, *D]."""
@@ -255,9 +261,8 @@ class _Check:
         whole = OnnxNetwork(self.graph, self.path.name, self.named.name, self.given).to(x.device)
         with torch.no_grad():
             own = whole.to(torch.float32)({self.port.name: x.float() if x.is_floating_point() else x})
-        bound = (
-            QUANTIZED_TOLERANCE if any("Quantize" in n.op or "QLinear" in n.op for n in self.graph.nodes) else TOLERANCE
-        )
+        rounds = any(word in node.op for node in self.graph.nodes for word in ROUNDS)
+        bound = QUANTIZED_TOLERANCE if rounds else TOLERANCE
         gap = float((own.to(right.dtype) - right).abs().max())
         if own.shape != right.shape or not gap <= bound * max(float(right.abs().max()), 0.01):
             raise ModelError(

@@ -205,23 +205,3 @@ def col2im(node: Node, x: Tensor, image: Ints, block: Ints) -> Tensor:
     larger = [n + b + e for n, b, e in zip(image, pads[:d], pads[d:], strict=True)]
     out = functional.fold(x, tuple(larger), tuple(block), tuple(dilation), 0, tuple(stride))
     return _padded(out, [-p for p in pads[:d]], [-p for p in pads[d:]])
-
-
-@operator("FusedConv", domain="com.microsoft")
-def fused_conv(
-    node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None, beside: Tensor | None = None
-) -> Tensor:
-    """A convolution, plus another tensor, through an activation."""
-    out = conv(node, x, weight, bias)
-    out = out if beside is None else out + beside
-    name, extra = node.get("activation", ""), node.get("activation_params", [])
-    calls: dict[str, Any] = {
-        "": lambda z: z,
-        "Relu": torch.relu,
-        "Sigmoid": torch.sigmoid,
-        "Tanh": torch.tanh,
-        "LeakyRelu": lambda z: functional.leaky_relu(z, *extra),
-        "Clip": lambda z: z.clamp(*extra),
-        "HardSigmoid": lambda z: (extra[0] * z + extra[1]).clamp(0, 1),
-    }
-    return calls[name](out)

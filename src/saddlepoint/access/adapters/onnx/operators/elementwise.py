@@ -229,11 +229,3 @@ def fast_gelu(node: Node, x: Tensor, bias: Tensor | None = None) -> Tensor:
 def bias_gelu(node: Node, x: Tensor, bias: Tensor | None = None) -> Tensor:
     """GELU, of x plus a bias."""
     return functional.gelu(x if bias is None else x + bias)
-
-
-@operator("FusedMatMul", domain="com.microsoft")
-def fused_matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
-    """alpha a b, with the last two axes of a and b swapped where asked."""
-    a = a.transpose(-1, -2) if node.get("transA", 0) and a.ndim > 1 else a
-    b = b.transpose(-1, -2) if node.get("transB", 0) and b.ndim > 1 else b
-    return node.get("alpha", 1.0) * torch.matmul(a, b)

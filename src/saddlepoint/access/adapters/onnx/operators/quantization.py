@@ -61,7 +61,7 @@ def dynamic(node: Node, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return (rounded(x / scale) + zero).clamp(0, 255), scale, zero
 
 
-def _shifted(x: Tensor, zero: Tensor | None, axis: int | None = None) -> Tensor:
+def shifted(x: Tensor, zero: Tensor | None, axis: int | None = None) -> Tensor:
     """x - zero in double precision, where integers of 8 bits are multiplied and summed exactly."""
     x = x.double()
     if zero is None:
@@ -75,18 +75,36 @@ def _shifted(x: Tensor, zero: Tensor | None, axis: int | None = None) -> Tensor:
 @operator("MatMulInteger")
 def matmul_integer(node: Node, a: Tensor, b: Tensor, za: Tensor | None = None, zb: Tensor | None = None) -> Tensor:
     """The product of integer matrices."""
-    return _shifted(a, za, a.ndim - 2) @ _shifted(b, zb)
+    return shifted(a, za, a.ndim - 2) @ shifted(b, zb)
 
 
 @operator("ConvInteger")
 def conv_integer(node: Node, x: Tensor, w: Tensor, zx: Tensor | None = None, zw: Tensor | None = None) -> Tensor:
     """The convolution of integers."""
-    return conv(node, _shifted(x, zx), _shifted(w, zw, 0))
+    return conv(node, shifted(x, zx), shifted(w, zw, 0))
 
 
-def _requantized(out: Tensor, scale: Tensor, zero: Tensor, kind: torch.dtype) -> Tensor:
-    low, high = RANGES[kind]
-    return (rounded(out * scale) + zero.double()).clamp(low, high).float()
+def by_rows(scale: Tensor) -> Tensor:
+    """The scale of a matrix on the left, one number or one for each row."""
+    return scale.double().view(-1, 1) if scale.numel() > 1 else scale.double().reshape(())
+
+
+def by_columns(scale: Tensor) -> Tensor:
+    """The scale of a matrix on the right, one number or one for each column."""
+    return scale.double() if scale.numel() > 1 else scale.double().reshape(())
+
+
+def real(x: Tensor, scale: Tensor, zero: Tensor | None) -> Tensor:
+    """What the integers of a whole tensor stand for, (x - zero) scale."""
+    x = x.to(scale.dtype)
+    return (x if zero is None else x - zero.to(x.dtype).reshape(())) * scale.reshape(())
+
+
+def quantized(x: Tensor, scale: Tensor, zero: Tensor | None) -> Tensor:
+    """round(x / scale + zero), cut to the range of the type of zero; the scale may differ by rows or columns."""
+    low, high = RANGES[torch.uint8] if zero is None else RANGES[zero.dtype]
+    shift = 0.0 if zero is None else zero.to(x.dtype).reshape(())
+    return (rounded(x / scale) + shift).clamp(low, high)
 
 
 @operator("QLinearMatMul")
@@ -94,10 +112,8 @@ def qlinear_matmul(
     node: Node, a: Tensor, sa: Tensor, za: Tensor, b: Tensor, sb: Tensor, zb: Tensor, sy: Tensor, zy: Tensor
 ) -> Tensor:
     """The product of quantized matrices, quantized again."""
-    out = _shifted(a, za, a.ndim - 2) @ _shifted(b, zb)
-    rows = sa.double().view(-1, 1) if sa.numel() > 1 else sa.double().reshape(())
-    columns = sb.double() if sb.numel() > 1 else sb.double().reshape(())
-    return _requantized(out, rows * columns / sy.double(), zy, zy.dtype)
+    out = shifted(a, za, a.ndim - 2) @ shifted(b, zb)
+    return quantized(out * by_rows(sa) * by_columns(sb), sy.double().reshape(()), zy).to(sy.dtype)
 
 
 @operator("QLinearConv")
@@ -106,7 +122,6 @@ def qlinear_conv(
     bias: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The convolution of quantized tensors, quantized again; scales of the weights may differ by channel."""
-    out = conv(node, _shifted(x, zx), _shifted(w, zw, 0), None if bias is None else bias.double())
-    scale = sx.double().reshape(()) * sw.double().flatten() / sy.double().reshape(())
-    scale = scale.view(-1, *[1] * (out.ndim - 2)) if scale.numel() > 1 else scale.reshape(())
-    return _requantized(out, scale, zy.reshape(()), zy.dtype)
+    out = conv(node, shifted(x, zx), shifted(w, zw, 0), None if bias is None else bias.double())
+    scale = sw.double().view(-1, *[1] * (out.ndim - 2)) if sw.numel() > 1 else sw.double().reshape(())
+    return quantized(out * scale * sx.double().reshape(()), sy.double().reshape(()), zy).to(sy.dtype)
