@@ -3,6 +3,9 @@
 Where a library is not installed, one that answers as it does stands in for it.
 """
 
+import importlib
+import importlib.abc
+import importlib.machinery
 import importlib.util
 import json
 import sys
@@ -204,10 +207,46 @@ def there(name):
     return pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"{name} is not installed")
 
 
+class Empty(type):
+    """A class with any attribute."""
+
+    def __getattr__(cls, name):
+        return attribute(name)
+
+
+class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds every module below torchvision, full of empty classes: loaders and boxes, which networks never call."""
+
+    def find_spec(self, name, path, target=None):
+        return importlib.machinery.ModuleSpec(name, self, is_package=True) if name.startswith("torchvision") else None
+
+    def exec_module(self, module):
+        module.__version__, module.__getattr__ = "0.0", attribute
+
+
+def attribute(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return Empty(name, (), {})
+
+
+@pytest.fixture
+def timm(monkeypatch):
+    """timm itself. Of torchvision there is no build beside each build of torch: where it is missing, nothing is there."""
+    if importlib.util.find_spec("torchvision") is None:
+        monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Absent()])
+    before = set(sys.modules)
+    try:
+        yield importlib.import_module("timm")
+    finally:
+        for name in set(sys.modules) - before:
+            if name.startswith("torchvision"):
+                del sys.modules[name]
+
+
 @there("timm")
 @pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "mobilenetv3_small_050"])
-def test_real_networks_of_timm(name):
-    import timm
+def test_real_networks_of_timm(timm, name):
 
     model, x = open_model(f"timm:{name}@random"), torch.rand(2, 3, 224, 224)
     config = timm.data.resolve_data_config({}, model=model.network)

@@ -5,6 +5,7 @@ import json
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -147,3 +148,32 @@ def test_sets_by_name_come_from_the_library(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r"pip install 'saddlepoint\[datasets\]'"):
         load("hf:owner/some")
+
+
+def written(folder: Path) -> Any:
+    """A set of the library's own making, of five pictures with a split in two."""
+    datasets = pytest.importorskip("datasets")
+    pictures = [Image.new("RGB", (6, 5), (10 * k, 0, 50)) for k in range(5)]
+    kinds = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
+    whole = datasets.Dataset.from_dict({"image": pictures, "label": [0, 1, 1, 0, 1]}, features=kinds)
+    return datasets.DatasetDict({"train": whole.select(range(3)), "test": whole.select(range(3, 5))})
+
+
+def test_what_the_library_itself_saves(tmp_path: Path) -> None:
+    written(tmp_path).save_to_disk(tmp_path / "pets")
+    data = load(f"{tmp_path / 'pets'}?split=test")
+    assert list(data.x.shape) == [2, 3, 5, 6]
+    assert (data.x[:, 0, 0, 0] * 255).round().tolist() == [30, 40]
+    assert (data.y.tolist(), data.classes) == ([0, 1], ("cat", "dog"))
+
+
+def test_what_the_library_itself_has_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, split in written(tmp_path).items():
+        (tmp_path / "pets").mkdir(exist_ok=True)
+        split.to_parquet(tmp_path / "pets" / f"{name}.parquet")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    data = load(f"hf:{tmp_path / 'pets'}?split=train")
+    assert (data.x[:, 0, 0, 0] * 255).round().tolist() == [0, 10, 20]
+    assert (data.y.tolist(), data.classes) == ([0, 1, 1], ("cat", "dog"))
+    with pytest.raises(DataError, match="nobody/nothing is not stored on this machine"):
+        load("hf:nobody/nothing")
