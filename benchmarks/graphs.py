@@ -1,20 +1,23 @@
 """ONNX graphs against the torch networks they were exported from, and against onnx2pytorch where it is installed.
 
-python benchmarks/graphs.py [--rounds 5]
+python benchmarks/graphs.py [speed] [others] [made] [--rounds 5]
 
 `forward and backward` is one gradient with respect to a batch of pictures. Then, for the ONNX files of others that come
-inside of packages (tests/access/adapters/onnx/test_real_files.py names them): whether the answer is onnxruntime's.
+inside of packages (tests/access/adapters/onnx/test_real_files.py names them): whether the answer is onnxruntime's. Then
+the same, slopes included, for what torch's two exporters and onnxruntime's quantizer and optimizer write of networks that
+are defined in the tests beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import statistics
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
@@ -109,13 +112,81 @@ def coverage() -> None:
         print(f"| {name} | {kinds} | {agrees(ours, truth, file.tolerance)} | {told} |", flush=True)
 
 
+def exported(folder: Path) -> Iterator[tuple[str, Path, nn.Module, Tensor]]:
+    """A name, a file, the network it is of, and an input: two exporters in several versions."""
+    kinds, x = importlib.import_module("test_dynamo"), torch.rand(2, 3, 16, 16)
+    for kind in (kinds.Convolutions, kinds.Transformer, kinds.Recurrence):
+        for newer, versions in ((False, (13, 17, 20)), (True, (18, 20, 23))):
+            for opset in versions:
+                torch.manual_seed(0)
+                network, path = kind().eval(), folder / "net.onnx"
+                if newer:
+                    how = {"dynamic_shapes": ({0: torch.export.Dim("n")},), "verbose": False}
+                else:
+                    how = {"input_names": ["x"], "dynamic_axes": {"x": {0: "n"}}}
+                torch.onnx.export(network, (x,), str(path), dynamo=newer, opset_version=opset, **how)
+                yield f"{kind.__name__}, {'newer' if newer else 'older'} exporter, {opset}", path, network, x
+
+
+def processed(folder: Path) -> Iterator[tuple[str, Path, nn.Module, Tensor]]:
+    """The same of what onnxruntime's own tools make of fashion-standard and of a transformer's block."""
+    tools = importlib.import_module("test_whole_networks")
+    x, form = sp.zoo.data.load("fashion-mnist-1k[:64]").x, tools.quantization.QuantFormat
+    for name, network in (("fashion-standard", sp.zoo.load("fashion-standard")), ("block", tools.Block().eval())):
+        path = folder / f"{name}.onnx"
+        tools.export(network, x[:2], path)
+        files = {
+            "integers": tools.quantized(path, x, f"{name}_q", form.QOperator),
+            "rounding between": tools.quantized(path, x, f"{name}_qdq", form.QDQ),
+            "optimized": tools.optimized(path, "extended"),
+        }
+        files["integers, optimized"] = tools.optimized(files["integers"], "extended")
+        tools.quantization.quantize_dynamic(
+            str(path), str(folder / f"{name}_d.onnx"), weight_type=tools.quantization.QuantType.QUInt8
+        )
+        files["by the own range"] = folder / f"{name}_d.onnx"
+        yield from ((f"{name}, {how}", file, network, x[:1]) for how, file in files.items())
+
+
+def led(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The slope of a weighted sum of what comes out."""
+    return slope(lambda z: network(z) @ torch.arange(1.0, 1.0 + network(x).shape[1]), x)
+
+
+def told(make: Callable[[], Callable[[Tensor], Tensor]], x: Tensor, truth: Tensor, right: Tensor) -> str:
+    """Whether the answers are the truth to rounding, and the cosine of the slopes with the right ones."""
+    answers = agrees(lambda: make()(x), truth, 1e-3)
+    try:
+        found = led(make(), x)
+        cosine = f"{float(torch.cosine_similarity(found.flatten(), right.flatten(), 0)):.3f}"
+    except Exception as error:
+        cosine = type(error).__name__
+    return f"{answers} | {cosine}"
+
+
+def converted() -> None:
+    """Print whose answers, and whose slopes, are those of the network that a file was made of."""
+    print("\n| file | saddlepoint: answers | slopes | onnx2pytorch: answers | slopes |\n|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, path, network, x in itertools.chain(exported(Path(folder)), processed(Path(folder))):
+            graph = read_graph(path)
+            port, output = graph.inputs[0].name, graph.outputs[0].name
+            truth, right = Session(path, output)({port: x}), led(network, x)
+            ours = OnnxNetwork(graph, path.name, output, {})
+            rows = [told(lambda run=ours, port=port: lambda z: run({port: z}), x, truth, right)]
+            rows.append(" | " if peer("onnx2pytorch") is None else told(lambda p=path: other(p), x, truth, right))
+            print(f"| {name} | {' | '.join(rows)} |", flush=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     onnxruntime.set_default_logger_severity(4)
+    parser.add_argument("what", nargs="*", choices=["speed", "others", "made"], help="which tables; all by default")
     args = parser.parse_args()
-    speed(args.rounds)
+    tables = {"speed": lambda: speed(args.rounds), "others": coverage, "made": converted}
+    for name in args.what or tables:
+        tables[name]()
     print(f"\n{provenance(BATCH)}")
-    coverage()

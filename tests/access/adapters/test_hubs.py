@@ -232,7 +232,7 @@ def attribute(name):
 
 @pytest.fixture
 def timm(monkeypatch):
-    """timm itself. Of torchvision there is no build beside each build of torch: where it is missing, nothing is there."""
+    """timm itself. Of torchvision there is not always a build that fits torch: nothing stands in for it."""
     if importlib.util.find_spec("torchvision") is None:
         monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Absent()])
     before = set(sys.modules)

@@ -102,3 +102,8 @@ def test_slopes_reach_where_a_convolution_looks():
     model = built("DeformConv", offset.float(), (x, weight), 19, kernel_shape=[3, 3])
     model.graph.node[0].input[:] = ["c0", "c1", "x"]
     check_slopes(OnnxNetwork(parse(model), "test", "y0", {}).double(), offset)
+
+
+def test_a_box_of_no_size_has_no_features():
+    x, rois = normal(0, 1, 2, 8, 8), torch.tensor([[2.0, 2.0, 2.0, 6.0], [1.0, 1.0, 5.0, 6.0]])
+    agree(built("RoiAlign", x, (rois, torch.zeros(2, dtype=torch.int64)), 16, output_height=2, output_width=2), x)

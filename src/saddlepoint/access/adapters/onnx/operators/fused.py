@@ -22,8 +22,8 @@ def _activated(name: str, x: Tensor, extra: Sequence[float]) -> Tensor:
         "Relu": torch.relu,
         "Sigmoid": torch.sigmoid,
         "Tanh": torch.tanh,
-        "LeakyRelu": lambda z: functional.leaky_relu(z, *extra),
-        "Clip": lambda z: z.clamp(*extra),
+        "LeakyRelu": lambda z: functional.leaky_relu(z, extra[0]),
+        "Clip": lambda z: z.clamp(extra[0], extra[1]),
         "HardSigmoid": lambda z: (extra[0] * z + extra[1]).clamp(0, 1),
     }
     return calls[name](x)

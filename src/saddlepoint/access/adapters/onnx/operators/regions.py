@@ -25,7 +25,8 @@ def suppressed(
     node: Node, boxes: Tensor, scores: Tensor, most: Number = 0, overlap: Number = 0.0, least: Number = None
 ) -> Tensor:
     """Places [M, 3] (sample, class, box) of the best boxes that do not overlap a better one; without slopes."""
-    boxes, found = _corners(boxes.detach(), node.get("center_point_box", 0)), []
+    found: list[list[int]] = []
+    boxes = _corners(boxes.detach(), node.get("center_point_box", 0))
     for n in range(scores.shape[0]):
         shared = _overlaps(boxes[n])
         for c in range(scores.shape[1]):
@@ -77,7 +78,7 @@ def aligned(node: Node, x: Tensor, rois: Tensor, batch: Tensor) -> Tensor:
     cells = size / torch.tensor([wide, high], dtype=size.dtype, device=size.device)
     grids = [(ratio, ratio)] * len(rois) if ratio else [tuple(map(math.ceil, c)) for c in cells.tolist()]
     out = x.new_zeros(len(rois), x.shape[1], high, wide)
-    for gw, gh in set(grids):
+    for gw, gh in {grid for grid in grids if min(grid) > 0}:  # a box of no size has no features
         own = torch.tensor([i for i, grid in enumerate(grids) if grid == (gw, gh)], device=x.device)
         across = _marks(start[own, 0], cells[own, 0], wide, gw)
         down = _marks(start[own, 1], cells[own, 1], high, gh)
@@ -87,7 +88,7 @@ def aligned(node: Node, x: Tensor, rois: Tensor, batch: Tensor) -> Tensor:
 
 def _marks(start: Tensor, cell: Tensor, cells: int, each: int) -> Tensor:
     """Places [R, cells each] along an axis, ``each`` of them in the middle of equal parts of a cell."""
-    parts = (torch.arange(cells * max(each, 0), device=start.device, dtype=start.dtype) + 0.5) / max(each, 1)
+    parts = (torch.arange(cells * each, device=start.device, dtype=start.dtype) + 0.5) / each
     return start[:, None] + cell[:, None] * parts
 
 
@@ -106,15 +107,17 @@ def _sampled(node: Node, x: Tensor, down: Tensor, across: Tensor, gh: int, gw: i
     y0, y1, dy, in_y = _ends(down, x.shape[2])
     x0, x1, dx, in_x = _ends(across, x.shape[3])
     rows = torch.arange(len(x), device=x.device)[:, None, None]
-    parts = [
-        x[rows, :, y[:, :, None], z[:, None]] * (wy[:, :, None] * wz[:, None])[..., None]
-        for y, wy in ((y0, (1 - dy) * in_y), (y1, dy * in_y))
-        for z, wz in ((x0, (1 - dx) * in_x), (x1, dx * in_x))
-    ]  # each [R, places down, places across, C]
+    parts = torch.stack(
+        [
+            x[rows, :, y[:, :, None], z[:, None]] * (wy[:, :, None] * wz[:, None])[..., None]
+            for y, wy in ((y0, (1 - dy) * in_y), (y1, dy * in_y))
+            for z, wz in ((x0, (1 - dx) * in_x), (x1, dx * in_x))
+        ]
+    )  # [4, R, places down, places across, C]
     if node.get("mode", "avg") == "max":
-        value = torch.stack(parts).amax(0)  # of the four weighted pixels, as the standard's reference has it
+        value = parts.amax(0)  # of the four weighted pixels, as the standard's reference has it
         return _cells(value, gh, gw).amax(4)
-    return _cells(sum(parts), gh, gw).mean(4)
+    return _cells(parts.sum(0), gh, gw).mean(4)
 
 
 def _cells(value: Tensor, gh: int, gw: int) -> Tensor:
