@@ -4,7 +4,7 @@ python benchmarks/graphs.py [speed] [others] [made] [--rounds 5]
 
 `forward and backward` is one gradient with respect to a batch of pictures. Then, for the ONNX files of others that come
 inside of packages (tests/access/adapters/onnx/test_real_files.py names them): whether the answer is onnxruntime's. Then
-the same, slopes included, for what torch's two exporters and onnxruntime's quantizer and optimizer write of networks that
+the same, slopes included, for what torch's two exporters and onnxruntime's own tools write of networks that
 are defined in the tests beside it.
 """
 

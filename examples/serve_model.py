@@ -3,13 +3,14 @@
     python examples/serve_model.py zoo:fashion-standard --kind labels --port 8000
     saddlepoint audit http://localhost:8000/ --data 'fashion-mnist-1k[:20]' --threat l2:1.5 --budget 500
 
-The protocol: GET / answers {"kind": ..., "classes": [...]}; POST / takes {"inputs": [...]} and answers
-{"labels": [...]}, {"scores": [[...], ...]} or {"top": [[["sandal", 0.9], ...], ...]}.
+The protocol: GET / answers {"kind": ..., "classes": [...]}; POST / takes {"inputs": [...]}, the files of a form, or one
+picture as it is, and answers {"labels": [...]}, {"scores": [[...], ...]} or {"top": [[["sandal", 0.9], ...], ...]}.
 """
 
 from __future__ import annotations
 
 import argparse
+import email
 import http.server
 import json
 import threading
@@ -20,14 +21,18 @@ import numpy as np
 import torch
 
 import saddlepoint as sp
-from saddlepoint.access.adapters.remote.encoding import decoded
+from saddlepoint.access.adapters.remote.encoding import decoded, picture
 
 FAULTS = ("slow", "busy", "error", "json", "cut", "labels", "count")
 """An answer after a second, status 429, status 500, no JSON, a connection cut, a new label, one answer too few."""
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Answers for ``model``; every third request meets the next of ``faults``. ``seen`` counts inputs answered."""
+    """Answers for ``model``; every third request meets the next of ``faults``.
+
+    ``seen`` counts inputs answered, ``most`` the requests that were under way at a time; each takes ``delay`` seconds.
+    ``last`` says that arrays come as [H, W, C].
+    """
 
     daemon_threads = True
 
@@ -43,6 +48,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.model, self.classes, self.kind, self.faults = model, classes, kind, list(faults)
         self.every, self.requests, self.seen, self.lock, self.top = 3, 0, 0, threading.Lock(), top
+        self.now, self.most, self.delay, self.last = 0, 0, 0.0, False
 
     @property
     def url(self) -> str:
@@ -55,9 +61,25 @@ class Server(http.server.ThreadingHTTPServer):
             self.requests += 1
             return self.faults.pop(0) if self.faults and self.requests % self.every == 0 else None
 
+    def busy(self, more: int) -> None:
+        """Count a request that begins (1) or ends (-1)."""
+        with self.lock:
+            self.now += more
+            self.most = max(self.most, self.now)
+
+    def inputs(self, kind: str, body: bytes) -> list[Any]:
+        """The arrays in a request of that content type."""
+        if kind.startswith("application/json"):
+            arrays = [decoded(one) for one in json.loads(body)["inputs"]]
+            return [np.moveaxis(one, 2, 0) for one in arrays] if self.last else arrays
+        if kind.startswith("multipart/form-data"):
+            form = email.message_from_bytes(f"content-type: {kind}\r\n\r\n".encode() + body)
+            return [picture(part.get_payload(decode=True)) for part in form.get_payload() if part.get_filename()]
+        return [picture(body)]
+
     def answer(self, inputs: list[Any]) -> dict[str, Any]:
         """What the model says of these."""
-        x = torch.from_numpy(np.stack([decoded(one) for one in inputs]))
+        x = torch.from_numpy(np.stack(inputs))
         with torch.no_grad(), self.lock, self.model.quiet():
             scores = self.model(x)
         if self.kind == "scores":
@@ -84,7 +106,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Answers, or a fault."""
-        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.busy(1)
+        try:
+            time.sleep(self.server.delay)
+            self.asked(self.rfile.read(int(self.headers["content-length"])))
+        finally:
+            self.server.busy(-1)
+
+    def asked(self, body: bytes) -> None:
+        """The answer to a request."""
         fault = self.server.fault()
         if fault == "busy":
             return self.reply(b"{}", 429, {"retry-after": "0.01"})
@@ -96,7 +126,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return None
         if fault == "slow":
             time.sleep(1)
-        inputs = json.loads(body)["inputs"]
+        inputs = self.server.inputs(self.headers["content-type"], body)
         out = self.server.answer(inputs)
         with self.server.lock:
             self.server.seen += len(inputs)

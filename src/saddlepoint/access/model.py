@@ -15,6 +15,7 @@ from saddlepoint.access.output import Output, as_logits, one_hot, told
 from saddlepoint.access.stand_ins import SmoothRounding, Standin, check_stand_ins, standing_in
 from saddlepoint.access.top import likeliest
 from saddlepoint.access.undisturbed import own_randomness, same_buffers
+from saddlepoint.access.usage import Usage
 from saddlepoint.errors import DataError, ModelError, OptionError
 from saddlepoint.shapes import DrawnLogits, DrawnValues, Inputs, Logits
 
@@ -43,7 +44,7 @@ class Model:
     is the mean over so many forwards), ``stand_ins`` (for the backward pass, by name of the module),
     ``smooth_rounding`` (whether slopes pass rounding as if nothing were rounded), ``top`` (how many of the likeliest
     classes an answer names; None: all), ``asked`` (forwards so far, of all samples together), ``class_names`` (what the
-    network calls its classes, if it says so by an attribute of that name).
+    network calls its classes, if it says so by an attribute of that name), ``usage`` (what an endpoint was asked).
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Model:
         self.draws, self.stand_ins, self.smooth_rounding = draws, dict(stand_ins or {}), False
         self.asked, self.top = 0, top
         self._draw: int | None = None
+        self.usage: Usage | None = None
         self.class_names: Sequence[str] | None = getattr(network, "class_names", None)
         self.network, self.box, self.normalize, self.output = network, box, normalize, output
         self.kind, self.batch_size, self.classes, self.mode, self.name = kind, batch_size, classes, mode, name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -12,6 +12,7 @@ from torch import nn
 from saddlepoint.access import Model, wrap
 from saddlepoint.access.adapters.trying import check_shape
 from saddlepoint.access.checks import check_labels
+from saddlepoint.access.model import Normalize
 from saddlepoint.access.stand_ins import check_stand_ins
 from saddlepoint.attacks.substitute import learn_substitute
 from saddlepoint.auditing.subject import class_names
@@ -112,8 +113,7 @@ def _wrapped(network: nn.Module, spec: str, of: ModelOptions, work: WorkOptions)
     return wrap(
         network,
         bounds=(low, high),
-        mean=None if of.mean is None else numbers(of.mean, "--mean"),
-        std=None if of.std is None else _positive(numbers(of.std, "--std")),
+        **_normalization(of),
         output=of.output,
         access=of.access,
         batch_size=work.batch_size,
@@ -123,17 +123,27 @@ def _wrapped(network: nn.Module, spec: str, of: ModelOptions, work: WorkOptions)
     )
 
 
+def _normalization(of: ModelOptions) -> dict[str, Any]:
+    mean = None if of.mean is None else numbers(of.mean, "--mean")
+    std = None if of.std is None else _positive(numbers(of.std, "--std"))
+    return {"mean": mean, "std": std} if mean or std else {}
+
+
 def _as_wrapped(model: Model, of: ModelOptions, work: WorkOptions) -> Model:
     """What the user's own ``sp.wrap``, or the configuration of a network, says stands; nothing may contradict it."""
     plain = ModelOptions()
     said = [field.name for field in dc.fields(of) if getattr(of, field.name) != getattr(plain, field.name)]
     free = {"weights", "access"}
+    numeric = not isinstance(model.network, nn.Module) and model.normalize is None
+    free |= {"mean", "std"} if numeric else set()
     if isinstance(model.network, nn.Module):
         free |= {"dtype"} | ({"draws"} if model.draws == 1 else set()) | (set() if model.stand_ins else {"bpda"})
     if said := [f"--{name}" for name in said if name not in free]:
         raise OptionError(f"the model is wrapped already, so {', '.join(said)} cannot be given: say it in sp.wrap(...)")
     if isinstance(model.network, nn.Module):
         _settle(model, of, work)
+    elif inside := _normalization(of):
+        model.normalize = Normalize(**inside)
     model.batch_size = work.batch_size
     if of.access is not None:
         model.limit(of.access)

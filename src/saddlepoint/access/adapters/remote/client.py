@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from saddlepoint.access.adapters.remote.description import Description
@@ -27,7 +31,10 @@ class BusyError(Exception):
 
 
 class Client:
-    """Sends requests to one endpoint. ``retried`` counts attempts beyond the first."""
+    """Sends requests to one endpoint, from several threads if need be; ``sent`` and ``retried`` count them.
+
+    All of them wait behind one gate: for the rate, for what a server asked for, and longer after each failure.
+    """
 
     def __init__(self, of: Description, sleep: Callable[[float], None] = time.sleep, transport: Any = None) -> None:
         try:
@@ -35,18 +42,19 @@ class Client:
             import tenacity
         except ImportError as error:
             raise ModelError(INSTALL) from error
-        self.of, self.retried, self._sleep, self._next = of, 0, sleep, 0.0
+        self.of, self.sent, self.retried, self._sleep, self._next = of, 0, 0, sleep, 0.0
+        self._lock, self._dice = threading.Lock(), random.Random()
         self._errors, self._tenacity = httpx2.HTTPError, tenacity
         self._http = httpx2.Client(timeout=of.timeout, transport=transport, follow_redirects=False)
         weakref.finalize(self, self._http.close)
 
-    def post(self, body: bytes) -> bytes:
-        """The response to a request.
+    def post(self, message: Mapping[str, Any]) -> bytes:
+        """The response to a request (see ``bodies.message``).
 
         Raises:
             ModelError: refused, or failed after all retries.
         """
-        response = self._retried("POST", body)
+        response = self._retried("POST", message)
         if response.status_code != 200:
             raise ModelError(
                 f"{self.of.name} refused a request with status {response.status_code}:"
@@ -61,57 +69,69 @@ class Client:
         Raises:
             ModelError: failed after all retries.
         """
-        response = self._retried("GET")
+        response = self._retried("GET", {})
         return response.content if response.status_code == 200 else None
 
-    def _retried(self, method: str, body: bytes | None = None) -> Any:
+    def _retried(self, method: str, message: Mapping[str, Any]) -> Any:
         t = self._tenacity
         attempts = t.Retrying(
             retry=t.retry_if_exception_type(BusyError),
             stop=t.stop_after_attempt(self.of.retries + 1),
-            wait=lambda state: self._wait(state.outcome.exception(), state.attempt_number),
-            before_sleep=lambda _: self._count(),
-            sleep=self._sleep,
+            before_sleep=lambda state: self._hold(state.outcome.exception(), state.attempt_number),
             reraise=True,
         )
         try:
-            return attempts(self._once, method, body)
+            return attempts(self._once, method, message)
         except BusyError as error:
             raise ModelError(
                 f"{self.of.name} failed {self.of.retries + 1} times, last: {error}; what was answered is kept, the same"
                 " command goes on"
             ) from error
 
-    def _once(self, method: str, body: bytes | None) -> Any:
-        self._keep_rate()
-        headers = self.of.filled_headers()
-        if body is not None:
-            headers = {"content-type": "application/json", **headers}
+    def _once(self, method: str, message: Mapping[str, Any]) -> Any:
+        self._wait_for_turn()
+        headers = {**message.get("headers", {}), **self.of.filled_headers()}
+        parts = {key: part for key, part in message.items() if key != "headers"}
         try:
-            response = self._http.request(method, self.of.address(), content=body, headers=headers)
+            response = self._http.request(method, self.of.address(), headers=headers, **parts)
         except self._errors as error:
             raise BusyError(f"{type(error).__name__}: {self.of.hidden(first_line(error))}") from error
         if response.status_code in PASSING:
             raise BusyError(f"status {response.status_code}", _seconds(response.headers.get("retry-after")))
         return response
 
-    def _keep_rate(self) -> None:
-        if self.of.rate:
-            now = time.monotonic()
-            if self._next > now:
-                self._sleep(self._next - now)
-            self._next = max(self._next, now) + 1 / self.of.rate
+    def _wait_for_turn(self) -> None:
+        with self._lock:
+            now, self.sent = time.monotonic(), self.sent + 1
+            turn = max(self._next, now)
+            self._next = turn + (1 / self.of.rate if self.of.rate else 0.0)
+        if turn > now:
+            self._sleep(turn - now)
 
-    def _wait(self, error: Any, attempt: int) -> float:
-        asked = getattr(error, "wait", None)
-        return float(min(asked if asked is not None else 0.1 * 2 ** (attempt - 1), LONGEST))
-
-    def _count(self) -> None:
-        self.retried += 1
+    def _hold(self, error: Any, attempt: int) -> None:
+        """Let all requests wait: as long as the server asks, or up to twice as long each time, at random."""
+        asked = error.wait
+        wait = asked if asked is not None else 0.1 * 2 ** (attempt - 1) * self._dice.uniform(0.5, 1.0)
+        with self._lock:
+            self.retried += 1
+            self._next = max(self._next, time.monotonic() + min(wait, LONGEST))
 
 
 def _seconds(text: str | None) -> float | None:
+    """How long a server asks to be left alone: a number of seconds, or a date.
+
+    >>> _seconds("2.5"), _seconds("Wed, 21 Oct 2015 07:28:00 GMT"), _seconds("soon"), _seconds(None)
+    (2.5, 0.0, None, None)
+    """
+    if text is None:
+        return None
     try:
-        return None if text is None else max(float(text), 0.0)
+        return max(float(text), 0.0)
+    except ValueError:
+        pass
+    try:
+        date = parsedate_to_datetime(text)
     except ValueError:
         return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max((date - datetime.now(UTC)).total_seconds(), 0.0)

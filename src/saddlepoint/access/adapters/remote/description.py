@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from saddlepoint.access.adapters.remote import secrets
+from saddlepoint.access.adapters.remote import secrets, template
+from saddlepoint.access.adapters.remote.template import MANY
 from saddlepoint.errors import ModelError
 
 Kind = Literal["labels", "scores", "top"]
-Encoding = Literal["floats", "bytes", "float32", "png"]
-MANY, ONE = "$inputs", "$input"
+Encoding = Literal["floats", "bytes", "float32", "png", "jpeg"]
+Form = Literal["json", "multipart", "raw"]
 
 
 @dc.dataclass(frozen=True)
@@ -29,9 +30,16 @@ class Description:
             likeliest.
         classes: their names, in the order of the labels.
         encoding: how an input is written: nested lists of floats in the model's range, nested lists of 0..255, base64
-            of little-endian float32, or base64 of a PNG.
-        batch: inputs in one request, at most.
-        body: the request as JSON, with the string "$inputs" where the inputs go, or "$input" for one.
+            of little-endian float32, or base64 of a PNG or JPEG.
+        quality: of a JPEG, 1 to 100.
+        channels_last: arrays are written [H, W, C] instead of [C, H, W].
+        mean, std: by channel, taken off and divided by before an input is written (floats and float32 alone).
+        form: how a request is written: "json"; "multipart", files as a form in a browser uploads them; "raw", nothing
+            but the bytes of one input.
+        batch: inputs in one request, at most; parallel: requests at a time, at most.
+        body: the request as JSON, with the string "$inputs" where the inputs go, or "$input" for one; text before it
+            may end in "base64,". For "multipart" the fields of the form, "$input" or "$inputs" for its files.
+            ``${NAME}`` as in the url.
         answer: the path to the answers in the response: keys with dots between, * for each entry of a list.
         headers: sent with each request; ``${NAME}`` as in the url.
         timeout: seconds for an answer; retries: so often after a failure that may pass.
@@ -43,7 +51,13 @@ class Description:
     kind: Kind = "labels"
     classes: tuple[str, ...] = ()
     encoding: Encoding = "float32"
+    quality: int = 95
+    channels_last: bool = False
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    form: Form = "json"
     batch: int = 64
+    parallel: int = 1
     body: str = '{"inputs": "$inputs"}'
     answer: str = ""
     headers: Mapping[str, str] = dc.field(default_factory=dict, repr=False)
@@ -55,20 +69,25 @@ class Description:
     max_cost: float | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind) or self.encoding not in get_args(Encoding):
+        for key, known in {"kind": Kind, "encoding": Encoding, "form": Form}.items():
+            if getattr(self, key) not in get_args(known):
+                raise ModelError(
+                    f"{self.name}: {key} is one of {', '.join(get_args(known))}; got {getattr(self, key)!r}"
+                )
+        if min(self.batch, self.parallel, self.timeout, self.retries + 1, self.rate + 1, self.cost + 1) <= 0:
+            raise ModelError(f"{self.name}: batch, parallel and timeout are above 0, retries, rate and cost at least 0")
+        if not 1 <= self.quality <= 100 or min(self.std or (1.0,)) <= 0:
+            raise ModelError(f"{self.name}: quality is from 1 to 100, std above 0")
+        if (self.mean or self.std) and self.encoding not in {"floats", "float32"}:
             raise ModelError(
-                f"{self.name}: kind is one of {', '.join(get_args(Kind))}, encoding one of"
-                f" {', '.join(get_args(Encoding))}; got {self.kind!r} and {self.encoding!r}"
+                f"{self.name}: mean and std give numbers beyond [0, 1], which encoding {self.encoding!r} cannot hold:"
+                " take floats or float32"
             )
-        if min(self.batch, self.retries + 1, self.timeout, self.rate + 1, self.cost + 1) <= 0:
-            raise ModelError(f"{self.name}: batch and timeout are above 0, retries, rate and cost at least 0")
         secrets.check(self.name, self.url, self.headers)
-        try:
-            json.loads(self.body)
-        except ValueError as error:
-            raise ModelError(f"{self.name}: the body is no JSON: {error}") from error
-        if json.dumps(MANY) not in self.body and json.dumps(ONE) not in self.body:
-            raise ModelError(f'{self.name}: the body has neither "{MANY}" nor "{ONE}" in it')
+        if self.form != "raw":
+            template.check(self.name, self.form, self.body)
+        elif self.body != Description.body:
+            raise ModelError(f"{self.name}: a raw request is the input and nothing else, so it takes no body")
 
     @property
     def name(self) -> str:
@@ -85,9 +104,18 @@ class Description:
         return self.answer or self.kind
 
     @property
+    def several(self) -> bool:
+        """Whether a request holds a list of inputs."""
+        return self.form != "raw" and json.dumps(MANY) in self.body
+
+    @property
     def meaning(self) -> str:
         """All that an answer depends on beside the input, without secrets."""
-        return json.dumps([self.url, self.kind, self.encoding, self.body, self.path, self.classes])
+        said: list[Any] = [self.url, self.kind, self.encoding, self.body, self.path, self.classes]
+        further = {"form": self.form, "quality": self.quality, "channels_last": self.channels_last}
+        plain = {field.name: field.default for field in dc.fields(self)}
+        said += [[key, value] for key, value in further.items() if value != plain[key]]
+        return json.dumps(said)
 
     def address(self) -> str:
         """The URL with what the environment holds.
@@ -105,9 +133,17 @@ class Description:
         """
         return {key: secrets.filled(f"{self.name}: a header", text) for key, text in self.headers.items()}
 
+    def filled_body(self) -> Any:
+        """The template of a body with what the environment holds.
+
+        Raises:
+            ModelError: a variable is not set; its name.
+        """
+        return template.filled(json.loads(self.body), f"{self.name}: the body")
+
     def hidden(self, said: str) -> str:
         """What the endpoint or a library said, without the secrets that were sent."""
-        return secrets.hidden(said, [self.url, *self.headers.values()])
+        return secrets.hidden(said, [self.url, self.body, *self.headers.values()])
 
 
 def read_description(path: Path) -> Description:
@@ -131,6 +167,10 @@ def read_description(path: Path) -> Description:
     if isinstance(body, dict):
         said["body"] = json.dumps(body)
     try:
+        for key in said.keys() & {"mean", "std"}:
+            said[key] = tuple(map(float, said[key] if isinstance(said[key], list) else [said[key]]))
         return Description(**{**said, "classes": tuple(map(str, said.get("classes", ())))})
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
         raise ModelError(f"{path}: {error}") from error

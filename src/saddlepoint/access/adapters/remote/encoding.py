@@ -1,4 +1,4 @@
-"""Inputs as JSON takes them, requests from a template, answers from a path."""
+"""Inputs as JSON takes them, and answers from a path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from saddlepoint.access.adapters.remote.description import MANY, ONE, Description
+from saddlepoint.access.adapters.remote.description import Description
 from saddlepoint.errors import ModelError
 
 NAMES = ("label", "name", "description", "class_name", "class")
@@ -20,15 +20,26 @@ NUMBERS = ("score", "confidence", "probability", "prob")
 """Where services write a class and its probability, in the order they are looked for."""
 
 
-def encoded(x: Tensor, encoding: str) -> Any:
-    """One input [*D] as it is sent."""
+def encoded(x: Tensor, encoding: str, *, channels_last: bool = False, quality: int = 95) -> Any:
+    """One input [*D] as it is sent.
+
+    Raises:
+        ModelError: no picture, or beyond [0, 1] where levels from 0 to 255 are sent.
+    """
     array = x.detach().cpu().float().numpy()
+    if encoding not in {"png", "jpeg"} and channels_last and array.ndim == 3:
+        array = np.moveaxis(array, 0, 2)
     if encoding == "floats":
         return array.tolist()
     if encoding == "float32":
         return {"shape": list(array.shape), "data": base64.b64encode(array.astype("<f4").tobytes()).decode()}
+    if array.min() < -1e-6 or array.max() > 1 + 1e-6:
+        raise ModelError(
+            f"inputs from {array.min():g} to {array.max():g} (mean and std?) cannot be sent as {encoding}, which takes"
+            " 0 to 1: use floats or float32"
+        )
     levels = np.round(255 * np.clip(array, 0, 1)).astype(np.uint8)
-    return levels.tolist() if encoding == "bytes" else _png(levels)
+    return levels.tolist() if encoding == "bytes" else _picture(levels, encoding, quality)
 
 
 def decoded(sent: Any) -> np.ndarray[Any, Any]:
@@ -36,25 +47,25 @@ def decoded(sent: Any) -> np.ndarray[Any, Any]:
     if isinstance(sent, dict):
         return np.frombuffer(base64.b64decode(sent["data"]), "<f4").reshape(sent["shape"]).astype(np.float32)
     if isinstance(sent, str):
-        levels = np.asarray(Image.open(io.BytesIO(base64.b64decode(sent))))
-        levels = levels[None] if levels.ndim == 2 else np.moveaxis(levels, 2, 0)
-        return levels.astype(np.float32) / np.float32(255)
+        return picture(base64.b64decode(sent))
     array = np.asarray(sent)
     return array.astype(np.float32) / np.float32(255) if array.dtype.kind in "iu" else array.astype(np.float32)
 
 
-def _png(levels: np.ndarray[Any, Any]) -> str:
+def picture(content: bytes) -> np.ndarray[Any, Any]:
+    """The pixels of an image file, float32 [1 or 3, H, W] in [0, 1]."""
+    levels = np.asarray(Image.open(io.BytesIO(content)))
+    levels = levels[None] if levels.ndim == 2 else np.moveaxis(levels, 2, 0)
+    return levels.astype(np.float32) / np.float32(255)
+
+
+def _picture(levels: np.ndarray[Any, Any], encoding: str, quality: int) -> str:
     if levels.ndim != 3 or levels.shape[0] not in {1, 3}:
         raise ModelError(f"inputs of shape {list(levels.shape)} are no pictures [1 or 3, H, W]: use another encoding")
     out = io.BytesIO()
-    Image.fromarray(levels[0] if len(levels) == 1 else np.moveaxis(levels, 0, 2)).save(out, "PNG")
+    how = {} if encoding == "png" else {"quality": quality, "subsampling": 0}
+    Image.fromarray(levels[0] if len(levels) == 1 else np.moveaxis(levels, 0, 2)).save(out, encoding, **how)
     return base64.b64encode(out.getvalue()).decode()
-
-
-def request(of: Description, inputs: list[Any]) -> bytes:
-    """The body of a request for encoded inputs."""
-    text = of.body.replace(json.dumps(MANY), json.dumps(inputs))
-    return text.replace(json.dumps(ONE), json.dumps(inputs[0])).encode()
 
 
 def answers(of: Description, content: bytes, count: int) -> list[Any]:
@@ -71,7 +82,7 @@ def answers(of: Description, content: bytes, count: int) -> list[Any]:
         found = _at(found, of.path.split("."))
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ModelError(f"{of.name} answered nothing at {of.path!r}: {_said(of, content)}") from error
-    found = found if isinstance(found, list) and json.dumps(MANY) in of.body else [found]
+    found = found if isinstance(found, list) and of.several else [found]
     if len(found) != count:
         raise ModelError(f"{of.name} gave {len(found)} answers to {count} inputs")
     return found

@@ -12,25 +12,19 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from saddlepoint.access.adapters.remote.bodies import message
 from saddlepoint.access.adapters.remote.cache import Cache
 from saddlepoint.access.adapters.remote.client import Client
 from saddlepoint.access.adapters.remote.description import Description, Kind, read_description
-from saddlepoint.access.adapters.remote.encoding import answers, encoded, request, row
-from saddlepoint.access.model import Model, wrap
+from saddlepoint.access.adapters.remote.encoding import answers, encoded, row
+from saddlepoint.access.adapters.remote.together import together
+from saddlepoint.access.model import Model, Output, wrap
+from saddlepoint.access.usage import Usage
 from saddlepoint.errors import ModelError, OptionError
 
 Access = Literal["labels", "scores", "gradients"]
-
-
-@dc.dataclass
-class Usage:
-    """What was asked so far: inputs in all, those answered from memory, those paid for, attempts beyond the first."""
-
-    asked: int = 0
-    remembered: int = 0
-    paid: int = 0
-    retried: int = 0
-    cost: float = 0.0
+Sent = dict[bytes, Any]
+"""Encoded inputs of one request, by the names under which their answers are kept."""
 
 
 class Endpoint:
@@ -46,42 +40,45 @@ class Endpoint:
         Raises:
             ModelError: the endpoint failed, its answers are none, or a limit of queries or cost is reached.
         """
-        sent = [encoded(one, self.of.encoding) for one in x]
+        of = self.of
+        sent = [encoded(one, of.encoding, channels_last=of.channels_last, quality=of.quality) for one in x]
         keys = [self.cache.key(one) for one in sent]
         known = self.cache.get(list(dict.fromkeys(keys)))
         new = {key: one for key, one in zip(keys, sent, strict=True) if key not in known}
         self.usage.asked += len(x)
         self.usage.remembered += len(x) - len(new)
-        size = self.of.batch if '"$inputs"' in self.of.body else 1
+        size = self.of.batch if self.of.several else 1
         waiting = list(new.items())
-        for start in range(0, len(waiting), size):
-            known.update(self._ask(dict(waiting[start : start + size])))
+        groups = [dict(waiting[start : start + size]) for start in range(0, len(waiting), size)]
+        try:
+            together(groups, self._ask, lambda found: known.update(self._kept(found)), self._limit, of.parallel)
+        finally:
+            self.usage.requests, self.usage.retried = self.client.sent, self.client.retried
         rows = torch.tensor([row(self.of, known[key]) for key in keys], dtype=torch.float64, device=x.device)
         return rows[:, 0].long() if self.of.kind == "labels" else rows
 
-    def _ask(self, new: dict[bytes, Any]) -> dict[bytes, Any]:
-        self._check_limits(len(new))
-        content = self.client.post(request(self.of, list(new.values())))
+    def _ask(self, new: Sent) -> dict[bytes, Any]:
+        content = self.client.post(message(self.of, list(new.values())))
         found = dict(zip(new, answers(self.of, content, len(new)), strict=True))
         for answer in found.values():
             row(self.of, answer)  # what is no answer is not kept
-        self.cache.put(found)
-        self.usage.paid += len(new)
-        self.usage.retried, self.usage.cost = self.client.retried, self.usage.paid * self.of.cost
         return found
 
-    def _check_limits(self, count: int) -> None:
-        total = self.cache.paid() + count
-        if self.of.max_queries is not None and total > self.of.max_queries:
-            raise ModelError(
-                f"{self.of.name}: {total - count} inputs were paid for, and max_queries is {self.of.max_queries}; raise"
-                " it, and the same command goes on without paying again"
-            )
-        if self.of.max_cost is not None and total * self.of.cost > self.of.max_cost:
-            raise ModelError(
-                f"{self.of.name}: {(total - count) * self.of.cost:g} were spent, and max_cost is {self.of.max_cost:g};"
-                " raise it, and the same command goes on without paying again"
-            )
+    def _kept(self, found: dict[bytes, Any]) -> dict[bytes, Any]:
+        self.cache.put(found)
+        self.usage.paid += len(found)
+        self.usage.cost = self.usage.paid * self.of.cost
+        return found
+
+    def _limit(self, groups: list[Sent]) -> ModelError | None:
+        """What forbids to ask these, beside those that are paid for."""
+        of, paid, count = self.of, self.cache.paid(), sum(map(len, groups))
+        way_out = "raise it, and the same command goes on without paying again"
+        if of.max_queries is not None and paid + count > of.max_queries:
+            return ModelError(f"{of.name}: {paid} inputs were paid for, and max_queries is {of.max_queries}; {way_out}")
+        if of.max_cost is not None and (paid + count) * of.cost > of.max_cost:
+            return ModelError(f"{of.name}: {paid * of.cost:g} were spent, and max_cost is {of.max_cost:g}; {way_out}")
+        return None
 
 
 def open_endpoint(spec: str, access: Access | None = None) -> Model:
@@ -119,12 +116,17 @@ def from_endpoint(of: Description | str, *, access: Access | None = None, client
     if access == "gradients" or (access == "scores" and of.kind == "labels"):
         raise OptionError(f"{of.name} answers {of.kind}: it gives no {access}")
     endpoint = Endpoint(of, client)
-    if of.kind == "labels":
-        model = wrap(endpoint, output="labels", classes=len(of.classes), name=of.name)
-    else:
-        output: Literal["auto", "probabilities"] = "probabilities" if of.kind == "top" else "auto"
-        model = wrap(endpoint, output=output, access=access or "scores", name=of.name)
-    model.class_names = of.classes
+    outputs: dict[Kind, Output] = {"labels": "labels", "top": "probabilities", "scores": "auto"}
+    model = wrap(
+        endpoint,
+        output=outputs[of.kind],
+        access=access or ("labels" if of.kind == "labels" else "scores"),
+        classes=len(of.classes),
+        mean=of.mean,
+        std=of.std,
+        name=of.name,
+    )
+    model.class_names, model.usage = of.classes, endpoint.usage
     return model
 
 

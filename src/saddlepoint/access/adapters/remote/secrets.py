@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from saddlepoint.errors import ModelError
@@ -39,6 +40,26 @@ def check(name: str, url: str, headers: Mapping[str, str]) -> None:
                 f"{name}: the value of the header {key!r} is written out: put it into the environment, and write"
                 " ${NAME} instead"
             )
+
+
+def check_body(name: str, template: Any) -> None:
+    """Refuse secrets that are written out in a body.
+
+    Raises:
+        ModelError: which one, without its value, and what to write instead.
+    """
+    if isinstance(template, list):
+        for one in template:
+            check_body(name, one)
+    if not isinstance(template, dict):
+        return
+    for key, value in template.items():
+        if isinstance(value, str) and SECRET.search(key) and value and not VARIABLE.search(value):
+            raise ModelError(
+                f"{name}: the value of {key!r} in the body is written out: put it into the environment, and write"
+                " ${NAME} instead"
+            )
+        check_body(name, value)
 
 
 def filled(name: str, text: str, *, quoted: bool = False) -> str:
