@@ -116,7 +116,7 @@ def exported(folder: Path) -> Iterator[tuple[str, Path, nn.Module, Tensor]]:
     """A name, a file, the network it is of, and an input: two exporters in several versions."""
     kinds, x = importlib.import_module("test_dynamo"), torch.rand(2, 3, 16, 16)
     for kind in (kinds.Convolutions, kinds.Transformer, kinds.Recurrence):
-        for newer, versions in ((False, (13, 17, 20)), (True, (18, 20, 23))):
+        for newer, versions in ((False, (14, 17, 20)), (True, (18, 20, 23))):
             for opset in versions:
                 torch.manual_seed(0)
                 network, path = kind().eval(), folder / "net.onnx"

@@ -1,4 +1,4 @@
-"""How requests are written, sent side by side, held back and counted, with the server of the examples and its faults."""
+"""How requests are written, sent side by side, held back and counted, with the examples' server and its faults."""
 
 import contextlib
 import datetime
