@@ -1,5 +1,7 @@
 """Audits of models that answer with labels only, with a surrogate learned on the way."""
 
+import json
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -22,7 +24,14 @@ def test_a_surrogate_is_learned_and_what_fools_it_is_tried(tmp_path, capsys):
     met = [met for attack, met in zip(records["attack"], records["met"], strict=True) if attack == "transfer"]
     assert len(met) > 40
     assert 5 < sum(met) < len(met)
-    assert "learned from 240 labels" in (tmp_path / "run" / "spec.json").read_text()
+    assert "learned from 228 labels" in (tmp_path / "run" / "spec.json").read_text()
+    told = json.loads((tmp_path / "run" / "summary.json").read_text())["outlay"]
+    assert (told["labels"], told["agreement"]["n"], told["usage"]) == (240, 12, None)
+    assert 0.2 < told["agreement"]["value"] <= 1  # one class in ten by chance
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "agrees with the model on what is new" in report
+    assert "n = 12" in report
+    assert "stand-in: labels asked for 240, agrees with the model on what is new" in " ".join(out.split())
 
 
 @pytest.mark.parametrize("number", ["", "many", "-3", "0"])

@@ -44,7 +44,8 @@ class Model:
     is the mean over so many forwards), ``stand_ins`` (for the backward pass, by name of the module),
     ``smooth_rounding`` (whether slopes pass rounding as if nothing were rounded), ``top`` (how many of the likeliest
     classes an answer names; None: all), ``asked`` (forwards so far, of all samples together), ``class_names`` (what the
-    network calls its classes, if it says so by an attribute of that name), ``usage`` (what an endpoint was asked).
+    network calls its classes, if it says so by an attribute of that name), ``usage`` (what an endpoint was asked),
+    ``facts`` (what else reports say of it, by name).
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Model:
         self.asked, self.top = 0, top
         self._draw: int | None = None
         self.usage: Usage | None = None
+        self.facts: dict[str, Any] = {}
         self.class_names: Sequence[str] | None = getattr(network, "class_names", None)
         self.network, self.box, self.normalize, self.output = network, box, normalize, output
         self.kind, self.batch_size, self.classes, self.mode, self.name = kind, batch_size, classes, mode, name

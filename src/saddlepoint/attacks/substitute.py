@@ -112,8 +112,12 @@ def learn_substitute(
                 new[::2] = _moved(x[rows[::2] % started], lessons.shift, draw)
             x, y = torch.cat([x, new]), torch.cat([y, ask_labels(target, new)[0]])
     bounds = (target.box.low, target.box.high)
-    name = f"learned from {queries[-1]} labels of {target.name}"
-    return Substitute(wrap(network, bounds=bounds, name=name), tuple(queries), tuple(agreement))
+    model = wrap(network, bounds=bounds, name=f"learned from {queries[-1]} labels of {target.name}")
+    model.facts = {"labels": queries[-1]}
+    if apart is not None:
+        many = len(apart[1])
+        model.facts |= {"held_out": many, "agree": round(agreement[-1] * many)}
+    return Substitute(model, tuple(queries), tuple(agreement))
 
 
 def _changed(network: nn.Module, x: Tensor, y: Tensor, step: float) -> Tensor:

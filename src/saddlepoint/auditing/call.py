@@ -20,6 +20,7 @@ from saddlepoint.auditing.diagnosis import Diagnosis, diagnose
 from saddlepoint.auditing.elsewhere import checked
 from saddlepoint.auditing.landscape import landscapes
 from saddlepoint.auditing.listener import Listener, Silent
+from saddlepoint.auditing.outlay import Outlay
 from saddlepoint.auditing.plan import AUTO, Options, make_plan
 from saddlepoint.auditing.records import after
 from saddlepoint.auditing.run import folder_of, opened
@@ -116,14 +117,19 @@ def audit(
             for notice in diagnosis.notices():
                 told.notice(notice)
             run = run.noting("known", elsewhere) if elsewhere else run
-            records, notices = conduct(subject, made, run, piece_size, told)
-            if diagnosis.random:
-                run = run.knowing("spread", lambda: spread(subject, records, spec, folder, seed))
-            begun_with = run.spec
-            run = run.knowing(
-                "landscapes",
-                lambda: [dc.asdict(one) for one in landscapes(subject, made, after(begun_with, records), seed)],
-            )
+            before = None if run.spec.get("outlay") is None else Outlay.from_dict(run.spec["outlay"])
+            try:
+                records, notices = conduct(subject, made, run, piece_size, told)
+                if diagnosis.random:
+                    run = run.knowing("spread", lambda: spread(subject, records, spec, folder, seed))
+                begun_with = run.spec
+                run = run.knowing(
+                    "landscapes",
+                    lambda: [dc.asdict(one) for one in landscapes(subject, made, after(begun_with, records), seed)],
+                )
+            finally:
+                spent = Outlay.of(subject.model, other, before)
+                run = run if spent.nothing else run.noting("outlay", spent.to_dict())
             summary = summarize(run.spec, records, notices)
             run.finish(records, summary)
     except BaseException:

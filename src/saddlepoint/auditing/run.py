@@ -20,6 +20,7 @@ from torch import Tensor
 
 from saddlepoint.auditing import atomic, lock, piece
 from saddlepoint.auditing.diagnosis import Diagnosis
+from saddlepoint.auditing.outlay import Outlay
 from saddlepoint.auditing.piece import Address, DamagedError, Piece
 from saddlepoint.auditing.records import joined, placed
 from saddlepoint.auditing.spec import Spec, check_same, key_of
@@ -27,7 +28,7 @@ from saddlepoint.auditing.summary import Example, Landscape, Summary
 from saddlepoint.errors import RunError
 
 SPEC, RECORDS, SUMMARY = "spec.json", "records.parquet", "summary.json"
-ASIDES = ("diagnosis", "landscapes", "known", "spread")
+ASIDES = ("diagnosis", "landscapes", "known", "spread", "outlay")
 """What is known besides the pieces, each in a file of its own: ``diagnosis.json``, ..."""
 DEFAULT = "runs/{model}-{data}-{key}"
 """A folder of its own for every audit: the same arguments lead to the same folder."""
@@ -137,6 +138,7 @@ READ: Final[Mapping[str, Callable[[Any], object]]] = {
     "landscapes": lambda found: [Landscape.from_dict(one) for one in found],
     "known": lambda found: {label: float(share) for label, share in found.items()},
     "spread": lambda found: {label: [float(share) for share in shares] for label, shares in found.items()},
+    "outlay": Outlay.from_dict,
 }
 """How an aside is understood; what cannot be is not taken."""
 

@@ -217,7 +217,7 @@ class Summary:
     if it was one; when it was ``created``, and how many ``seconds`` its pieces took; its ``key``; whether it is
     ``complete`` (if not, robust accuracies are upper limits); ``notices``, what a reader must know (attacks left out,
     for instance); ``doubts``, what speaks against the numbers, and the ``verdict`` that follows; ``landscapes`` of
-    a few samples.
+    a few samples; ``outlay``, what was asked of an endpoint and what a surrogate was learned from (see ``Outlay``).
     """
 
     title: str
@@ -238,6 +238,7 @@ class Summary:
     notices: tuple[str, ...]
     doubts: tuple[Doubt, ...]
     landscapes: tuple[Landscape, ...]
+    outlay: dict[str, Any] = dc.field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:

@@ -71,6 +71,7 @@ def summarize(spec: Spec, records: pa.Table, notices: Sequence[str] = ()) -> Sum
         notices=(*spec["notices"], *notices),
         doubts=doubts(Case(spec, records, standing, tuple(stages), clean_share, _diagnosis(spec))),
         landscapes=tuple(Landscape.from_dict(one) for one in spec.get("landscapes") or ()),
+        outlay=spec.get("outlay") or {},
     )
 
 

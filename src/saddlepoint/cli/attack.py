@@ -77,6 +77,8 @@ def attack(
     started = time.perf_counter()
     result = _run(attempt, ready, work, most)
     show(_table(result, target, recipe.check_threat(chosen, ready.model), time.perf_counter() - started))
+    if (usage := ready.model.usage) is not None:
+        show(f"questions: {', '.join(f'{name} {value:g}' for name, value in dc.asdict(usage).items())}")
     if out is not None:
         atomic.write(out, _file(result, ready, attempt))
         show(f"adversarial examples: {out}")
@@ -199,4 +201,6 @@ def _file(result: Result, ready: Ready, attempt: Attempt) -> bytes:
         "seed": str(attempt.seed),
         "budget": str(attempt.budget or "none"),
     }
+    if ready.model.usage is not None:
+        said["usage"] = json.dumps(dc.asdict(ready.model.usage))
     return save(tensors, said)

@@ -19,6 +19,7 @@ from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import claim, split_attacks, threat_of
 from saddlepoint.errors import OptionError, RunError
 from saddlepoint.report import stage_words, threat_words, write_report
+from saddlepoint.report.page import outlay_rows
 from saddlepoint.report.ruling import bracket, doubt_title, ruling
 from saddlepoint.report.words import duration, interval, percent, sentence, short
 
@@ -77,6 +78,8 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
     show("", summary.title, "", _accuracies(summary), *_trust(summary), "", _attacks(summary))
     for notice in summary.notices if work.quiet else ():
         show(f"note: {notice}")
+    for name, rows in outlay_rows(summary).items():
+        show("", f"{name.lower()}: {', '.join(f'{key} {value}' for key, value in rows)}")
     show("", f"records: {done.run_dir}")
     if order.report:
         show(f"report:  {write_report(done.run_dir)}")

@@ -68,6 +68,8 @@ def prepare_labeled(spec: str, samples: str, of: ModelOptions, work: WorkOptions
 
 
 LEARN = "learn:"
+HELD_OUT = 5
+"""A stand-in is not taught one in so many of the samples, on which it is compared with the model."""
 
 
 def resolve_surrogate(spec: str, work: WorkOptions, target: Ready) -> Model:
@@ -82,10 +84,20 @@ def resolve_surrogate(spec: str, work: WorkOptions, target: Ready) -> Model:
         number = spec.removeprefix(LEARN)
         if not number.isdecimal() or not int(number):
             raise OptionError(f"--surrogate {spec}: after learn: stands how many labels may be asked for, such as 2000")
-        return learn_substitute(target.model, target.data.x, budget=int(number), seed=work.seed).model
+        return _learned(int(number), work, target)
     made = open_model(spec)
     plain = ModelOptions()
     return _as_wrapped(made, plain, work) if isinstance(made, Model) else _wrapped(made, spec, plain, work)
+
+
+def _learned(budget: int, work: WorkOptions, target: Ready) -> Model:
+    """Learned from ``budget`` labels, some of which are for inputs held out to tell the agreement on."""
+    x = target.data.x
+    apart = min(len(x), budget) // HELD_OUT
+    held_out = x[len(x) - apart :] if apart else None
+    return learn_substitute(
+        target.model, x[: len(x) - apart], budget=budget - apart, held_out=held_out, seed=work.seed
+    ).model
 
 
 def prepare_several(specs: Sequence[str], samples: str, work: WorkOptions) -> tuple[Ready, dict[str, Model]]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from saddlepoint.auditing.outlay import Outlay
 from saddlepoint.auditing.summary import CurvePoint, Estimate, Summary, ThreatSummary
 from saddlepoint.report import svg
 from saddlepoint.report.classes import ClassRow, class_rows
@@ -16,7 +17,7 @@ from saddlepoint.report.landscape import Map, build_map
 from saddlepoint.report.naming import option_words, set_words, stage_words, threat_words
 from saddlepoint.report.ruling import Bracket, Ruling, bracket, ruling
 from saddlepoint.report.steadiness import steadiness
-from saddlepoint.report.words import duration, percent
+from saddlepoint.report.words import duration, interval, percent
 
 SCHEMA = 2
 ROWS = 21
@@ -146,9 +147,23 @@ def tables(summary: Summary) -> dict[str, tuple[tuple[str, str], ...]]:
         "Model": _rows({name: value for name, value in summary.model.items() if name != "structure"}),
         "Data": _rows(summary.data),
         "Settings": _rows(summary.settings),
+        **outlay_rows(summary),
         "Run": _rows(run),
         "Versions": _rows(summary.versions),
     }
+
+
+def outlay_rows(summary: Summary) -> dict[str, tuple[tuple[str, str], ...]]:
+    """What an endpoint was asked, and how well a stand-in was learned, where there is either."""
+    said = Outlay.from_dict(summary.outlay) if summary.outlay else Outlay()
+    found = {}
+    if said.usage is not None:
+        found["Questions"] = _rows(dc.asdict(said.usage))
+    if said.labels is not None:
+        agree = said.agreement
+        share = "not measured" if agree is None else f"{percent(agree.value)} {interval(agree)}, n = {agree.n}"
+        found["Stand-in"] = (("labels asked for", str(said.labels)), ("agrees with the model on what is new", share))
+    return found
 
 
 def _section(summary: Summary, k: int, read_pixels: ReadPixels) -> Section:

@@ -18,6 +18,7 @@ from saddlepoint.access.adapters.remote import from_endpoint
 from saddlepoint.access.adapters.remote.client import Client
 from saddlepoint.access.adapters.remote.description import Description, read_description
 from saddlepoint.access.adapters.remote.encoding import encoded, picture
+from saddlepoint.cli import main
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.setup import prepare
 from saddlepoint.errors import ModelError, OptionError
@@ -301,3 +302,37 @@ def test_secrets_of_a_body_come_from_the_environment_and_go_nowhere_else(monkeyp
 def test_descriptions_that_cannot_be_sent(said, words):
     with pytest.raises(ModelError, match=words):
         Description("http://a", **said)
+
+
+def test_an_audit_says_what_it_asked_over_all_of_its_calls(served, tmp_path, capsys):
+    server = served("labels", ["busy"])
+    (tmp_path / "net.toml").write_text(
+        f'url = "{server.url}"\nkind = "labels"\ncost = 0.5\nmax_queries = 40\nbatch = 5\n'
+        f"classes = {json.dumps(list(server.classes))}"
+    )
+    words = ["--data", "fashion-mnist-1k[:3]", "--threat", "l2:1", "--budget", "60", "--plan", "quick", "--quiet"]
+    typed = ["audit", str(tmp_path / "net.toml"), *words, "--out", str(tmp_path / "run")]
+    assert main(typed) != 0
+    assert "max_queries is 40" in capsys.readouterr().err
+    text = (tmp_path / "net.toml").read_text()
+    (tmp_path / "net.toml").write_text(text.replace("max_queries = 40\n", ""))
+    assert main(typed) == 0
+    said = capsys.readouterr().out
+    usage = json.loads((tmp_path / "run" / "summary.json").read_text())["outlay"]["usage"]
+    assert usage["paid"] == server.seen > 40
+    assert usage["cost"] == server.seen / 2
+    assert 0 <= usage["asked"] - usage["paid"] - usage["remembered"] <= 5  # those that the limit left unanswered
+    assert usage["retried"] == 1
+    assert usage["requests"] == server.requests
+    assert f"paid {server.seen}" in " ".join(said.split())
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Questions" in page
+    assert f"paid {usage['paid']}," in " ".join(said.split())
+    assert main(["report", str(tmp_path / "run"), "--format", "json"]) == 0
+
+
+def test_an_attack_says_what_it_asked(served, capsys):
+    server = served("scores")
+    words = ["--data", "fashion-mnist-1k[:2]", "--threat", "linf:0.05", "--budget", "20", "--quiet"]
+    assert main(["attack", "square", server.url, *words]) == 0
+    assert f"paid {server.seen}," in capsys.readouterr().out
