@@ -2,6 +2,7 @@
 
     python benchmarks/substitutes.py --models fashion-standard fashion-pgd-linf
     python benchmarks/substitutes.py --models mnist-standard mnist-robust --lenets advertorch-0.2.3.tar.gz --radius 0.3
+    python benchmarks/substitutes.py --picture      # docs/images/substitutes.svg, of the table in README.md
 
 Each of the seeds of randomness draws its own 150 pictures to start from; on 500 others is told how often the stand-in
 agrees with the target, and how many of those that the target has right become wrong by an attack on the stand-in.
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from curves import Panel, draw
 from fixed_radius import subject
 from measure import provenance, right
 from scipy import stats
@@ -28,6 +30,15 @@ from saddlepoint.core.goal import untargeted
 from saddlepoint.noise import Noise
 
 START, HELD, N = 150, 500, 1000
+HERE = Path(__file__).parent
+PICTURE, TITLE = HERE.parent / "docs/images/substitutes.svg", "## What labels alone teach"
+NAMES = {
+    "agrees": "stand-in agrees",
+    "broken": "wrong by PGD on the stand-in",
+    "noise": "wrong by noise",
+    "itself": "wrong by PGD on the target",
+}
+"""What the columns and rows of the table are called in the picture."""
 
 
 def share(hits: int, of: int) -> str:
@@ -77,6 +88,29 @@ def curve(name: str, radius: float, budgets: list[int], seeds: int, lenets: Path
         print(f"| {name} | {radius:g} | {label} | {agreement} | {share(one, n)} | {share(many, n)} |", flush=True)
 
 
+def recorded() -> dict[str, dict[str, list[tuple[str, str]]]]:
+    """For each target, as the table in README.md has it: labels asked with the agreement, and with what PGD broke."""
+    found: dict[str, dict[str, list[tuple[str, str]]]] = {}
+    for line in (HERE / "README.md").read_text().split(TITLE)[1].split("\n## ")[0].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 6 and cells[1].replace(".", "").isdigit():
+            rows = found.setdefault(f"{cells[0]} at {cells[1]}", {"agrees": [], "broken": []})
+            rows["broken"].append((cells[2], cells[5].partition(" ")[0]))
+            rows["agrees"] += [(cells[2], cells[3].partition(" ")[0])] if cells[3] else []
+    return found
+
+
+def panel(title: str, rows: dict[str, list[tuple[str, str]]]) -> Panel:
+    """The curves of one target: shares over the labels asked."""
+    fixed = {label: float(said.rstrip("%")) / 100 for label, said in rows["broken"] if not label.isdigit()}
+    lines = {
+        NAMES[name]: [(float(label), float(said.rstrip("%")) / 100) for label, said in points if label.isdigit()]
+        for name, points in rows.items()
+    }
+    lines |= {NAMES[name]: [(x, value) for x, _ in lines[NAMES["broken"]]] for name, value in fixed.items()}
+    return Panel(title, lines, level=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["fashion-standard", "fashion-pgd-linf"])
@@ -84,7 +118,11 @@ if __name__ == "__main__":
     parser.add_argument("--budgets", nargs="+", type=int, default=[150, 300, 600, 1200, 2400, 4800])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--lenets", type=Path)
+    parser.add_argument("--picture", action="store_true", help="draw what is on record")
     args = parser.parse_args()
+    if args.picture:
+        PICTURE.write_text(draw([panel(*one) for one in recorded().items()]))
+        raise SystemExit
     print("| target | radius | labels asked | agrees | wrong: fgsm | wrong: pgd |\n|---|---|---|---|---|---|")
     for name in args.models:
         curve(name, args.radius, args.budgets, args.seeds, args.lenets)
