@@ -37,6 +37,7 @@ COSMETIC = frozenset(
         "diagnosis",
         "landscapes",
         "spread",
+        "outlay",
         "known",
         "settings",
         "versions.python",

@@ -18,7 +18,8 @@ from saddlepoint.access.adapters.remote.client import Client
 from saddlepoint.access.adapters.remote.description import Description, Kind, read_description
 from saddlepoint.access.adapters.remote.encoding import answers, encoded, row
 from saddlepoint.access.adapters.remote.together import together
-from saddlepoint.access.model import Model, Output, wrap
+from saddlepoint.access.model import Model, wrap
+from saddlepoint.access.output import Output
 from saddlepoint.access.usage import Usage
 from saddlepoint.errors import ModelError, OptionError
 
