@@ -79,6 +79,7 @@ class Iterate(Generic[C]):
             x.new_full((len(x),), self.radius) if radius is None else radius,
             x.new_full((len(x),), self.weight) if weight is None else weight,
             self.penalty,
+            self.stop_when_met,
         )
 
         def run(rows: Tensor) -> Result:
@@ -111,7 +112,7 @@ class Iterate(Generic[C]):
 
     def _loop(self, problem: Problem[C], delta: Tensor) -> Kept:
         state = self.optimizer.init(problem.at("init"), delta)
-        kept = everyone = _nothing(problem, delta)
+        kept = everyone = _nothing(problem)
         live = torch.arange(len(delta), device=delta.device)
         for t in range(self.steps):
             state, trial = self.optimizer.step(problem.at(t), state)
@@ -160,9 +161,9 @@ def _time_to_check(t: int, device: torch.device) -> bool:
     return device.type == "cpu" or t % 8 == 7
 
 
-def _nothing(problem: Problem[C], delta: Tensor) -> Kept:
-    """Worse than anything: the start, as if nothing was seen there; at the edge of the ball where it is outside."""
-    delta = problem.set.project(problem.x, delta, problem.radius)
+def _nothing(problem: Problem[C]) -> Kept:
+    """Worse than anything: no perturbation, as if nothing was seen. What was never asked about is not to be claimed."""
+    delta = problem.set.zero(problem.x)
     low = torch.full_like(problem.radius, -torch.inf)
     no = torch.zeros_like(low, dtype=torch.bool)
     return Kept(Trial(delta, low, no, torch.full_like(low, torch.inf)), torch.zeros_like(no, dtype=torch.long))

@@ -61,7 +61,8 @@ class PerturbationSet(Protocol):
 class Problem(Generic[A_co]):
     """maximize objective(access(set.apply(x, δ)), goal) - weight · penalty(δ) over δ in set(radius).
 
-    x [N, *D]; radius and weight [N]. Without a ``penalty`` the weight is not looked at.
+    x [N, *D]; radius and weight [N]. Without a ``penalty`` the weight is not looked at. ``stop_when_met``: a sample is
+    finished at its first success, and nothing more need be asked about it.
     """
 
     access: A_co
@@ -73,6 +74,7 @@ class Problem(Generic[A_co]):
     radius: Tensor
     weight: Tensor
     penalty: Penalty | None = None
+    stop_when_met: bool = False
 
     def rows(self, keep: Tensor) -> Problem[A_co]:
         """The problems of the samples ``keep`` (long [n]) alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses as dc
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess, ScoreAccess
@@ -47,6 +48,13 @@ def answered(problem: Problem[ScoreAccess], delta: Delta, logits: Tensor) -> Tri
     """What the logits [N, K] seen at δ say: no question more."""
     size = problem.set.size(problem.x, delta)
     return Trial(delta, problem.value(logits, delta), problem.goal.reached(logits), size)
+
+
+def unfinished(problem: Problem[LabelAccess], trial: Trial) -> Flags:
+    """About which samples more is to be asked, bool [N]: not those that the trial finishes."""
+    if not problem.stop_when_met:
+        return torch.ones_like(trial.met)
+    return ~(trial.met & problem.within(trial.size))
 
 
 def look_at_labels(problem: Problem[LabelAccess], delta: Delta) -> Trial:

@@ -14,7 +14,7 @@ from torch.nn import functional
 from saddlepoint.access.asking import LabelAccess, ScoreAccess
 from saddlepoint.access.draws import covered, parts
 from saddlepoint.core.problem import Problem
-from saddlepoint.core.trial import Trial, look
+from saddlepoint.core.trial import Trial, look, unfinished
 from saddlepoint.noise import Noise
 from saddlepoint.rows import as_images, column, flat_norm, put, take
 
@@ -171,15 +171,16 @@ def estimated(
 ) -> tuple[Trial, Tensor]:
     """A look at δ, and the slope where the budget covers so many ``questions`` more; 0 elsewhere.
 
-    ``more``: what else the estimate takes, [N, ...] each.
+    Nor is anything asked about samples that the look finishes. ``more``: what else the estimate takes, [N, ...] each.
     """
     trial = look(problem, delta)
     given = (delta, trial.value, *more)
-    return trial, where_covered(problem, questions, estimate, torch.zeros_like(delta), given)
+    return trial, where_covered(problem, trial, questions, estimate, torch.zeros_like(delta), given)
 
 
 def where_covered(
     problem: Problem[ScoreAccess],
+    trial: Trial,
     questions: int,
     estimate: Callable[..., T],
     otherwise: T,
@@ -187,9 +188,11 @@ def where_covered(
 ) -> T:
     """What ``estimate`` makes of what is ``given``, where the budget covers so many ``questions``.
 
-    ``otherwise`` elsewhere, a tensor or a tuple of them, [N, ...] each. ``given``: [N, ...] each.
+    ``otherwise`` elsewhere, and where the ``trial`` finishes the sample: a tensor or a tuple of them, [N, ...] each.
+    ``given``: [N, ...] each.
     """
-    rows = covered(problem.access, questions).nonzero().squeeze(1)
+    rows = unfinished(problem, trial).nonzero().squeeze(1)
+    rows = rows[covered(problem.access.view(rows), questions)]
     return put(otherwise, rows, estimate(problem.rows(rows), *take(given, rows))) if len(rows) else otherwise
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.core.problem import Problem
-from saddlepoint.core.trial import Trial, look
+from saddlepoint.core.trial import Trial, look, unfinished
 from saddlepoint.gradients.differences import spread, tile_counts
 from saddlepoint.rows import as_images, column, unit
 
@@ -61,9 +61,8 @@ class Bandits:
         trial = look(problem, state.delta)
         u = problem.noise.at("explore").normal(tuple(state.prior.shape[1:]), dtype=state.delta.dtype)
         u = self.explore * u / math.sqrt(max(u[:1].numel(), 1))
-        priors = (self._spread(state.prior + sign * u, state.delta) for sign in (1, -1))
-        above, below = (ahead(problem, state.delta, prior, self.width * self.probe) for prior in priors)
-        rise = ((above - below) / (self.probe * self.explore)).nan_to_num(0.0, 0.0, 0.0)
+        above, below = (self._spread(state.prior + sign * u, state.delta) for sign in (1, -1))
+        rise = rise_between(problem, trial, above, below, self.width * self.probe) / (self.probe * self.explore)
         prior = self._improved(state.prior, column(rise, u) * u)
         uphill = problem.set.steepest(problem.x, self._spread(prior, state.delta))
         moved = state.delta + self.rate * column(problem.radius, uphill) * uphill
@@ -85,7 +84,16 @@ class Bandits:
         return spread(prior, height, width).view_as(like)
 
 
-def ahead(problem: Problem[ScoreAccess], delta: Tensor, toward: Tensor, reach: float) -> Tensor:
-    """The value so far from δ along ``toward`` [N, *P], whatever its length: [N]. One forward."""
-    point = delta + reach * unit(toward)
-    return problem.value(problem.access.scores(problem.set.apply(problem.x, point)), point)
+def rise_between(problem: Problem[ScoreAccess], trial: Trial, above: Tensor, below: Tensor, reach: float) -> Tensor:
+    """The value so far from the trial's δ along ``above`` [N, *P], less that along ``below``: [N].
+
+    Only their directions count. Two forwards; none where the trial finishes the sample. 0 where nothing was answered.
+    """
+    rows = unfinished(problem, trial).nonzero().squeeze(1)
+    if not len(rows):
+        return torch.zeros_like(trial.value)
+    left, values = problem.rows(rows), []
+    for toward in (above, below):
+        point = trial.delta[rows] + reach * unit(toward[rows])
+        values.append(left.value(left.access.scores(left.set.apply(left.x, point)), point))
+    return torch.zeros_like(trial.value).index_copy(0, rows, (values[0] - values[1]).nan_to_num(0.0, 0.0, 0.0))

@@ -63,7 +63,8 @@ class GuidedAscent:
 
         questions = self.gradient.questions + (self.gradient.probes if anew else 0)
         given = (trial.delta, trial.value, state.length)
-        return trial, where_covered(problem, questions, guided, (torch.zeros_like(trial.delta), state.length), given)
+        nothing = (torch.zeros_like(trial.delta), state.length)
+        return trial, where_covered(problem, trial, questions, guided, nothing, given)
 
 
 def measured_at(step: int) -> bool:

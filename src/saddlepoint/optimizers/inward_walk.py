@@ -13,7 +13,7 @@ from saddlepoint.access.asking import LabelAccess, ScoreAccess, predict
 from saddlepoint.access.draws import covered
 from saddlepoint.access.top import named
 from saddlepoint.core.problem import Problem
-from saddlepoint.core.trial import Trial, answered, look_at_labels
+from saddlepoint.core.trial import Trial, answered, look_at_labels, unfinished
 from saddlepoint.optimizers.ascent import of_unit_mean
 from saddlepoint.rows import column, put, take, where
 
@@ -113,7 +113,7 @@ class InwardWalk(Generic[A]):
 
     def step(self, problem: Problem[A], state: InwardState) -> tuple[InwardState, Trial]:
         """What was reached already, and one slope with the search for how far to follow it."""
-        rows = state.footing.holds.nonzero().squeeze(1)
+        rows = (state.footing.holds & unfinished(problem, state.footing.trial)).nonzero().squeeze(1)
         rows = rows[covered(problem.access.view(rows), self.slopes.questions)]
         later = state
         if len(rows):

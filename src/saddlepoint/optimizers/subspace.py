@@ -14,7 +14,7 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.core.slope import slope
 from saddlepoint.core.trial import Trial, answered, look
 from saddlepoint.optimizers.ascent import of_unit_mean
-from saddlepoint.optimizers.bandits import ahead
+from saddlepoint.optimizers.bandits import rise_between
 from saddlepoint.optimizers.schedules import Schedule, constant
 from saddlepoint.rows import column, unit
 
@@ -66,11 +66,8 @@ class Subspace:
         logits = problem.access.scores(problem.set.apply(problem.x, state.delta))
         trial = answered(problem, state.delta, logits)
         u = self.direction(problem, state.delta, logits, self.drop(state.t))
-        above, below = (
-            ahead(problem, state.delta, state.prior + sign * self.explore * u, self.width * self.probe)
-            for sign in (1, -1)
-        )
-        way = (above - below).nan_to_num(0.0, 0.0, 0.0).sign()
+        above, below = (state.prior + sign * self.explore * u for sign in (1, -1))
+        way = rise_between(problem, trial, above, below, self.width * self.probe).sign()
         prior = state.prior + column(way, u) * of_unit_mean(u) / max(u[:1].numel(), 1)
         moved = state.delta + self.rate * column(problem.radius, prior) * problem.set.steepest(problem.x, prior)
         return SubspaceState(problem.set.project(problem.x, moved, problem.radius), prior, state.t + 1), trial
