@@ -10,7 +10,7 @@ from saddlepoint.access import ScoreAccess
 from saddlepoint.access.model import Model
 from saddlepoint.auditing.estimate import passes
 from saddlepoint.core import Problem, untargeted
-from saddlepoint.gradients import PriorGuided
+from saddlepoint.gradients import Biased, PriorGuided
 from saddlepoint.noise import Noise
 from saddlepoint.optimizers import Ascent
 from saddlepoint.optimizers.guided_ascent import GuidedAscent, GuidedState
@@ -48,7 +48,7 @@ def problem(budget: int | None = None) -> Problem[ScoreAccess]:
 
 
 def climb(cosine: float) -> GuidedAscent:
-    return GuidedAscent(PriorGuided(along(cosine), DRAWS, probes=PROBES), constant(0.1))
+    return GuidedAscent(PriorGuided(along(cosine), Biased(DRAWS), probes=PROBES), constant(0.1))
 
 
 def states(task: Problem[ScoreAccess], optimizer: GuidedAscent, steps: int) -> list[tuple[GuidedState, Tensor]]:

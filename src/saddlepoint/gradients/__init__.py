@@ -5,6 +5,7 @@ from saddlepoint.gradients.backprop import backprop
 from saddlepoint.gradients.differences import NES, RGF, Differences, Tiled, coordinates, gaussian, sphere
 from saddlepoint.gradients.guided import PriorGuided
 from saddlepoint.gradients.natural import Natural
+from saddlepoint.gradients.prior_mixes import Biased, Joined
 from saddlepoint.gradients.seen import Resized, Smoothed, Through, halved
 from saddlepoint.gradients.tried import Tried
 from saddlepoint.gradients.voted import Voted
@@ -13,7 +14,9 @@ __all__ = [
     "NES",
     "RGF",
     "Averaged",
+    "Biased",
     "Differences",
+    "Joined",
     "Natural",
     "PriorGuided",
     "Resized",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from saddlepoint.access.asking import GradientAccess, ScoreAccess
@@ -17,6 +17,7 @@ from saddlepoint.core.protocols import Attack, Optimizer
 from saddlepoint.errors import OptionError
 from saddlepoint.gradients.differences import Differences, Directions, Tiled, sphere
 from saddlepoint.gradients.guided import PriorGuided
+from saddlepoint.gradients.prior_mixes import Biased, Joined
 from saddlepoint.initializers import zero
 from saddlepoint.optimizers.adamm import AdaMM
 from saddlepoint.optimizers.ascent import Ascent
@@ -31,6 +32,8 @@ from saddlepoint.optimizers.subspace import Subspace
 from saddlepoint.sets import L2, NON_ADDITIVE, Flow, Linf, Neighborhood, Nuclear, Perceptual
 
 Loss = Literal["margin", "cross-entropy"]
+MIXES: Mapping[str, type[Biased] | type[Joined]] = {"biased": Biased, "joined": Joined}
+"""How the slope of a surrogate and random directions make one estimate."""
 
 
 @recipe(
@@ -71,6 +74,8 @@ def p_rgf(
     samples: int = 50,
     probes: int = 10,
     sigma: float = 1e-3,
+    tile: int = 1,
+    mix: Literal["biased", "joined"] = "biased",
     relative_step: float = 0.1,
     objective: Loss = "margin",
 ) -> Attack[ScoreAccess]:
@@ -78,15 +83,19 @@ def p_rgf(
 
     ``samples`` + 2 forwards a step, or 2 where the surrogate's slope alone is followed; at steps 0, 3, 10, 20, 30, ...
     ``probes`` more, for the length of the slope, which is remembered. What the surrogate is asked does not count.
-    ``surrogate`` is what ``sp.wrap`` gives; without one, directions are those of ``rgf``.
+    ``surrogate`` is what ``sp.wrap`` gives; without one, directions are those of ``rgf``. Other directions are constant
+    on tiles of ``tile`` pixels. ``mix="joined"`` puts the surrogate's slope beside the estimate, not into it: one
+    question more a step.
     """
-    at_least_one(steps=steps, samples=samples, probes=probes)
+    at_least_one(steps=steps, samples=samples, probes=probes, tile=tile)
+    if mix not in MIXES:
+        raise OptionError(f"mix is one of {', '.join(MIXES)}; got {mix!r}")
     rate = constant(relative_step)
     if surrogate is None:
-        return climb_of(threat, objective, Ascent(differences(threat, samples, sigma), rate), steps)
+        return climb_of(threat, objective, Ascent(differences(threat, samples, sigma, tile), rate), steps)
     if not isinstance(surrogate, Model):
         raise OptionError("surrogate is what sp.wrap(network) gives, with gradients")
-    estimate = PriorGuided(surrogate, samples, step_of(threat, sigma), probes)
+    estimate = PriorGuided(surrogate, MIXES[mix](samples, tile), step_of(threat, sigma), probes)
     return climb_of(threat, objective, GuidedAscent(estimate, rate), steps)
 
 
