@@ -79,6 +79,18 @@ def test_a_line_is_passed_as_far_as_the_ball_allows() -> None:
     torch.testing.assert_close(found.delta, 0.3 * weight / weight.norm(dim=1, keepdim=True), atol=1e-4, rtol=1e-4)
 
 
+def test_in_l1_a_line_is_passed_by_filling_the_steepest_entries() -> None:
+    """One entry is soon at the bound of the box: the best corner of ball and box has many."""
+    network, x = line(1, 30), torch.full((5, 30), 0.9)
+    y = network(x).argmax(1)
+    threat = sp.L1(1.5)
+    found = sp.attacks.mimicry(network, x, y, threat)
+    weight = (network.weight[1] - network.weight[0]) * (1 - 2 * y[:, None])
+    best = threat.lmo(x, weight, torch.full((5,), 1.5))
+    assert int((best != 0).sum(1).min()) > 1
+    torch.testing.assert_close(found.delta, best, atol=1e-3, rtol=0)
+
+
 def test_an_audit_counts_words() -> None:
     network, x = line(0, 30), mails(40, 30)
     y = network(x).argmax(1)

@@ -17,6 +17,7 @@ from saddlepoint.initializers import zero
 from saddlepoint.objectives import margin
 from saddlepoint.objectives.density import sparseness
 from saddlepoint.optimizers.ascent import Ascent
+from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.greedy import Greedy
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.sets import L1, L2, Insertions, Linf, Neighborhood
@@ -59,12 +60,18 @@ def mimicry(
     maximize margin + weight · (1/k) Σ over the k nearest ``benign`` inputs of exp(-|x' - x_i|₁ / width). Slopes far
     from all data may lead nowhere; the density leads back. It does not stop at the first success, for an input just
     past the boundary of one's own model is no safe bet against another. ``benign`` [M, *D]: without them, the plain
-    gradient attack. In L1, L2 and Linf steps of relative_step · radius, in Insertions one unit.
+    gradient attack. In L2 and Linf steps of relative_step · radius; in L1, where the steepest step is one entry that is
+    soon full, that share of the way to the vertex the slope points to; in Insertions one unit.
     """
     at_least_one(steps=steps, neighbors=neighbors)
-    if not (weight >= 0 and relative_step > 0):
-        raise OptionError(f"weight must be 0 or more, relative_step above 0; got {weight:g} and {relative_step:g}")
-    counted = isinstance(threat, Insertions)
-    climb: Optimizer[GradientAccess] = Greedy(backprop) if counted else Ascent(backprop, constant(relative_step))
+    if not (weight >= 0 and 0 < relative_step <= 1):
+        raise OptionError(f"weight must be 0 or more, relative_step in (0, 1]; got {weight:g} and {relative_step:g}")
+    climb: Optimizer[GradientAccess]
+    if isinstance(threat, Insertions):
+        climb = Greedy(backprop)
+    elif isinstance(threat, L1):
+        climb = FrankWolfe(backprop, constant(relative_step), momentum=0.0)
+    else:
+        climb = Ascent(backprop, constant(relative_step))
     penalty = None if benign is None else sparseness(benign, width, neighbors)
     return Iterate(threat, margin, climb, zero, steps, weight=weight, penalty=penalty, stop_when_met=False)
