@@ -130,7 +130,32 @@ def test_the_greedy_search_breaks_what_the_informed_one_is_stuck_at() -> None:
     assert int(found.forwards[found.met].min()) > 301
 
 
+@pytest.mark.parametrize("threat", [sp.Linf(0.15), sp.L2(2.0)], ids=str)
+def test_the_first_question_is_about_what_fools_the_surrogate(threat: Neighborhood) -> None:
+    """What carries over takes one question, and nothing is lost by it: n = 30, fifty questions."""
+    data = sp.zoo.data.load("fashion-mnist-1k[:30]")
+    box, guide = sp.wrap(sp.zoo.load("fashion-pgd-linf"), access="scores"), sp.wrap(sp.zoo.load("fashion-smooth"))
+    attack = sp.attacks.get("auto")
+    alone, led = (attack(box, data.x, data.y, threat, budget=50, **told) for told in ({}, {"surrogate": guide}))
+    first, alike = (found.met & (found.forwards == 3) for found in (led, alone))
+    assert int(first.sum()) > int(alike.sum())
+    assert not bool((led.met & (led.forwards < 3) & (led.status != sp.Status.CLEAN)).any())
+    assert int(led.met.sum()) >= int(alone.met.sum())
+
+
+def test_the_model_itself_as_the_surrogate_is_fooled_by_the_first_question() -> None:
+    """As many as iterated ascent with momentum fools, which stops at the first success: in both balls."""
+    data, net = sp.zoo.data.load("fashion-mnist-1k[:20]"), sp.zoo.load("fashion-standard")
+    for threat in (sp.Linf(0.05), sp.L2(1.0)):
+        led = sp.attacks.get("auto")(net, data.x, data.y, threat, budget=3, surrogate=sp.wrap(net))
+        found = sp.attacks.get("mi_fgsm")(net, data.x, data.y, threat, steps=10)
+        assert int(led.met.sum()) > 12
+        assert int(led.met.sum()) >= int(found.met.sum()) - 1
+
+
 def test_options_out_of_range_are_refused() -> None:
     for options in ({"share": 0.0}, {"memory": 1}, {"temperature": -1.0}):
         with pytest.raises(OptionError, match=next(iter(options))):
             sp.attacks.get("auto").build(sp.Linf(0.1), **options)
+    with pytest.raises(OptionError, match="with gradients"):
+        sp.attacks.get("auto").build(sp.Linf(0.1), surrogate=sp.wrap(sp.zoo.load("fashion-fgsm"), access="scores"))

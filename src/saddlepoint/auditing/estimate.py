@@ -59,6 +59,7 @@ from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.optimizers.sparse_auto_pgd import SparseAutoPGD
 from saddlepoint.optimizers.subspace import Subspace
+from saddlepoint.optimizers.transferred import Transferred
 from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.variance_reduced import VarianceReduced
 from saddlepoint.optimizers.visits import Visits
@@ -146,6 +147,7 @@ def start(initializer: Any, classes: int) -> float:
 
 @start.register(types.FunctionType)
 @start.register(BumpGrid)
+@start.register(Transferred)
 def _unasked(initializer: Any, classes: int) -> float:
     return 0.0
 

@@ -12,6 +12,7 @@ from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.inward_walk import InwardWalk
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.squares import MovedMass, PaintedSquares, halving
+from saddlepoint.optimizers.transferred import Transferred
 from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.warm_start import WarmStart
 
@@ -29,6 +30,7 @@ __all__ = [
     "MovedMass",
     "PaintedSquares",
     "RandomSearch",
+    "Transferred",
     "Tuned",
     "WarmStart",
     "halving",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.access.asking import GradientAccess, ScoreAccess
+from saddlepoint.access.model import Model
 from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
@@ -11,9 +12,12 @@ from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.square import AT_ONCE, square
 from saddlepoint.core.protocols import Attack, Initializer
 from saddlepoint.errors import OptionError
+from saddlepoint.initializers import zero
 from saddlepoint.initializers.stripes import BumpGrid, stripes
 from saddlepoint.optimizers.informed_search import CornerWindows, InformedSearch, Lean, Leaned
 from saddlepoint.optimizers.squares import halving
+from saddlepoint.optimizers.transferred import Transferred
+from saddlepoint.optimizers.visits import Visits
 from saddlepoint.sets import L2, Linf, Neighborhood
 
 SOONER = (10, 50, 200, 300, 400, 600, 800, 1100, 1500)
@@ -34,6 +38,7 @@ def auto(
     period: int = 10_000,
     temperature: float = 0.2,
     memory: int = 256,
+    surrogate: Model | None = None,
     objective: Loss = "margin",
 ) -> Attack[ScoreAccess]:
     """Random search whose proposals lean to the slope that all answers so far tell of; then other searches.
@@ -45,6 +50,9 @@ def auto(
 
     In Linf what stands after ``learned`` steps is stuck at a corner: ``greedy`` steps of ``parsimonious`` begin anew,
     and what is left of ``steps`` is for ``square``.
+
+    With a ``surrogate``, which is what ``sp.wrap`` gives, the first question is whether what fools that carries over:
+    ten steps of ``mi_fgsm`` there, which do not count. Where it does not, the search begins as ever.
     """
     at_least_one(steps=steps, learned=learned, greedy=greedy, period=period)
     if not 0 < share <= 1:
@@ -52,16 +60,28 @@ def auto(
     if memory < 2 or not temperature >= 0:
         raise OptionError(f"memory is 2 or more and temperature 0 or more; got {memory} and {temperature:g}")
 
-    def informed(lean: Lean, start: Initializer[ScoreAccess], steps: int) -> Attack[ScoreAccess]:
-        search = InformedSearch(lean, temperature=temperature, memory=memory)
-        return Iterate(threat, objective_named(objective), search, start, steps, compact_below=AT_ONCE)
+    if surrogate is not None and not (isinstance(surrogate, Model) and issubclass(surrogate.kind, GradientAccess)):
+        raise OptionError("surrogate is what sp.wrap(network) gives, with gradients")
 
+    def informed(lean: Lean, begin: Initializer[ScoreAccess], steps: int) -> Attack[ScoreAccess]:
+        search = InformedSearch(lean, temperature=temperature, memory=memory)
+        return Iterate(threat, objective_named(objective), search, begin, steps, compact_below=AT_ONCE)
+
+    stages = [] if surrogate is None else [_carried_over(threat, objective, surrogate)]
     if isinstance(threat, L2):
-        return informed(Leaned(halving(share, period)), BumpGrid(2), steps)
+        search = informed(Leaned(halving(share, period)), BumpGrid(2), steps)
+        return Cascade([*stages, search]) if stages else search
     first, left = min(steps, learned), steps - learned
-    stages = [informed(CornerWindows(halving(share, period, SOONER), memory), stripes, first)]
+    stages.append(informed(CornerWindows(halving(share, period, SOONER), memory), stripes, first))
     if left > 0:
         stages.append(parsimonious.build(threat, steps=min(left, greedy), objective=objective))
     if left > greedy:
         stages.append(square.build(threat, steps=left - greedy, objective=objective))
     return Cascade(stages)
+
+
+def _carried_over(threat: Neighborhood, objective: str, surrogate: Model) -> Attack[ScoreAccess]:
+    """One look at what fools the surrogate."""
+    there = Transferred(surrogate)
+    look_once = Visits(lambda problem, t: there(problem))
+    return Iterate(threat, objective_named(objective), look_once, zero, steps=0, compact_below=AT_ONCE)
