@@ -167,3 +167,17 @@ def test_a_budget_that_ends_within_a_step_leaves_a_point_that_meets_the_goal(lef
     assert task.access.ledger.forwards.tolist() == [11 + left] * 8
     assert bool(task.access.refused.all())
     assert bool((half_space(task.x + state.delta)[:, 1] > 0).all())
+
+
+def test_a_normal_that_is_remembered_points_better() -> None:
+    """On a plane all estimates are of one normal: six of thirty labels say as much as one of many."""
+    cosines = []
+    for memory in (0.0, 0.8):
+        task = problem(20, sp.L2())
+        stepper = walk(first_draws=30, memory=memory)
+        state = stepper.init(task, outside(20))
+        for t in range(6):
+            state, _ = stepper.step(task.at(t), state)
+        cosines.append((state.normal @ NORMAL) / flat_norm(state.normal, 2))
+    assert float(cosines[1].mean()) > float(cosines[0].mean()) + 0.1
+    assert float((cosines[1] > cosines[0]).double().mean()) > 0.9

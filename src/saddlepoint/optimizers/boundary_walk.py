@@ -16,7 +16,7 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.core.trial import Trial
 from saddlepoint.initializers.adversarial import met
 from saddlepoint.noise import Noise
-from saddlepoint.rows import column, flat_norm, put, take
+from saddlepoint.rows import column, flat_norm, put, take, unit
 
 Directions = Callable[[Noise, tuple[int, ...], torch.dtype], Tensor]
 """(streams of N samples, shape, dtype) -> random directions [N, *shape], of any length."""
@@ -30,12 +30,14 @@ LONGER = 6
 class WalkState:
     """``delta`` [N, *P]: the point reached; ``met`` (bool [N]): whether the goal was seen met there.
 
-    ``reach`` [N]: the size of the point the last bisection began at; ``t``: steps made.
+    ``reach`` [N]: the size of the point the last bisection began at; ``normal`` [N, *P]: what is known of the
+    boundary's; ``t``: steps made.
     """
 
     delta: Tensor
     met: Tensor
     reach: Tensor
+    normal: Tensor
     t: int
 
 
@@ -70,7 +72,8 @@ class BoundaryWalk:
     With φ = ±1 for a goal that is met or not, d the number of entries and t = 1, 2, ...:
 
     1. v = mean over B random unit vectors u of (φ(δ + r u) - mean φ) u, B = min(first_draws √t, most_draws); r is
-       ``first_probe`` at t = 1, then 1/d of the size of the point the last bisection began at.
+       ``first_probe`` at t = 1, then 1/d of the size of the point the last bisection began at. With ``memory`` μ > 0,
+       of length √B and plus μ times the v before it: a boundary has much the same normal nearby.
     2. δ' = δ + s · steepest(v), s = size(δ) / √t, halved until the goal is met at δ'.
        With ``from_the_input`` for ``outward``, which takes the boundary for a plane: δ' = s · steepest(v), s = size(δ),
        and half as much again until the goal is met.
@@ -97,13 +100,14 @@ class BoundaryWalk:
     most_draws: int = 10_000
     gamma: float = 1.0
     outward: Outward = from_the_point
+    memory: float = 0.0
 
     def init(self, problem: Problem[LabelAccess], delta: Tensor) -> WalkState:
         """Begin at δ, one forward to see whether it meets the goal; then bisect back to the boundary."""
         reached, size = met(problem, delta), problem.set.size(problem.x, delta)
         rows = reached.nonzero().squeeze(1)
         edge = put(delta, rows, self._back(problem.rows(rows), delta[rows]))
-        return WalkState(edge, reached, size, 0)
+        return WalkState(edge, reached, size, torch.zeros_like(delta), 0)
 
     def step(self, problem: Problem[LabelAccess], state: WalkState) -> tuple[WalkState, Trial]:
         """What was reached already, and one round of estimate, step and bisection."""
@@ -125,12 +129,12 @@ class BoundaryWalk:
         probe = torch.full_like(state.reach, self.first_probe)
         if state.t:
             probe = state.reach * (self.gamma / _entries(state.delta))
-        normal = self._normal(problem, state.delta, probe, draws)
+        normal = math.sqrt(draws) * unit(self._normal(problem, state.delta, probe, draws)) + self.memory * state.normal
         outer, found = self._outward(problem, state, problem.set.steepest(problem.x, normal))
         rows = found.nonzero().squeeze(1)
         there, outer = problem.rows(rows), outer[rows]
-        new = WalkState(self._back(there, outer), found[rows], there.set.size(there.x, outer), state.t)
-        return put(state, rows, new)
+        new = WalkState(self._back(there, outer), found[rows], there.set.size(there.x, outer), normal[rows], state.t)
+        return put(dc.replace(state, normal=normal), rows, new)
 
     def _normal(self, problem: Problem[LabelAccess], delta: Tensor, probe: Tensor, draws: int) -> Tensor:
         """The direction in which the goal is met, estimated from ``draws`` labels around δ: [n, *P]."""
