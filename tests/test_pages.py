@@ -15,6 +15,7 @@ DOCS = Path(__file__).parents[1] / "docs"
         "certificates.md",
         "patches.md",
         "sets.md",
+        "spam.md",
         "transfer.md",
         "universal.md",
         "white-boxes.md",
