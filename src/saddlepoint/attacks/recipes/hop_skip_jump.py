@@ -193,27 +193,31 @@ def boundary(
 def auto_labels(
     threat: Neighborhood,
     steps: int = 25,
-    quick: int = 200,
-    first_draws: int = 100,
+    quick: int | None = None,
+    first_draws: int | None = None,
     candidates: Tensor | None = None,
     tries: int = 100,
     starts: int = 10,
 ) -> Attack[LabelAccess]:
     """What comes near with few labels, then what goes far with many: a search, and a boundary walk from where it came.
 
-    In L2 ``quick`` steps as of ``surfree``, then ``steps`` as of ``hop_skip_jump``; in Linf ``quick`` steps as of
-    ``rays``, then ``steps`` as of ``qeba``, on pairs of pixels. The default costs some 10 000 forwards; a ``budget``
-    ends it earlier, with the best point reached. Where the search never meets the goal, the walk begins as
-    ``hop_skip_jump`` does: so it does for a wanted label, given ``candidates``.
+    In L2 ``quick`` (200) steps as of ``surfree``, then ``steps`` as of ``hop_skip_jump``; in Linf ``quick`` (100) steps
+    as of ``rays``, then ``steps`` as of ``qeba``, on pairs of pixels, with fewer ``first_draws`` (50, not 100), for it
+    remembers the normal. The default costs some 10 000 forwards in L2 and 5000 in Linf; a ``budget`` ends it earlier,
+    with the best point reached. Where the search never meets the goal, the walk begins as ``hop_skip_jump`` does: so
+    it does for a wanted label, given ``candidates``.
     """
-    at_least_one(steps=steps, quick=quick)
     begin, width = _outside(threat, candidates, tries, starts), threat.box.high - threat.box.low
+    at_least_one(steps=steps, quick=1 if quick is None else quick)
     if isinstance(threat, L2):
-        walk = _boundary_walk(threat, _normal, first_draws, 10_000, 1.0)
-        walks = HandOver(CircleWalk(Coarse(2)), quick, walk, begin)
-        return _shrinking(threat, walks, quick + 1 + steps, begin)
-    walk = _boundary_walk(threat, Coarse(2), first_draws, 10_000, 1.0)
-    return _shrinking(threat, HandOver(RaySearch(width, 1e-3 * width), quick, walk, begin), quick + 1 + steps, zero)
+        first = 200 if quick is None else quick
+        walk = _boundary_walk(threat, _normal, 100 if first_draws is None else first_draws, 10_000, 1.0)
+        walks = HandOver(CircleWalk(Coarse(2)), first, walk, begin)
+        return _shrinking(threat, walks, first + 1 + steps, begin)
+    first = 100 if quick is None else quick
+    walk = _boundary_walk(threat, Coarse(2), 50 if first_draws is None else first_draws, 10_000, 1.0)
+    walks = HandOver(RaySearch(width, 1e-3 * width), first, dc.replace(walk, memory=0.7), begin)
+    return _shrinking(threat, walks, first + 1 + steps, zero)
 
 
 @dc.dataclass(frozen=True)
