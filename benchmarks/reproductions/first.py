@@ -54,13 +54,13 @@ def carry(n: int) -> None:
         for half, part in halves.items()
         for kind, net in kinds.items()
     }
-    test, truth = x[4000 : 4000 + n], y[4000 : 4000 + n]
+    test, truth = x[4000 : 4000 + n].double(), y[4000 : 4000 + n]
     with torch.no_grad():
         keep = torch.stack([net(test).argmax(1) == truth for net in nets.values()]).all(0)
     test, truth = test[keep], truth[keep]
     print(f"{provenance(n)}\n\n{len(test)} digits that all six have right\n")
     print("| made for | distortion |", " | ".join(nets), "|\n" + "|---" * (len(nets) + 2) + "|")
-    noise = torch.randn(test.shape, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(test.shape, generator=torch.Generator().manual_seed(0)).double()
     for name, net in nets.items():
         found = sp.attacks.lbfgs(net, test, truth, sp.L2())
         delta = found.x_adv - test

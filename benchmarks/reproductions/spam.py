@@ -59,8 +59,8 @@ def insertions(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> No
     """Spam let through over the number of words put in, for filters of four kinds."""
     print("\n| filter | stopped |", " | ".join(f"{k} words" for k in WORDS), "|")
     for name, found in inserted(known, apart):
-        shares = [float((found.met & (found.size <= k)).double().mean()) for k in WORDS]
-        print(f"| {name} | {len(found)} |", " | ".join(f"{share:.1%}" for share in shares), "|", flush=True)
+        cells = [_told(found.met & (found.size <= k)) for k in WORDS]
+        print(f"| {name} | {len(found)} |", " | ".join(cells), "|", flush=True)
 
 
 def inserted(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> Iterator[tuple[str, sp.Result]]:
@@ -102,8 +102,8 @@ def limited(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
                     model, spam, torch.ones(len(spam), dtype=torch.long), sp.Insertions(5.0), benign=benign,
                     weight=weight, steps=20,
                 )  # fmt: skip
-                cells.append(float((estimator.predict(made.x_adv.numpy()) == 0).mean()))
-            print(f"| {name} | {against} |", " | ".join(f"{share:.1%}" for share in cells), "|", flush=True)
+                cells.append(_told(torch.from_numpy(estimator.predict(made.x_adv.numpy()) == 0)))
+            print(f"| {name} | {against} |", " | ".join(cells), "|", flush=True)
 
 
 def words(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
@@ -142,6 +142,12 @@ def rounds(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
             f"| {number} | {one.caught:.1%} | {one.caught_before:.1%} | {one.caught_now:.1%} | {one.words:.1f} |"
             f" {one.false_alarms:.1%} |"
         )
+
+
+def _told(through: Tensor) -> str:
+    """The share that is let through, with its exact 95 % interval."""
+    one = sp.auditing.Estimate.of(int(through.sum()), len(through))
+    return f"{one.value:.1%} [{one.low:.1%}, {one.high:.1%}]"
 
 
 def _filter(estimator: ClassifierMixin) -> nn.Module:
