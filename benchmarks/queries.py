@@ -40,7 +40,7 @@ ATTACKS = {
 }  # fmt: skip
 BUDGETS = (30, 100, 200, 500, 1000, 2000, 5000, 10_000)
 TOLD = 1000
-"""The share that fell within so many questions is told with its interval."""
+"""The share that fell within so many questions, or all there were, is told with its interval."""
 MEAN_OF = 2000
 """So many questions are counted for the mean where an attack takes more, or fails."""
 REAL = ("EfficientNet-Lite0", "linf:4/255")
@@ -109,7 +109,8 @@ def table() -> None:
         counts = sorted(row["most"] if q is None else q for q in row["took"])
         middle, least = counts[(len(counts) - 1) // 2], [min(q, MEAN_OF) for q in counts]
         cells = [f"{share:.0f}" for share in shares(row)] + [""] * (len(budgets) - len(shares(row)))
-        cells[budgets.index(TOLD)] += _interval(row)
+        told = max(b for b in budgets if b <= min(TOLD, row["most"]))
+        cells[budgets.index(told)] += _interval(row, told)
         ends = [_mean(least), f"> {row['most']}" if middle == row["most"] else str(middle)]
         name = f"square, told of {row['most']}" if row["attack"] == "square" else row["attack"]
         head = [row["network"], row["threat"], str(len(counts)), name]
@@ -117,9 +118,9 @@ def table() -> None:
     print("\n" + "\n".join(sorted({row["said"] for row in rows})))
 
 
-def _interval(row: dict) -> str:  # type: ignore[type-arg]
-    """The exact 95 % interval of the share that fell within ``TOLD`` questions."""
-    fell = sum(q is not None and q <= TOLD for q in row["took"])
+def _interval(row: dict, told: int) -> str:  # type: ignore[type-arg]
+    """The exact 95 % interval of the share that fell within so many questions."""
+    fell = sum(q is not None and q <= told for q in row["took"])
     one = sp.auditing.Estimate.of(fell, len(row["took"]))
     return f" [{100 * one.low:.0f}, {100 * one.high:.0f}]"
 

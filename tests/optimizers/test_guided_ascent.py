@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from saddlepoint.access import ScoreAccess
 from saddlepoint.access.model import Model
 from saddlepoint.auditing.estimate import passes
 from saddlepoint.core import Problem, untargeted
+from saddlepoint.errors import OptionError
 from saddlepoint.gradients import Biased, PriorGuided
 from saddlepoint.noise import Noise
 from saddlepoint.optimizers import Ascent
@@ -122,3 +124,13 @@ def test_the_recipe_asks_what_is_estimated_of_it() -> None:
     found = made(task.access, task.x, task.goal, task.noise)
     assert passes(made, classes=2) == 12 * (2 + DRAWS) + 3 * PROBES + 2
     assert set(found.forwards.tolist()) == {12 * (2 + DRAWS) + 3 * PROBES + 1}
+
+
+def test_joined_asks_one_question_more_a_step() -> None:
+    told = {"surrogate": along(0.05), "steps": 12, "samples": DRAWS, "mix": "joined"}
+    made = sp.attacks.get("p_rgf").attack(sp.Linf(0.1), **told)
+    task = problem()
+    found = made(task.access, task.x, task.goal, task.noise)
+    assert set(found.forwards.tolist()) == {12 * (3 + DRAWS) + 3 * PROBES + 1}
+    with pytest.raises(OptionError, match="mix is one of biased, joined; got 'averaged'"):
+        sp.attacks.get("p_rgf").attack(sp.Linf(0.1), mix="averaged")
