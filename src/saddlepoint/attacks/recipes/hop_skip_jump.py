@@ -201,9 +201,9 @@ def auto_labels(
 ) -> Attack[LabelAccess]:
     """What comes near with few labels, then what goes far with many: a search, and a boundary walk from where it came.
 
-    In L2 ``quick`` (200) steps as of ``surfree``, then ``steps`` as of ``hop_skip_jump``; in Linf ``quick`` (100) steps
-    as of ``rays``, then ``steps`` as of ``qeba``, on pairs of pixels, with fewer ``first_draws`` (50, not 100), for it
-    remembers the normal. The default costs some 10 000 forwards in L2 and 5000 in Linf; a ``budget`` ends it earlier,
+    In L2 ``quick`` (200) steps as of ``surfree``, then ``steps`` as of ``hop_skip_jump``; in Linf ``quick`` (150) steps
+    as of ``rays``, then ``steps`` as of ``qeba``, on pairs of pixels, with fewer ``first_draws`` (25, not 100), for it
+    remembers the normal. The default costs some 10 000 forwards in L2 and 3500 in Linf; a ``budget`` ends it earlier,
     with the best point reached. Where the search never meets the goal, the walk begins as ``hop_skip_jump`` does: so
     it does for a wanted label, given ``candidates``.
     """
@@ -214,9 +214,9 @@ def auto_labels(
         walk = _boundary_walk(threat, _normal, 100 if first_draws is None else first_draws, 10_000, 1.0)
         walks = HandOver(CircleWalk(Coarse(2)), first, walk, begin)
         return _shrinking(threat, walks, first + 1 + steps, begin)
-    first = 100 if quick is None else quick
-    walk = _boundary_walk(threat, Coarse(2), 50 if first_draws is None else first_draws, 10_000, 1.0)
-    walks = HandOver(RaySearch(width, 1e-3 * width), first, dc.replace(walk, memory=0.7), begin)
+    first = 150 if quick is None else quick
+    walk = _boundary_walk(threat, Coarse(2), 25 if first_draws is None else first_draws, 10_000, 1.0)
+    walks = HandOver(RaySearch(width, 1e-3 * width), first, dc.replace(walk, memory=0.8), begin)
     return _shrinking(threat, walks, first + 1 + steps, zero)
 
 
