@@ -130,7 +130,7 @@ def test_joined_asks_one_question_more_a_step() -> None:
     told = {"surrogate": along(0.05), "steps": 12, "samples": DRAWS, "mix": "joined"}
     made = sp.attacks.get("p_rgf").attack(sp.Linf(0.1), **told)
     task = problem()
-    found = made(task.access, task.x, task.goal, task.noise)
+    found = made(task.access, task.x, task.goal, task.noise, task.radius)
     assert set(found.forwards.tolist()) == {12 * (3 + DRAWS) + 3 * PROBES + 1}
     with pytest.raises(OptionError, match="mix is one of biased, joined; got 'averaged'"):
         sp.attacks.get("p_rgf").attack(sp.Linf(0.1), mix="averaged")
