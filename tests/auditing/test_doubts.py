@@ -60,7 +60,9 @@ def case(*stages: Any, right: int = 900, found: int = 900, **changes: Any) -> Ca
     none = {name: np.zeros(N, dtype=np.int64) for name in ("sample", "label", "clean_predicted")}
     records = pa.table({"status": status, "met": np.zeros(N, dtype=np.bool_), "stage": ["01-triage"] * N, **none})
     whole = Case(spec, records, standing, tuple(done for _, done in stages), Estimate.of(right, N), WELL)
-    return dc.replace(whole, **changes)
+    whole = dc.replace(whole, **changes)
+    unwatched = pa.array([[]] * len(whole.records), pa.list_(pa.float32()))
+    return dc.replace(whole, records=whole.records.append_column("progress", unwatched))
 
 
 def names(one: Case) -> dict[str, str]:

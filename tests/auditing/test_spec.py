@@ -97,7 +97,7 @@ def test_many_differences_are_counted(spec: Make) -> None:
 
 def test_another_schema_is_refused(spec: Make) -> None:
     old = {**spec(), "schema": 0}
-    with pytest.raises(RunError, match="schema 0, this version of saddlepoint knows 2"):
+    with pytest.raises(RunError, match="schema 0, this version of saddlepoint knows 3"):
         check_same(old, spec(), "here")
 
 

@@ -31,7 +31,7 @@ def test_a_summary_survives_its_json(whole: Audit) -> None:
         ("[]", "no summary"),
         ('{"title": 1}', "no summary"),
         ('{"schema": 99}', "schema 99"),
-        ('{"schema": 3, "title": "t"}', "damaged"),
+        ('{"schema": 4, "title": "t"}', "damaged"),
     ],
 )
 def test_what_is_no_summary_is_refused(text: str, says: str) -> None:
@@ -40,4 +40,4 @@ def test_what_is_no_summary_is_refused(text: str, says: str) -> None:
 
 
 def test_json_names_its_schema(whole: Audit) -> None:
-    assert json.loads(whole.summary().to_json())["schema"] == 3
+    assert json.loads(whole.summary().to_json())["schema"] == 4

@@ -13,6 +13,8 @@ from torch import Tensor
 from saddlepoint.auditing.summary import (
     Again,
     ClassShare,
+    Climb,
+    ClimbPoint,
     CurvePoint,
     Doubt,
     Estimate,
@@ -102,6 +104,9 @@ def summary() -> Summary:
             Again("06-apgd_ce-sampled", "apgd_ce", {}, 15, 9, 9, 0),
             Again("07-apgd_ce-sampled-2", "apgd_ce", {"steps": 34}, 15, 9, 8, 1),
         ),
+        climb=Climb(
+            "apgd_ce", 371, (ClimbPoint(1, 1.0, 1.0), ClimbPoint(7, 0.4, 0.6), ClimbPoint(22, 0.3, 0.45)), 168, 0.1
+        ),
         curve=(point(0.0, 371), point(0.05, 260), point(0.1, 137), point(0.25, 3)),
         gallery=tuple(example(k, 0.09 - k / 1000, "linf:0.1") for k in range(15)),
         classes=(ClassShare(0, 190, 177, 68, 1), ClassShare(1, 210, 194, 69, 0)),
@@ -114,6 +119,7 @@ def summary() -> Summary:
         certified=None,
         stages=(stage("03-apgd_ce", "l2:1.5", 371, 219),),
         again=(),
+        climb=None,
         curve=(point(0.0, 371), point(1.5, 152)),
         gallery=(),
         classes=(ClassShare(0, 190, 177, 81, 1), ClassShare(1, 210, 194, 71, None)),

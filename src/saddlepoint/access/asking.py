@@ -21,6 +21,8 @@ from saddlepoint.shapes import DrawnLabels, DrawnLogits, Draws, Flags, Rows
 
 Ask = Callable[[Tensor], Tensor]
 """Inputs [M, *D] in data units -> logits [M, K], differentiable where the model is."""
+Watch = Callable[[Tensor, Tensor, Tensor], None]
+"""(samples asked about, long [n], their logits [*S, n, K], how often each was asked so far, long [n]) -> nothing."""
 
 
 class Ledger:
@@ -67,6 +69,7 @@ class LabelAccess:
     def __init__(self, ask: Ask, ledger: Ledger, gain: Tensor | None = None) -> None:
         """``gain`` ([N], or [N, K]; default 1) multiplies the logits of each sample (see ``Model.access``)."""
         self._ask, self.ledger, self._gain = ask, ledger, gain
+        self.watch: Watch | None = None
         self.rows = torch.arange(len(ledger.forwards), device=ledger.forwards.device)
 
     def view(self, keep: Rows) -> Self:
@@ -78,7 +81,7 @@ class LabelAccess:
     def lower(self, kind: type[Access]) -> Access:
         """The same access seen as the poorer ``kind``, so that what is not allowed cannot be asked."""
         twin = kind(self._ask, self.ledger, self._gain)
-        twin.rows = self.rows
+        twin.rows, twin.watch = self.rows, self.watch
         return twin
 
     def labels(self, x: Draws, lead: int = 0) -> DrawnLabels:
@@ -111,6 +114,8 @@ class LabelAccess:
         self.ledger.classes = out.shape[-1]
         if self._gain is not None:
             out = out * self._gain[self.rows].to(out.dtype).view(len(self.rows), -1)
+        if self.watch is not None:
+            self.watch(self.rows, out.detach(), self.ledger.forwards[self.rows] // self.ledger.cost)
         return out, asked
 
     def _unfold(self, x: Tensor, lead: int) -> Tensor:

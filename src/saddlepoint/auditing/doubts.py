@@ -18,6 +18,7 @@ from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.recipe import catalog
 from saddlepoint.auditing.chance import CLEAN as SINGLE
 from saddlepoint.auditing.chance import in_words
+from saddlepoint.auditing.climbing import climb
 from saddlepoint.auditing.diagnosis import TOLD, Diagnosis
 from saddlepoint.auditing.holding import STEPS
 from saddlepoint.auditing.probes import FORWARDS
@@ -44,6 +45,8 @@ DENIED = 0.01
 """A larger share than this of claims that a second look denied flags."""
 UNSTEADY = 0.01
 """A share of samples that another run breaks flags where its 95 % interval lies above this."""
+LATE, JUDGED = 0.25, 10
+"""A larger share than this of what was gained, in the last half of the questions, flags where so many samples tell."""
 CUT_SHORT = 0.05
 """A larger share than this of attacks cut short by the budget flags."""
 REORDERED, EACH = 0.2, 10
@@ -381,6 +384,22 @@ def _unsteady(case: Case) -> Iterator[Doubt]:
                 break
 
 
+def _climbing(case: Case) -> Iterator[Doubt]:
+    """The first attack that follows gradients must have come to rest on what withstands it."""
+    for label in _added(case.spec["threats"]):
+        seen = climb(case.spec, case.records, label)
+        if seen and _by_slopes({"attack": seen.attack}) and seen.judged >= JUDGED and seen.late > LATE:
+            yield Doubt(
+                "still-climbing",
+                "flag",
+                "The first attack was still gaining ground when it ended",
+                f"on {seen.judged} samples that withstood {seen.attack} {seen.late:.0%} of what it gained came in the"
+                " last half of its questions",
+                "take more steps, or larger ones",
+                label,
+            )
+
+
 def _unbreakable(case: Case) -> Iterator[Doubt]:
     """Without a limit every sample must fall to what may be added: then it becomes any other."""
     for curve in case.spec["curves"]:
@@ -542,6 +561,7 @@ RULES: Final[tuple[Callable[[Case], Iterator[Doubt]], ...]] = (
     _single_step,
     _noise,
     _unsteady,
+    _climbing,
     _unbreakable,
     _curve_gains,
     _coverage,

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from saddlepoint.auditing import atomic
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the layout on disk; stands in ``spec.json`` and in every piece."""
 
 COLUMNS = pa.schema(
@@ -46,6 +46,7 @@ COLUMNS = pa.schema(
         ("steps", pa.int64()),
         ("seconds", pa.float64()),
         ("seed", pa.int64()),
+        ("progress", pa.list_(pa.float32())),
     ]
 )
 """What is stored for each sample; the folders add ``threat`` and ``stage``."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe, get
 from saddlepoint.auditing.entry import Entry, parse
@@ -122,7 +123,8 @@ def make_plan(
     curves = [item for item in _curves(threats, choice) if _fits(item, model, False, notices)]
     _check_coverage(threats, kept, curves)
     crafted = _transfers(threats, surrogate, notices)
-    stages = [_stage(number, item, seed, budget) for number, item in enumerate([*kept, *curves, *crafted], 1)]
+    firsts = _firsts(kept) if issubclass(model.kind, ScoreAccess) else ()
+    stages = [_stage(k, item, seed, budget, k - 1 in firsts) for k, item in enumerate([*kept, *curves, *crafted], 1)]
     for stage in stages:
         stage.attack()  # a wrong option is found here, before anything is asked or written
     wanted_too = _provable(threats, model, x, notices) if (name == THOROUGH if proofs is None else proofs) else []
@@ -130,6 +132,12 @@ def make_plan(
     unlimited = {item.threat.label: item.threat for item in curves}
     said = tuple(dict.fromkeys(notices))
     return Plan(threats, tuple(unlimited.values()), (CleanStage(seed), *stages, *last), said)
+
+
+def _firsts(items: Sequence[Item]) -> set[int]:
+    """The places of the first attack under each threat."""
+    labels = [item.threat.label for item in items]
+    return {labels.index(label) for label in labels}
 
 
 def _transfers(threats: Sequence[Threat], surrogate: Model | None, notices: list[str]) -> list[Item]:
@@ -255,10 +263,10 @@ def _check_coverage(threats: Sequence[Threat], kept: Sequence[Item], curves: Seq
             )
 
 
-def _stage(number: int, item: Item, seed: int, budget: int | None) -> AttackStage:
+def _stage(number: int, item: Item, seed: int, budget: int | None, watched: bool) -> AttackStage:
     recipe, threat = get(item.entry.name), item.threat
     options = {**recipe.options, **item.entry.options}
     name = f"{number:02d}-{item.tag}"
     return AttackStage(
-        name, item.tag, threat.label, item.over, threat.set, recipe, options, seed, budget, item.surrogate
+        name, item.tag, threat.label, item.over, threat.set, recipe, options, seed, budget, item.surrogate, watched
     )

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess, predict
-from saddlepoint.access.model import Model
+from saddlepoint.access.model import Model, ordinary_gain
+from saddlepoint.attacks.progress import Progress
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.attacks.run import Question, run
 from saddlepoint.attacks.transfer import Transferred
@@ -139,7 +140,8 @@ class AttackStage:
 
     ``threat`` has the bounds of the model; ``tag`` and ``label`` name the randomness, so that a sample's result does
     not depend on the other stages. ``surrogate``: what it is crafted on, if not the model itself.
-    ``budget``: at most so many forwards for each sample, all questions counted.
+    ``budget``: at most so many forwards for each sample, all questions counted. ``watched``: whether it is put on
+    record how far it came with each question.
     """
 
     name: str
@@ -152,6 +154,7 @@ class AttackStage:
     seed: int
     budget: int | None
     surrogate: Model | None = None
+    watched: bool = False
 
     @property
     def called(self) -> str:
@@ -179,16 +182,21 @@ class AttackStage:
         question = Question(x, goal, threat, threat.radii(x), streams)
         with subject.model.quiet(self.seed):
             clean = subject.logits(x)
-            result = self._run(subject, question, clean, picked)
+            progress = Progress(goal, _scaled(clean)) if self.watched else None
+            result = self._run(subject, question, clean, picked, progress)
             again = _ask_again(subject, result, clean)
         evidence = _evidence(result, x, ids, result.delta if not threat.additive else None)
         result = dc.replace(result, forwards=result.forwards + subject.model.draws)
         columns = self._columns(_honest(result, goal, predict(again)), question, clean, again, ids)
+        columns["progress"] = [[]] * len(x) if progress is None else progress.left()
         return Piece({**columns, **_alike(len(x), self.called, started, self.seed)}, evidence)
 
-    def _run(self, subject: Subject, question: Question, clean: Tensor, picked: Tensor) -> Result:
+    def _run(
+        self, subject: Subject, question: Question, clean: Tensor, picked: Tensor, progress: Progress | None
+    ) -> Result:
         left = None if self.budget is None else self.budget - RESERVED * subject.model.draws
         access = subject.model.access(len(question.x), left, clean, question.x.device)
+        access.watch = progress
         needs = LabelAccess if self.surrogate is not None else self.recipe.access
         result = run(self.attack(picked), access.lower(needs), question, clean)
         subject.model.batch_size = min(subject.model.batch_size, access.ledger.batch_size)
@@ -251,7 +259,14 @@ def _as_given(subject: Subject, y: Tensor, ids: Tensor, logits: Tensor) -> dict[
         "forwards": [subject.model.draws] * len(y),
         "backwards": none,
         "steps": none,
+        "progress": [[]] * len(y),
     }
+
+
+def _scaled(clean: Tensor) -> Tensor:
+    """The logits of the clean inputs on the scale that attacks see them on."""
+    gain = ordinary_gain(clean)
+    return clean if gain is None else clean * gain.to(clean.dtype).unsqueeze(1)
 
 
 def _evidence(result: Result, x: Tensor, ids: Tensor, delta: Tensor | None) -> Evidence | None:

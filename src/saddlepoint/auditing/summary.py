@@ -157,6 +157,29 @@ class Again:
     only_first: int
 
 
+class ClimbPoint(NamedTuple):
+    """After so many ``questions`` the mean share of the clean margin that is ``left``, and the share who ``stand``."""
+
+    questions: int
+    left: float
+    stand: float
+
+
+@dc.dataclass(frozen=True)
+class Climb:
+    """How far an attack came with each question: of all ``n`` samples it was asked about.
+
+    Attributes: the ``attack``; ``points``, in order; ``late``: of what was gained on the ``judged`` samples, those that
+    withstood it and were asked about often enough, the share that was gained in the last half of their questions.
+    """
+
+    attack: str
+    n: int
+    points: tuple[ClimbPoint, ...]
+    judged: int
+    late: float
+
+
 @dc.dataclass(frozen=True)
 class StageSummary:
     """What one attack did.
@@ -190,9 +213,10 @@ class ThreatSummary:
     Attributes: ``threat`` as written ("linf:0.1"), the name of its set and its ``radius`` (the largest one where each
     sample has its own); ``robust``, the per-sample worst case over all attacks, the initially wrong counted as broken;
     ``certified``, how many samples are proven to withstand, None where nothing was tried to prove; ``stages`` in the
-    order they ran; ``again``, runs of the first of them with other draws and steps; ``curve``, the share still standing
-    over the radius, exact at each of its points, from radius 0 to the last one anything is known about; ``gallery``,
-    examples within the radius; ``classes``, the same counts class by class.
+    order they ran; ``again``, runs of the first of them with other draws and steps; ``climb``, how far that came with
+    each question, None where it was not watched; ``curve``, the share still standing over the radius, exact at each of
+    its points, from radius 0 to the last one anything is known about; ``gallery``, examples within the radius;
+    ``classes``, the same counts class by class.
     """
 
     threat: str
@@ -202,6 +226,7 @@ class ThreatSummary:
     certified: int | None
     stages: tuple[StageSummary, ...]
     again: tuple[Again, ...]
+    climb: Climb | None
     curve: tuple[CurvePoint, ...]
     gallery: tuple[Example, ...]
     classes: tuple[ClassShare, ...]
@@ -293,8 +318,15 @@ def _threat(fields: dict[str, Any]) -> ThreatSummary:
         robust=Estimate(**fields.pop("robust")),
         stages=tuple(StageSummary(**stage) for stage in fields.pop("stages")),
         again=tuple(Again(**one) for one in fields.pop("again")),
+        climb=_climb(fields.pop("climb")),
         curve=tuple(CurvePoint(*point) for point in fields.pop("curve")),
         gallery=tuple(Example(**example) for example in fields.pop("gallery")),
         classes=tuple(ClassShare(**one) for one in fields.pop("classes")),
         **fields,
     )
+
+
+def _climb(fields: dict[str, Any] | None) -> Climb | None:
+    if fields is None:
+        return None
+    return Climb(**{**fields, "points": tuple(ClimbPoint(*point) for point in fields["points"])})

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from saddlepoint.auditing.climbing import climb
 from saddlepoint.auditing.diagnosis import Diagnosis
 from saddlepoint.auditing.doubts import Case, doubts
 from saddlepoint.auditing.records import CLEAN, StageRows, column, replay, stage_rows, worst_case
@@ -147,6 +148,7 @@ def _threat(
         certified=_certified(spec, records, standing, label),
         stages=tuple(own),
         again=attacks_again(spec, records, label),
+        climb=climb(spec, records, label),
         curve=_curve(standing, label, radius, searched),
         gallery=_gallery(records, worst, label),
         classes=_classes(records, standing, worst, label),

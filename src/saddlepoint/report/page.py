@@ -32,9 +32,9 @@ MAPS = 12
 class Section:
     """What is said about one threat.
 
-    Attributes: ``bracket`` where proofs were tried; ``curve`` and ``losses``, drawings; ``points`` of the former as a
-    table, ``steps`` of the latter; ``steadiness`` of the first attack, in a sentence; the ``classes``, the ``gallery``
-    and the ``maps`` of the loss landscape.
+    Attributes: ``bracket`` where proofs were tried; ``curve``, ``losses`` and ``climb``, drawings; ``points`` of the
+    first as a table, ``steps`` of the second; ``steadiness`` of the first attack, in a sentence; the ``classes``, the
+    ``gallery`` and the ``maps`` of the loss landscape.
     """
 
     summary: ThreatSummary
@@ -44,6 +44,7 @@ class Section:
     curve: str
     losses: str
     steadiness: str
+    climb: str
     points: tuple[CurvePoint, ...]
     classes: tuple[ClassRow, ...]
     gallery: Gallery
@@ -178,6 +179,7 @@ def _section(summary: Summary, k: int, read_pixels: ReadPixels) -> Section:
         curve=_curve(threat, known) if len(threat.curve) > 2 else "",
         losses=svg.losses(steps, summary.n),
         steadiness=steadiness(threat),
+        climb=svg.climb(threat.climb) if threat.climb and len(threat.climb.points) > 1 else "",
         points=_thinned(threat.curve, ROWS),
         classes=class_rows(summary, threat),
         gallery=build_gallery(summary, threat, f"g{k}", read_pixels, PICTURE_BYTES // len(summary.threats)),

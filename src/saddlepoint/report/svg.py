@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses as dc
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from saddlepoint.auditing.summary import CurvePoint
+from saddlepoint.auditing.summary import Climb, CurvePoint
 from saddlepoint.report.cost import StageCost
 from saddlepoint.report.words import percent, short
 
@@ -66,6 +66,30 @@ def curve(
     end = f" to {percent(points[-1].robust)} at radius {short(points[-1].radius)}."
     end += "" if proven is None else f" {percent(proven)} are proven to withstand radius {short(radius)}."
     return chart((WIDTH, HEIGHT), f"Robust accuracy over the radius in {name}", summary + end, body)
+
+
+def climb(seen: Climb) -> str:
+    """What is left of the margin, and which share stands, over the questions an attack asked about each sample.
+
+    Args:
+        seen: the climb, of two points or more.
+    """
+    last = math.log2(seen.points[-1].questions)
+    x, y = Scale(0.0, last, LEFT, WIDTH - RIGHT), Scale(0.0, 1.0, HEIGHT - BOTTOM, TOP)
+    every = max(1, math.ceil(last / 6))
+    ticks = {2**k: x(k) for k in range(0, math.floor(last) + 1, every)}
+    at = [x(math.log2(point.questions)) for point in seen.points]
+    lines = {
+        "line": " ".join(f"{where},{y(point.left)}" for where, point in zip(at, seen.points, strict=True)),
+        "line stood": " ".join(f"{where},{y(point.stand)}" for where, point in zip(at, seen.points, strict=True)),
+    }
+    body = [
+        *_axes(x, y, ticks, f"questions {seen.attack} asked about a sample"),
+        *(f'<polyline class="{kind}" points="{points}"/>' for kind, points in lines.items()),
+    ]
+    end = seen.points[-1]
+    told = f"After {end.questions} questions {percent(end.left)} of the clean margin are left, and {percent(end.stand)}"
+    return chart((WIDTH, HEIGHT), f"How far {seen.attack} came", f"{told} of {seen.n} samples stand.", body)
 
 
 def losses(steps: Sequence[Step], n: int) -> str:
@@ -145,14 +169,15 @@ class Scale(NamedTuple):
         return round(self.begin + share * (self.end - self.begin), 1)
 
 
-def _axes(x: Scale, y: Scale, ticks: list[float], label: str) -> list[str]:
+def _axes(x: Scale, y: Scale, ticks: Sequence[float] | Mapping[int, float], label: str) -> list[str]:
     body = []
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         at = y(share)
         body.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
         body.append(f'<text x="{LEFT - 7}" y="{at + 4.5:g}" text-anchor="end">{share:.0%}</text>')
-    for tick in ticks:
-        body.append(f'<text x="{x(tick)}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
+    places = ticks if isinstance(ticks, Mapping) else {tick: x(tick) for tick in ticks}
+    for tick, at in places.items():
+        body.append(f'<text x="{at}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
     body.append(
         f'<text class="faint" x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - 5}" text-anchor="middle">'
         f"{escape(label)}</text>"
