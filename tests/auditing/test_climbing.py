@@ -33,7 +33,9 @@ def test_the_climb_begins_with_all_and_ends_with_who_is_left(network: Make, samp
 
 def test_labels_have_no_margin_to_watch(network: Make, samples: Make) -> None:
     x, y = samples()
-    done = audit(sp.wrap(network(), access="labels"), x, y, threat=sp.L2(0.3), attacks=["hop_skip_jump(steps=2)"], curve=None)
+    done = audit(
+        sp.wrap(network(), access="labels"), x, y, threat=sp.L2(0.3), attacks=["hop_skip_jump(steps=2)"], curve=None
+    )
     assert done.by_threat["l2:0.3"].climb is None
 
 

@@ -38,6 +38,28 @@ def test_labels_alone_are_searched_in_rings_where_nothing_is_added(network: Make
     assert [one.recipe.name for one in stages(network, plan, threat, "labels")] == ["shrinking_rings"]
 
 
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("threat", [sp.Linf(0.1), sp.L2(0.5), sp.Flow(0.5)], ids=str)
+def test_scores_alone_get_a_curve_by_a_walk_on_labels(network: Make, plan: str, threat: Any) -> None:
+    attack, curve = stages(network, plan, threat, "scores", proofs=False)
+    assert curve.over == "right"
+    assert issubclass(curve.recipe.access, LabelAccess)
+    assert not issubclass(curve.recipe.access, ScoreAccess)
+    assert passes(curve.attack(), 10) < passes(attack.attack(), 10) or plan == "quick" or isinstance(threat, sp.Flow)
+
+
+def test_the_curve_of_scores_knows_more_than_its_ends(network: Make) -> None:
+    x = torch.rand(12, 2, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = sp.wrap(network(), access="scores")
+    with torch.no_grad():
+        y = network()(x).argmax(1)
+    done = sp.audit(model, x, y, threat=sp.L2(0.3), plan="quick")
+    curve = done.by_threat["l2:0.3"].curve
+    assert len(curve) > 8
+    assert curve[-1].robust < 0.1 < curve[1].robust
+    assert not any("left out" in notice for notice in done.summary().notices)
+
+
 def test_more_thorough_plans_ask_more(network: Make) -> None:
     plans = [stages(network, plan, sp.Linf(0.1), proofs=False) for plan in PLANS]
     asked = ("standing", "right", "firm")

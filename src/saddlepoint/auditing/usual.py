@@ -43,7 +43,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
             ),
             (("fmn(steps=7)", "brittle"), ("fmn(steps=20)", "firm")),
         ),
-        ScoreAccess: Usual((("square(steps=1000)", "standing"),), (("fmn", "right"),)),
+        ScoreAccess: Usual((("square(steps=1000)", "standing"),), (("hop_skip_jump(steps=2)", "right"),)),
         LabelAccess: Usual((), (("hop_skip_jump(steps=16)", "right"),)),
     },
     STANDARD: {
@@ -62,7 +62,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
             ),
             (("fmn(steps=7)", "brittle"), ("fmn(steps=30, k=3)", "firm")),
         ),
-        ScoreAccess: Usual((("square", "standing"),), (("fmn", "right"),)),
+        ScoreAccess: Usual((("square", "standing"),), (("hop_skip_jump(steps=4)", "right"),)),
         LabelAccess: Usual((), (("hop_skip_jump", "right"),)),
     },
     THOROUGH: {
@@ -78,7 +78,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
             ),
             (("fmn(steps=300)", "right"),),
         ),
-        ScoreAccess: Usual((("square(steps=10000, restarts=2)", "standing"),), (("fmn", "right"),)),
+        ScoreAccess: Usual((("square(steps=10000, restarts=2)", "standing"),), (("hop_skip_jump(steps=16)", "right"),)),
         LabelAccess: Usual((), (("hop_skip_jump(steps=128)", "right"),)),
     },
 }

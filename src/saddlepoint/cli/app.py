@@ -143,7 +143,7 @@ def audit(
         plan: how much is tried; standard if nothing is said. Thorough goes on with AutoAttack, and takes as long.
         attacks: in place of a plan: names with commas between them, with options if wanted: apgd_ce,square(steps=1000).
         curve: attack that looks for the smallest perturbation of every sample; auto takes fmn where the model gives
-            gradients, none leaves it out.
+            gradients, else a walk on labels; none leaves it out.
         proofs: prove, where bounds are known, that what stands withstands, for a lower limit beside the upper one; some
             tenths of a second a sample on small networks. If nothing is said, where the plan is thorough.
         surrogate: another model for the same inputs, named as MODEL is: attacks are crafted on it as well. learn:N
