@@ -3,17 +3,20 @@
 python benchmarks/doubts.py probes
 python benchmarks/doubts.py adapt --n 100
 python benchmarks/doubts.py cost --n 1000
+python benchmarks/doubts.py transfer --n 40
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterator
 
 from measure import provenance
 from torch import nn
 
 import saddlepoint as sp
+from saddlepoint.attacks.substitute import learn_substitute
 from saddlepoint.auditing import read_spec
 from saddlepoint.auditing.diagnosis import Diagnosis, diagnose
 from saddlepoint.auditing.subject import prepare
@@ -22,7 +25,10 @@ from saddlepoint.testing.menagerie import DISEASES
 PROBES = "| network | threat | random: gap | no slope | left after repair | slopes tell | softmax 1 | optimizes |"
 ADAPT = "| network, linf:0.1 | after PGD-40 | after the audit | bare network | verdict | passes an image |"
 COST = "| network, threat | verdict | passes an image, all | for doubts | share | seconds, all | for doubts |"
+TRANSFER = "| network | threat | left by triage and square(steps=1000) | broken by transfer | time for learning |"
+MISLEADING = ("quantized", "compressed", "one-hot", "winners", "loop", "purified", "turned")
 AUDITED = (("fashion-pgd-linf", sp.Linf(0.1)), ("fashion-fgsm", sp.Linf(0.1)), ("fashion-pgd-l2", sp.L2(1.5)))
+DOUBTING = ("-sentinels", "-doubted", "-sampled", "-sampled-2", "-sampled-3")
 HEALTHY = ("fashion-standard", "fashion-fgsm", "fashion-pgd-linf", "fashion-pgd-l2", "fashion-smooth")
 THREATS = (sp.Linf(0.02), sp.Linf(0.1), sp.L2(1.5), sp.L1(10.0))
 
@@ -73,6 +79,26 @@ def adapt(n: int) -> Iterator[str]:
             yield f"| {name} on {base} | {left} | {done.verdict} | {passes:.0f} |"
 
 
+def transfer(n: int) -> Iterator[str]:
+    """Whether what is crafted on a stand-in learned from the model's labels breaks what an audit leaves."""
+    yield TRANSFER
+    yield "|---|---|---|---|---|"
+    data, seeds = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]"), sp.zoo.data.load("fashion-mnist-1k[500:]").x
+    for base, radius in (("fashion-standard", 0.02), ("fashion-pgd-linf", 0.1)):
+        for name in MISLEADING:
+            sick, started = DISEASES[name](sp.zoo.load(base)).eval(), time.perf_counter()
+            stand_in = learn_substitute(sp.wrap(sick), seeds, budget=1000, rounds=2).model
+            learned = time.perf_counter() - started
+            attacks = ["triage", "square(steps=1000)"]
+            done = sp.audit(
+                sick, data=data, threat=sp.Linf(radius), attacks=attacks, curve=None, surrogate=stand_in, seed=0
+            )
+            last = done.summary().threats[0].stages[-1]
+            assert last.attack == "transfer"
+            share = learned / (time.perf_counter() - started)
+            yield f"| {name} on {base} | linf:{radius} | {last.ran_on} | {last.broke} | {share:.0%} |"
+
+
 def cost(n: int) -> Iterator[str]:
     yield COST
     yield "|---|---|---|---|---|---|---|"
@@ -80,7 +106,7 @@ def cost(n: int) -> Iterator[str]:
         done = sp.audit(sp.zoo.load(name), data=sp.zoo.data.load(f"fashion-mnist-1k[:{n}]"), threat=threat)
         summary, probed = done.summary(), Diagnosis.from_dict(read_spec(done.run_dir)["diagnosis"])
         stages = [stage for one in summary.threats for stage in one.stages]
-        doubting = [stage for stage in stages if stage.name.endswith(("-sentinels", "-doubted"))]
+        doubting = [stage for stage in stages if stage.name.endswith(DOUBTING)]
         passes, extra = (sum(s.forwards + s.backwards for s in some) for some in (stages, doubting))
         seconds, more = summary.seconds, sum(s.seconds for s in doubting) + probed.seconds
         extra += probed.forwards
@@ -91,9 +117,9 @@ def cost(n: int) -> Iterator[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("probes", "adapt", "cost"))
+    parser.add_argument("what", choices=("probes", "adapt", "cost", "transfer"))
     parser.add_argument("--n", type=int, default=1000)
     asked = parser.parse_args()
-    for line in {"probes": lambda n: probes(), "adapt": adapt, "cost": cost}[asked.what](asked.n):
+    for line in {"probes": lambda n: probes(), "adapt": adapt, "cost": cost, "transfer": transfer}[asked.what](asked.n):
         print(line, flush=True)
     print(f"\n{provenance(32 if asked.what == 'probes' else asked.n)}")

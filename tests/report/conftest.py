@@ -132,6 +132,8 @@ def summary() -> Summary:
         clean_correct=371,
         threats=(linf, l2),
         union=Estimate.of(129, 400),
+        certified=None,
+        votes=(),
         seed=7,
         settings={"piece_size": 256, "budget": None},
         versions={"saddlepoint": "0.1.0", "torch": "2.13.0"},

@@ -1,7 +1,8 @@
 """A run on disk: one folder, held by one process, that is begun once and gone on with until it is complete.
 
 ``spec.json`` first, then ``diagnosis.json``, ``known.json`` and pieces (see ``piece``), at the end ``landscapes.json``,
-``spread.json`` of a random model, ``records.parquet`` and ``summary.json``. All files appear complete or not at all.
+``spread.json`` of a random model, ``votes.json`` where asked for, ``records.parquet`` and ``summary.json``. All files
+appear complete or not at all.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from saddlepoint.auditing.outlay import Outlay
 from saddlepoint.auditing.piece import Address, DamagedError, Piece
 from saddlepoint.auditing.records import joined, placed
 from saddlepoint.auditing.spec import Spec, check_same, key_of
-from saddlepoint.auditing.summary import Example, Landscape, Summary
+from saddlepoint.auditing.summary import Example, Landscape, Summary, Vote
 from saddlepoint.errors import RunError
 
 SPEC, RECORDS, SUMMARY = "spec.json", "records.parquet", "summary.json"
-ASIDES = ("diagnosis", "landscapes", "known", "spread", "outlay")
+ASIDES = ("diagnosis", "landscapes", "known", "spread", "votes", "outlay")
 """What is known besides the pieces, each in a file of its own: ``diagnosis.json``, ..."""
 DEFAULT = "runs/{model}-{data}-{key}"
 """A folder of its own for every audit: the same arguments lead to the same folder."""
@@ -137,6 +138,7 @@ READ: Final[Mapping[str, Callable[[Any], object]]] = {
     "diagnosis": Diagnosis.from_dict,
     "landscapes": lambda found: [Landscape.from_dict(one) for one in found],
     "known": lambda found: {label: float(share) for label, share in found.items()},
+    "votes": lambda found: [Vote(**one) for one in found],
     "spread": lambda found: {label: [float(share) for share in shares] for label, shares in found.items()},
     "outlay": Outlay.from_dict,
 }

@@ -38,6 +38,7 @@ COSMETIC = frozenset(
         "landscapes",
         "spread",
         "outlay",
+        "votes",
         "known",
         "settings",
         "versions.python",

@@ -233,16 +233,38 @@ class ThreatSummary:
 
 
 @dc.dataclass(frozen=True)
+class Vote:
+    """What is known of the vote of the model under Gaussian noise, another classifier than the model.
+
+    Attributes: the ``threat``, in L2, and the deviation ``sigma`` of the noise; of ``n`` samples it takes ``right``
+    unperturbed, ``certified`` within the threat, ``counted`` draws for each, which is wrong with probability ``alpha``
+    for each; ``standing`` are right and the ``attack`` on the vote did not change that.
+    """
+
+    threat: str
+    sigma: float
+    n: int
+    right: int
+    certified: int
+    standing: int
+    counted: int
+    alpha: float
+    attack: str
+
+
+@dc.dataclass(frozen=True)
 class Summary:
     """The whole audit, small enough to be read by people.
 
     Attributes: ``title``; ``model`` (name, source, sha256, bounds, normalization, output, dtype, device); ``data``
     (name, n, sha256, classes); ``n`` samples, of which ``clean_correct`` are right unperturbed; ``threats``, one entry
-    for each; ``union``, what stands under all threats together; ``seed``; ``settings`` and ``versions``; ``command``,
-    if it was one; when it was ``created``, and how many ``seconds`` its pieces took; its ``key``; whether it is
-    ``complete`` (if not, robust accuracies are upper limits); ``notices``, what a reader must know (attacks left out,
-    for instance); ``doubts``, what speaks against the numbers, and the ``verdict`` that follows; ``landscapes`` of
-    a few samples; ``outlay``, what was asked of an endpoint and what a surrogate was learned from (see ``Outlay``).
+    for each; ``union``, what stands under all threats together, of which ``certified`` samples are proven to withstand
+    all (None where that was not tried for each); ``votes``, of the model under noise, where that was asked for;
+    ``seed``; ``settings`` and ``versions``; ``command``, if it was one; when it was ``created``, and how many
+    ``seconds`` its pieces took; its ``key``; whether it is ``complete`` (if not, robust accuracies are upper limits);
+    ``notices``, what a reader must know (attacks left out, for instance); ``doubts``, what speaks against the numbers,
+    and the ``verdict`` that follows; ``landscapes`` of a few samples; ``outlay``, what was asked of an endpoint and what
+    a surrogate was learned from (see ``Outlay``).
     """
 
     title: str
@@ -252,6 +274,8 @@ class Summary:
     clean_correct: int
     threats: tuple[ThreatSummary, ...]
     union: Estimate
+    certified: int | None
+    votes: tuple[Vote, ...]
     seed: int
     settings: dict[str, Any]
     versions: dict[str, str]
@@ -310,7 +334,10 @@ def _summary(fields: dict[str, Any]) -> Summary:
     union, notices = Estimate(**fields.pop("union")), tuple(fields.pop("notices"))
     doubts = tuple(Doubt(**one) for one in fields.pop("doubts"))
     landscapes = tuple(Landscape.from_dict(one) for one in fields.pop("landscapes"))
-    return Summary(threats=threats, union=union, notices=notices, doubts=doubts, landscapes=landscapes, **fields)
+    votes = tuple(Vote(**one) for one in fields.pop("votes"))
+    return Summary(
+        threats=threats, union=union, votes=votes, notices=notices, doubts=doubts, landscapes=landscapes, **fields
+    )
 
 
 def _threat(fields: dict[str, Any]) -> ThreatSummary:

@@ -27,6 +27,7 @@ from saddlepoint.auditing.summary import (
     StageSummary,
     Summary,
     ThreatSummary,
+    Vote,
 )
 from saddlepoint.errors import RunError
 
@@ -61,6 +62,8 @@ def summarize(spec: Spec, records: pa.Table, notices: Sequence[str] = ()) -> Sum
         clean_correct=clean_share.correct,
         threats=threats,
         union=_share(broken),
+        certified=_certified_all(spec, records, broken),
+        votes=tuple(Vote(**one) for one in spec.get("votes") or ()),
         seed=spec["seed"],
         settings={"piece_size": spec["piece_size"], "budget": spec["budget"], **spec["settings"]},
         versions=spec["versions"],
@@ -157,12 +160,26 @@ def _threat(
 
 def _certified(spec: Spec, records: pa.Table, standing: Standing, label: str) -> int | None:
     """How many samples are proved to withstand a threat."""
+    proved = _proved(spec, records, label)
+    return None if proved is None else int((~standing.broken(label) & proved).sum())
+
+
+def _certified_all(spec: Spec, records: pa.Table, broken: Flags) -> int | None:
+    """How many samples are proved to withstand every threat."""
+    proved = [_proved(spec, records, one["label"]) for one in spec["threats"]]
+    known = [one for one in proved if one is not None]
+    return int((np.logical_and.reduce(known) & ~broken).sum()) if len(known) == len(proved) else None
+
+
+def _proved(spec: Spec, records: pa.Table, label: str) -> Flags | None:
+    """Which samples are proved to withstand a threat, [N]; None where nothing was tried to prove."""
     tried = [stage for stage in spec["stages"] if stage["attack"] == PROOF and stage["threat"] == label]
     if not tried:
         return None
     rows = stage_rows(records, tried[0]["name"])
-    proved = rows.positions[column(rows.table, "status") == CERTIFIED]
-    return int((~standing.broken(label))[proved].sum())
+    proved = np.zeros(spec["data"]["n"], dtype=np.bool_)
+    proved[rows.positions] = column(rows.table, "status") == CERTIFIED
+    return proved
 
 
 def _curve(standing: Standing, label: str, radius: float, searched: bool) -> tuple[CurvePoint, ...]:

@@ -123,6 +123,7 @@ def audit(
     curve: str = "auto",
     proofs: Annotated[bool | None, Parameter(negative="--no-proofs")] = None,
     surrogate: str | None = None,
+    sigma: float | None = None,
     known: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path | None = None,
     piece_size: int = 256,
@@ -148,6 +149,8 @@ def audit(
             tenths of a second a sample on small networks. If nothing is said, where the plan is thorough.
         surrogate: another model for the same inputs, named as MODEL is: attacks are crafted on it as well. learn:N
             learns one from N labels that the model answers.
+        sigma: standard deviation of Gaussian noise: for threats in L2, the vote of the model under this noise is
+            certified and attacked as well. Not the model itself: its numbers stand apart.
         known: robust accuracy that others found for this model, such as linf:8/255=0.42; a lower one flags. May be
             given several times.
         out: folder of the run; runs/MODEL-DATA-KEY if not given.
@@ -170,6 +173,7 @@ def audit(
             curve,
             proofs,
             surrogate,
+            sigma,
             known or (),
             out,
             piece_size,

@@ -20,7 +20,8 @@ from saddlepoint.cli.values import claim, split_attacks, threat_of
 from saddlepoint.errors import OptionError, RunError
 from saddlepoint.report import stage_words, threat_words, write_report
 from saddlepoint.report.page import outlay_rows
-from saddlepoint.report.ruling import bracket, doubt_title, ruling
+from saddlepoint.report.ruling import brackets, doubt_title, ruling
+from saddlepoint.report.voting import vote_words
 from saddlepoint.report.words import duration, interval, percent, sentence, short
 
 
@@ -35,6 +36,7 @@ class Order:
     curve: str
     proofs: bool | None
     surrogate: str | None
+    sigma: float | None
     known: Sequence[str]
     out: Path | None
     piece_size: int
@@ -65,6 +67,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
             curve=None if order.curve == "none" else order.curve,
             proofs=order.proofs,
             surrogate=None if order.surrogate is None else resolve_surrogate(order.surrogate, work, ready),
+            sigma=order.sigma,
             known=dict(map(claim, order.known)),
             seed=work.seed,
             out=order.out or DEFAULT,
@@ -116,13 +119,14 @@ def _accuracy(name: str, estimate: Estimate) -> tuple[str, ...]:
 
 def _trust(summary: Summary) -> list[str]:
     """What is proven, the verdict, and what speaks against the numbers: a line each."""
-    brackets = [f"{known.threat}: {known.words}" for known in map(bracket, summary.threats) if known]
+    known = [f"{one.threat}: {one.words}" for one in brackets(summary)]
+    known += [vote_words(vote, summary) for vote in summary.votes]
     given = ruling(summary)
     doubts = [
         f"{doubt.weight}: {sentence(doubt_title(doubt, summary))} {sentence(doubt.found)} {sentence(doubt.advice)}"
         for doubt in (*given.grave, *given.notes)
     ]
-    return ["", *brackets, f"verdict: {given.verdict}. {given.sentence}", *doubts]
+    return ["", *known, f"verdict: {given.verdict}. {given.sentence}", *doubts]
 
 
 def _attacks(summary: Summary) -> Table:

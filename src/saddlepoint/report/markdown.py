@@ -11,8 +11,9 @@ from saddlepoint.report.classes import class_rows
 from saddlepoint.report.cost import STAGE_COLUMNS, cost, stage_cells
 from saddlepoint.report.naming import option_words, stage_words, threat_words
 from saddlepoint.report.page import headline, lead, tables, warnings
-from saddlepoint.report.ruling import NECESSARY, bracket, doubt_title, ruling
+from saddlepoint.report.ruling import NECESSARY, brackets, doubt_title, ruling
 from saddlepoint.report.steadiness import steadiness
+from saddlepoint.report.voting import vote_words
 from saddlepoint.report.words import duration, interval, percent, sentence, short
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
@@ -28,7 +29,8 @@ def markdown(summary: Summary) -> str:
         _verdict(summary),
         "## Robust accuracy",
         _accuracies(summary),
-        *(f"{escaped(known.threat)}: {known.words}." for known in map(bracket, summary.threats) if known),
+        *(f"{escaped(known.threat)}: {known.words}." for known in brackets(summary)),
+        *(escaped(vote_words(vote, summary)) for vote in summary.votes),
         *_over_radius(summary),
         *_classes(summary),
         *_doubts(summary),
@@ -78,7 +80,7 @@ def _accuracies(summary: Summary) -> str:
     rows: list[tuple[str, Estimate, int | None]] = [("clean (natural)", summary.clean, None)]
     rows += [(threat_words(t), t.robust, t.certified) for t in summary.threats]
     if len(summary.threats) > 1:
-        rows.append(("all threats", summary.union, None))
+        rows.append(("all threats", summary.union, summary.certified))
     cells = [
         (
             name,

@@ -15,8 +15,9 @@ from saddlepoint.report.cost import Cost, cost
 from saddlepoint.report.gallery import Gallery, ReadPixels, build_gallery
 from saddlepoint.report.landscape import Map, build_map
 from saddlepoint.report.naming import option_words, set_words, stage_words, threat_words
-from saddlepoint.report.ruling import Bracket, Ruling, bracket, ruling
+from saddlepoint.report.ruling import Bracket, Ruling, bracket, bracket_of_all, ruling
 from saddlepoint.report.steadiness import steadiness
+from saddlepoint.report.voting import vote_words
 from saddlepoint.report.words import duration, interval, percent
 
 SCHEMA = 2
@@ -53,7 +54,10 @@ class Section:
 
 @dc.dataclass(frozen=True)
 class Page:
-    """The report: a headline, its verdict and its explanation, one section for each threat, costs, names and values."""
+    """The report: a headline, its verdict and its explanation, one section for each threat, costs, names and values.
+
+    ``bracket``: of all threats together; ``votes``: what is known of the vote of the model under noise, in words.
+    """
 
     summary: Summary
     clean: Estimate
@@ -62,6 +66,8 @@ class Page:
     ruling: Ruling
     warnings: tuple[str, ...]
     sections: tuple[Section, ...]
+    bracket: Bracket | None
+    votes: tuple[str, ...]
     cost: Cost
     passes: str
     tables: Mapping[str, tuple[tuple[str, str], ...]]
@@ -100,6 +106,8 @@ def build_page(summary: Summary, read_pixels: ReadPixels) -> Page:
         ruling=ruling(summary),
         warnings=warnings(summary),
         sections=tuple(_section(summary, k, read_pixels) for k in range(len(summary.threats))),
+        bracket=bracket_of_all(summary),
+        votes=tuple(vote_words(vote, summary) for vote in summary.votes),
         cost=spent,
         passes=svg.passes(spent.stages) if spent.stages else "",
         tables=tables(summary),

@@ -88,6 +88,18 @@ def bracket(threat: ThreatSummary) -> Bracket | None:
     return Bracket(threat_words(threat), threat.certified, threat.robust.correct, threat.robust.n)
 
 
+def bracket_of_all(summary: Summary) -> Bracket | None:
+    """The bracket of all threats together; None where there is one threat, or not each was tried to prove."""
+    if summary.certified is None or len(summary.threats) < 2:
+        return None
+    return Bracket("all threats", summary.certified, summary.union.correct, summary.union.n)
+
+
+def brackets(summary: Summary) -> list[Bracket]:
+    """Those of the threats and that of all, as far as known."""
+    return [one for one in (*map(bracket, summary.threats), bracket_of_all(summary)) if one]
+
+
 def doubt_title(doubt: Doubt, summary: Summary) -> str:
     """The title of a doubt, with the threat it is about."""
     return doubt.title if doubt.threat is None else f"{doubt.title} ({label_words(doubt.threat, summary)})"
