@@ -11,8 +11,8 @@ from saddlepoint.report.ruling import bracket_of_all, brackets
 VOTE = Vote("l2:1.5", 0.25, 400, 320, 120, 180, 1000, 0.001, "20 steps of PGD")
 SAID = (
     "is another classifier, and its numbers are not those of the model. Unperturbed it is right on 320 of 400 samples;"
-    " within L2 1.5 on between 30.0 % (120, certified by 1000 draws, each but for a chance of 0.001) and 45.0 % (180 are"
-    " not broken by 20 steps of PGD)."
+    " within L2 1.5 on between 30.0 % (120, certified by 1000 draws, each but for a chance of 0.001) and 45.0 % (180"
+    " are not broken by 20 steps of PGD)."
 )
 
 
