@@ -126,6 +126,7 @@ def summary() -> Summary:
     )
     return Summary(
         title="net on things",
+        target=None,
         model={"name": "net", "source": "pkg:build", "bounds": [0.0, 1.0], "structure": "feed", "sha256": None},
         data={"name": "things", "n": 400, "classes": ["cat", "dog"]},
         n=400,

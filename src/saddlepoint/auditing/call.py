@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.auditing.audited import Audit
 from saddlepoint.auditing.chance import spread
@@ -41,6 +42,7 @@ def audit(
     *,
     threat: Neighborhood | Sequence[Neighborhood],
     data: Data | None = None,
+    target: int | None = None,
     plan: str | None = None,
     attacks: Sequence[str | Recipe] | None = None,
     options: Options | None = None,
@@ -70,6 +72,8 @@ def audit(
         x, y: inputs [N, *D], float32 or float64, and their true labels (long [N]); or
         data: the samples, as ``sp.zoo.data.load`` gives them.
         threat: a perturbation set with its radius, ``sp.Linf(8/255)``, or several.
+        target: a class that the samples of all others are to be taken for; those that are of it are left out. Default:
+            any class but their own. The share that is taken for it is then the targeted success rate.
         plan: quick, standard (the default) or thorough. Standard: triage, and square on a few sentinels, then on all if
             one falls, else on the closest calls; square where the model gives scores only, none where it gives labels
             only. Quick is shorter; thorough goes on with AutoAttack, and takes as long.
@@ -109,8 +113,15 @@ def audit(
         raise OptionError(f"piece_size must be at least 1, got {piece_size}")
     told = listener or Silent()
     subject = prepare(model, x, y, data, batch_size=batch_size, seed=seed, name=name, source=source)
+    whole = len(subject)
+    if target is not None:
+        subject = subject.aimed_at(target)
+        curve = curve if issubclass(subject.model.kind, GradientAccess) or curve != AUTO else None
     other = None if surrogate is None else prepare_surrogate(surrogate, subject)
     made = make_plan(subject.model, subject.x, threat, attacks, options, curve, seed, budget, plan, proofs, other)
+    if len(subject) < whole:
+        said = f"{whole - len(subject)} samples of class {subject.classes[target or 0]}, the target, are left out"
+        made = dc.replace(made, notices=(*made.notices, said))
     check_votes(sigma, made.threats)
     elsewhere = checked(known or {}, made.threats)
     spec = make_spec(subject, made, seed=seed, piece_size=piece_size, budget=budget, command=command)

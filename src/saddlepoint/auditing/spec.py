@@ -70,6 +70,7 @@ def make_spec(
         "threats": [_threat(one) for one in plan.threats],
         "curves": [_threat(one) for one in plan.curves],
         "stages": [_stage(stage) for stage in plan.stages],
+        **({} if subject.target is None else {"target": subject.target}),
         "seed": seed,
         "piece_size": piece_size,
         "budget": budget,

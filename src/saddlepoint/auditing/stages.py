@@ -18,7 +18,7 @@ from saddlepoint.attacks.transfer import Transferred
 from saddlepoint.auditing.piece import Evidence, Piece
 from saddlepoint.auditing.subject import Rows, Subject
 from saddlepoint.certificates import certify
-from saddlepoint.core.goal import Goal, untargeted
+from saddlepoint.core.goal import Goal
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result, Status
 from saddlepoint.noise import Noise
@@ -90,7 +90,8 @@ class CleanStage:
         x, y, ids = subject.rows(rows)
         with subject.model.quiet(self.seed):
             logits = subject.logits(x)
-        wrong = predict(logits) != y
+        goal = subject.goal(y)
+        wrong = goal.met(predict(logits))
         status = torch.where(wrong, int(Status.CLEAN), int(Status.HELD))
         return Piece(
             {
@@ -98,7 +99,7 @@ class CleanStage:
                 "radius": [0.0] * len(x),
                 "met": wrong.tolist(),
                 "status": _words(status),
-                "value": untargeted(y).margin(logits).double().tolist(),
+                "value": goal.margin(logits).double().tolist(),
                 **_alike(len(x), "clean", started, self.seed),
             }
         )
@@ -177,7 +178,7 @@ class AttackStage:
         started = time.perf_counter()
         picked = torch.from_numpy(rows)
         x, y, ids = subject.rows(rows)
-        threat, goal = self.threat.rows(picked), untargeted(y)
+        threat, goal = self.threat.rows(picked), subject.goal(y)
         streams = Noise.seeded(self.seed, ids).at(self.label, self.tag)
         question = Question(x, goal, threat, threat.radii(x), streams)
         with subject.model.quiet(self.seed):
@@ -188,6 +189,7 @@ class AttackStage:
         evidence = _evidence(result, x, ids, result.delta if not threat.additive else None)
         result = dc.replace(result, forwards=result.forwards + subject.model.draws)
         columns = self._columns(_honest(result, goal, predict(again)), question, clean, again, ids)
+        columns["label"] = y.tolist()
         columns["progress"] = [[]] * len(x) if progress is None else progress.left()
         return Piece({**columns, **_alike(len(x), self.called, started, self.seed)}, evidence)
 
@@ -207,7 +209,6 @@ class AttackStage:
     ) -> dict[str, list[Any]]:
         return {
             "sample": ids.tolist(),
-            "label": question.goal.label.tolist(),
             "clean_predicted": predict(before).tolist(),
             "clean_confidence": confidence(before).tolist(),
             "predicted": predict(after).tolist(),

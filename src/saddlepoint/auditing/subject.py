@@ -13,10 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.access.checks import check_inputs
 from saddlepoint.access.model import Model, wrap
 from saddlepoint.attacks.run import ask_clean, check_goal
-from saddlepoint.core.goal import Goal
+from saddlepoint.core.goal import Goal, targeted, untargeted
 from saddlepoint.errors import DataError, ModelError, OptionError
 from saddlepoint.zoo.data import Data
 
@@ -37,7 +38,7 @@ class Subject:
 
     ``model`` is a copy of the wrapper with its own ``batch_size``, which shrinks for good when memory runs out; the
     network is the one given. ``classes`` are the names of the labels; ``data_name`` and ``source`` say where samples
-    and model come from.
+    and model come from. ``target``: the class that samples of others are to be taken for; None: any but their own.
     """
 
     model: Model
@@ -47,6 +48,7 @@ class Subject:
     classes: tuple[str, ...]
     data_name: str
     source: str
+    target: int | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -57,6 +59,26 @@ class Subject:
         device = self.model.device or self.x.device
         x = check_inputs(self.x[picked.to(self.x.device)].to(device), self.model.box)
         return x, self.y[picked].to(device), self.ids[picked].to(device)
+
+    def goal(self, y: Tensor) -> Goal:
+        """What attacks on samples with the labels y (long [n]) are after."""
+        return untargeted(y) if self.target is None else targeted(torch.full_like(y, self.target))
+
+    def aimed_at(self, target: int) -> Subject:
+        """The subject with a target, without the samples that are of that class.
+
+        Raises:
+            OptionError: there is no such class, no sample of another one, or the model answers labels only.
+        """
+        if not 0 <= target < len(self.classes):
+            raise OptionError(f"target is {target}; the model has classes 0 to {len(self.classes) - 1}")
+        if not issubclass(self.model.kind, ScoreAccess):
+            raise OptionError("a target needs scores at least: from labels alone use sp.attacks with sp.targeted(...)")
+        rows = (self.y != target).nonzero().squeeze(1)
+        if not len(rows):
+            raise OptionError(f"all samples are of class {target}, the target: take samples of other classes")
+        x = self.x[rows.to(self.x.device)]
+        return dc.replace(self, target=target, x=x, y=self.y[rows], ids=self.ids[rows])
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits [n, K] of x [n, *D], detached; the batches shrink for good where memory runs out."""

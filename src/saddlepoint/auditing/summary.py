@@ -256,18 +256,20 @@ class Vote:
 class Summary:
     """The whole audit, small enough to be read by people.
 
-    Attributes: ``title``; ``model`` (name, source, sha256, bounds, normalization, output, dtype, device); ``data``
-    (name, n, sha256, classes); ``n`` samples, of which ``clean_correct`` are right unperturbed; ``threats``, one entry
-    for each; ``union``, what stands under all threats together, of which ``certified`` samples are proven to withstand
-    all (None where that was not tried for each); ``votes``, of the model under noise, where that was asked for;
-    ``seed``; ``settings`` and ``versions``; ``command``, if it was one; when it was ``created``, and how many
-    ``seconds`` its pieces took; its ``key``; whether it is ``complete`` (if not, robust accuracies are upper limits);
-    ``notices``, what a reader must know (attacks left out, for instance); ``doubts``, what speaks against the numbers,
-    and the ``verdict`` that follows; ``landscapes`` of a few samples; ``outlay``, what was asked of an endpoint and what
-    a surrogate was learned from (see ``Outlay``).
+    Attributes: ``title``; ``target``, the class that the samples, all of others, were to be taken for (with one, what
+    stands is what is not taken for it), None for any but their own; ``model`` (name, source, sha256, bounds,
+    normalization, output, dtype, device); ``data`` (name, n, sha256, classes); ``n`` samples, of which
+    ``clean_correct`` are right unperturbed; ``threats``, one entry for each; ``union``, what stands under all threats
+    together, of which ``certified`` samples are proven to withstand all (None where that was not tried for each);
+    ``votes``, of the model under noise, where that was asked for; ``seed``; ``settings`` and ``versions``;
+    ``command``, if it was one; when it was ``created``, and how many ``seconds`` its pieces took; its ``key``; whether
+    it is ``complete`` (if not, robust accuracies are upper limits); ``notices``, what a reader must know (attacks left
+    out, for instance); ``doubts``, what speaks against the numbers, and the ``verdict`` that follows; ``landscapes`` of
+    a few samples; ``outlay``, what was asked of an endpoint and what a surrogate was learned from (see ``Outlay``).
     """
 
     title: str
+    target: str | None
     model: dict[str, Any]
     data: dict[str, Any]
     n: int
@@ -294,6 +296,11 @@ class Summary:
         """Sound if nothing but notes speaks against the numbers, invalid if a doubt is fatal, else flagged."""
         weights = {doubt.weight for doubt in self.doubts}
         return "invalid" if "fatal" in weights else "flagged" if "flag" in weights else "sound"
+
+    @property
+    def targeted(self) -> Estimate | None:
+        """The targeted success rate: the share that is taken for the target within some threat."""
+        return None if self.target is None else Estimate.of(self.n - self.union.correct, self.n)
 
     @property
     def clean(self) -> Estimate:

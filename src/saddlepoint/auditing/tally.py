@@ -52,10 +52,11 @@ def summarize(spec: Spec, records: pa.Table, notices: Sequence[str] = ()) -> Sum
     standing = Standing(spec)
     stages = _stages(spec, records, standing)
     threats = tuple(_threat(spec, one, records, standing, stages) for one in spec["threats"])
-    clean_share = Estimate.of(int((~standing.wrong).sum()), n)
+    clean_share = Estimate.of(int(_right(clean.table).sum()), n)
     broken = np.logical_or.reduce([standing.broken(one["label"]) for one in spec["threats"]])
     return Summary(
         title=spec["title"],
+        target=None if spec.get("target") is None else spec["data"]["classes"][spec["target"]],
         model=spec["model"],
         data=spec["data"],
         n=n,
@@ -81,6 +82,12 @@ def summarize(spec: Spec, records: pa.Table, notices: Sequence[str] = ()) -> Sum
 
 def _diagnosis(spec: Spec) -> Diagnosis | None:
     return None if spec.get("diagnosis") is None else Diagnosis.from_dict(spec["diagnosis"])
+
+
+def _right(clean: pa.Table) -> Flags:
+    """Which samples are classified rightly unperturbed, [N]."""
+    right: Flags = column(clean, "label") == column(clean, "clean_predicted")
+    return right
 
 
 def _share(broken: Flags) -> Estimate:
@@ -196,16 +203,15 @@ def _curve(standing: Standing, label: str, radius: float, searched: bool) -> tup
 
 def _classes(records: pa.Table, standing: Standing, worst: dict[int, int], label: str) -> tuple[ClassShare, ...]:
     """The counts class by class, of the classes that are there."""
-    truth = column(stage_rows(records, CLEAN).table, "label")
+    clean = stage_rows(records, CLEAN).table
+    truth, right = column(clean, "label"), _right(clean)
     predicted, robust = column(records, "predicted"), ~standing.broken(label)
     done = []
     for one in np.unique(truth).tolist():
         own = truth == one
         taken = Counter(int(predicted[row]) for position, row in worst.items() if own[position])
         most = min(taken, key=lambda other: (-taken[other], other)) if taken else None
-        done.append(
-            ClassShare(one, int(own.sum()), int((own & ~standing.wrong).sum()), int((own & robust).sum()), most)
-        )
+        done.append(ClassShare(one, int(own.sum()), int((own & right).sum()), int((own & robust).sum()), most))
     return tuple(done)
 
 

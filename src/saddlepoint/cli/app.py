@@ -118,6 +118,7 @@ def audit(
     *,
     data: str,
     threat: Annotated[list[str], Parameter(negative="")],
+    target: str | None = None,
     plan: Literal["quick", "standard", "thorough"] | None = None,
     attacks: Annotated[list[str] | None, Parameter(negative="")] = None,
     curve: str = "auto",
@@ -141,6 +142,8 @@ def audit(
         data: samples: a name, a file, a folder of images and others: saddlepoint list data;
             with [:1000], [::7] or [sample:500:0] behind it only some.
         threat: set and radius of the perturbations, such as linf:8/255; may be given several times.
+        target: class that the samples of all others are to be taken for, by name or number; else any but the true one
+            will do. The targeted success rate is reported, and --fail-under asks for what is not taken for it.
         plan: how much is tried; standard if nothing is said. Thorough goes on with AutoAttack, and takes as long.
         attacks: in place of a plan: names with commas between them, with options if wanted: apgd_ce,square(steps=1000).
         curve: attack that looks for the smallest perturbation of every sample; auto takes fmn where the model gives
@@ -168,6 +171,7 @@ def audit(
         Order(
             data,
             threat,
+            target,
             plan,
             attacks,
             curve,

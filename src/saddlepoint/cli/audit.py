@@ -11,6 +11,7 @@ from rich.table import Table
 from saddlepoint.auditing import DEFAULT, Estimate, Summary
 from saddlepoint.auditing import audit as run_audit
 from saddlepoint.auditing.verify import Verification
+from saddlepoint.cli.attack import class_number
 from saddlepoint.cli.endings import BelowError
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
@@ -19,6 +20,7 @@ from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import claim, split_attacks, threat_of
 from saddlepoint.errors import OptionError, RunError
 from saddlepoint.report import stage_words, threat_words, write_report
+from saddlepoint.report.naming import stands_words
 from saddlepoint.report.page import outlay_rows
 from saddlepoint.report.ruling import brackets, doubt_title, ruling
 from saddlepoint.report.voting import vote_words
@@ -31,6 +33,7 @@ class Order:
 
     samples: str
     threats: Sequence[str]
+    target: str | None
     plan: str | None
     attacks: Sequence[str] | None
     curve: str
@@ -62,6 +65,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
             ready.model,
             data=ready.data,
             threat=threats,
+            target=None if order.target is None else class_number(order.target, ready),
             plan=order.plan,
             attacks=attacks,
             curve=None if order.curve == "none" else order.curve,
@@ -107,9 +111,12 @@ def _verified(found: Verification) -> str:
 
 def _accuracies(summary: Summary) -> Table:
     named = [("clean", summary.clean)]
-    named += [(f"robust, {threat_words(t)}", t.robust) for t in summary.threats]
+    stands = stands_words(summary)
+    named += [(f"{stands}, {threat_words(t)}", t.robust) for t in summary.threats]
     if len(summary.threats) > 1:
-        named.append(("robust, all threats", summary.union))
+        named.append((f"{stands}, all threats", summary.union))
+    if summary.targeted is not None:
+        named.append((f"targeted success: taken for {summary.target}", summary.targeted))
     return table(("accuracy", "", "right", "95 % interval"), [_accuracy(*one) for one in named], right=(1, 2))
 
 

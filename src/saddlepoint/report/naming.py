@@ -33,6 +33,11 @@ def threat_words(threat: ThreatSummary) -> str:
     return f"{set_words(threat)} {several}{short(threat.radius)}{masked}"
 
 
+def stands_words(summary: Summary) -> str:
+    """What whatever stands under attack is called."""
+    return "robust" if summary.target is None else f"not taken for {summary.target}"
+
+
 def label_words(label: str, summary: Summary) -> str:
     """The same from the label of a threat; the label itself where the summary has no such threat."""
     return next((threat_words(t) for t in summary.threats if t.threat == label), label)

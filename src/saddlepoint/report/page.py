@@ -79,6 +79,8 @@ class Page:
             "schema": SCHEMA,
             "headline": self.headline,
             "lead": self.lead,
+            "target": self.summary.target,
+            "targeted_success": self.summary.targeted and dc.asdict(self.summary.targeted),
             "verdict": self.ruling.verdict,
             "warnings": self.warnings,
             "clean": dc.asdict(self.clean),
@@ -116,6 +118,10 @@ def build_page(summary: Summary, read_pixels: ReadPixels) -> Page:
 
 def headline(summary: Summary) -> str:
     """The result in one sentence."""
+    if summary.targeted is not None:
+        where = " or ".join(threat_words(t) for t in summary.threats)
+        made = f"{percent(summary.targeted.value)} of {summary.n} samples of other classes"
+        return f"{made} are taken for {summary.target} within {where}: the targeted success rate"
     where = " and ".join(threat_words(t) for t in summary.threats)
     return f"{percent(summary.union.value)} of {summary.n} samples withstand {where}"
 
@@ -123,6 +129,9 @@ def headline(summary: Summary) -> str:
 def lead(summary: Summary) -> str:
     """The counts behind the headline."""
     clean = f"Unperturbed, {summary.clean_correct} of {summary.n} are classified rightly"
+    if summary.target is not None:
+        parts = [f"{t.robust.n - t.robust.correct} under {threat_words(t)}" for t in summary.threats]
+        return f"{clean}; taken for {summary.target} are {', '.join(parts)}. Any other mistake counts for nothing."
     if len(summary.threats) == 1:
         return f"{clean}; under attack {summary.union.correct} still are."
     parts = [f"{t.robust.correct} under {threat_words(t)}" for t in summary.threats]
@@ -140,8 +149,9 @@ def waterfall(summary: Summary, threat: ThreatSummary) -> tuple[svg.Step, ...]:
 
     Attacks that there was no sample for are left out.
     """
-    left = summary.clean_correct
-    steps = [svg.Step("wrong already", "wrong", summary.n - left, summary.n)]
+    left = threat.robust.correct + sum(stage.broke for stage in threat.stages)
+    first = "wrong already" if summary.target is None else f"{summary.target} already"
+    steps = [svg.Step(first, "wrong", summary.n - left, summary.n)]
     for stage in threat.stages:
         if stage.ran_on:
             steps.append(svg.Step(stage_words(stage, threat), "broke", stage.broke, left))

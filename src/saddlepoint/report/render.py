@@ -7,7 +7,7 @@ from typing import Any
 
 from saddlepoint.report.cost import STAGE_COLUMNS, stage_cells
 from saddlepoint.report.index import Index
-from saddlepoint.report.naming import label_words, option_words, stage_words
+from saddlepoint.report.naming import label_words, option_words, stage_words, stands_words
 from saddlepoint.report.page import Page
 from saddlepoint.report.ruling import NECESSARY, SENTENCES
 from saddlepoint.report.words import duration, interval, percent, sentence, short, signed, unbroken
@@ -35,7 +35,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     words = (percent, interval, sentence, short, signed, duration, unbroken)
-    names = (label_words, option_words, stage_cells, stage_words)
+    names = (label_words, option_words, stage_cells, stage_words, stands_words)
     environment.filters.update({word.__name__: word for word in (*words, *names)})
     environment.globals.update(necessary=NECESSARY, sentences=SENTENCES, stage_columns=STAGE_COLUMNS)
     return environment
