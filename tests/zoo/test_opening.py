@@ -210,3 +210,21 @@ def test_trying_the_shape_leaves_no_trace():
 def test_normalization_for_other_channels_keeps_its_own_message():
     with pytest.raises(DataError, match="mean and std"):
         check_shape(wrap(nn.Flatten(), mean=(0.5, 0.5)), torch.zeros(1, 1, 4, 4), "photos")
+
+
+@pytest.mark.parametrize(
+    ("takes", "given", "way_out"),
+    [
+        ((3, 32, 32), (1, 28, 28), "it takes [3, 32, 32]: ?size=32&color=rgb behind"),
+        ((3, 32, 32), (3, 60, 40), "it takes [3, 32, 32]: ?size=32 behind"),
+        ((1, 28, 28), (3, 28, 28), "it takes [1, 28, 28]: ?color=gray behind"),
+        ((3, 31, 31), (3, 28, 28), None),
+        ((5, 28, 28), (5, 20, 20), None),
+    ],
+)
+def test_pictures_of_another_shape_are_told_what_brings_them_there(takes, given, way_out):
+    channels, height, width = takes
+    network = nn.Sequential(nn.Conv2d(channels, 2, 3, padding=1), nn.Flatten(), nn.Linear(2 * height * width, 4))
+    with pytest.raises(ModelError) as told:
+        check_shape(wrap(network), torch.zeros(1, *given), "photos")
+    assert way_out in str(told.value) if way_out else "behind" not in str(told.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -51,3 +53,25 @@ def check_labels(label: Tensor, x: Tensor, classes: int, what: str = "labels") -
             f"{what} range over [{first}, {last}]; the model has {classes} classes, 0 to {classes - 1}{hint}"
         )
     return label.to(device=x.device, dtype=torch.long)
+
+
+def check_features(names: Sequence[str], fitted: Sequence[str], data: str) -> None:
+    """Raises DataError where columns of ``data`` are not those a model was ``fitted`` on; names unknown fit any.
+
+    >>> check_features(["age", "size"], ["age", "size"], "cells.csv")
+    """
+    if not names or not fitted or list(names) == list(fitted):
+        return
+    missing = [name for name in fitted if name not in names]
+    more = [name for name in names if name not in fitted]
+    if missing:
+        what = f"the model was fitted on {missing[0]!r}, which is none of its columns {', '.join(names[:20])}"
+    elif more:
+        what = f"the model was not fitted on {more[0]!r}: leave it out with ?drop={','.join(more)}"
+    else:
+        at = next(i for i, (own, wanted) in enumerate(zip(names, fitted, strict=True)) if own != wanted)
+        what = (
+            f"its columns are in another order than the model was fitted on: {names[at]!r} stands where {fitted[at]!r}"
+            f" was expected; write them as {', '.join(fitted[:20])}"
+        )
+    raise DataError(f"{data}: {what}")

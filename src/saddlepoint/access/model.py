@@ -45,7 +45,7 @@ class Model:
     ``smooth_rounding`` (whether slopes pass rounding as if nothing were rounded), ``top`` (how many of the likeliest
     classes an answer names; None: all), ``asked`` (forwards so far, of all samples together), ``class_names`` (what the
     network calls its classes, if it says so by an attribute of that name), ``usage`` (what an endpoint was asked),
-    ``facts`` (what else reports say of it, by name).
+    ``facts`` (what else reports say of it, by name), ``feature_names`` (those it was fitted on, in their order).
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Model:
         self.usage: Usage | None = None
         self.facts: dict[str, Any] = {}
         self.class_names: Sequence[str] | None = getattr(network, "class_names", None)
+        self.feature_names: Sequence[str] = getattr(network, "feature_names", ())
         self.network, self.box, self.normalize, self.output = network, box, normalize, output
         self.kind, self.batch_size, self.classes, self.mode, self.name = kind, batch_size, classes, mode, name
         parameter = next(_tensors(network), None)

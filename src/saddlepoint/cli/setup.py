@@ -11,7 +11,7 @@ from torch import nn
 
 from saddlepoint.access import Model, wrap
 from saddlepoint.access.adapters.trying import check_shape
-from saddlepoint.access.checks import check_labels
+from saddlepoint.access.checks import check_features, check_labels
 from saddlepoint.access.model import Normalize
 from saddlepoint.access.stand_ins import check_stand_ins
 from saddlepoint.attacks.substitute import learn_substitute
@@ -50,6 +50,7 @@ def prepare(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Rea
             f"{data.name} ranges over [{low:g}, {high:g}], --bounds are [{model.box.low:g}, {model.box.high:g}]:"
             " data are always loaded in [0, 1]; what the model expects instead is said with --mean and --std"
         )
+    check_features(data.features, model.feature_names, data.name)
     if data.low is not None and data.high is not None:
         model.rescale(data.low, data.high)
     return Ready(model, data, check_shape(model, data.x[:1], data.name))

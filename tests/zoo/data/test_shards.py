@@ -101,6 +101,8 @@ def test_archives_may_be_compressed_as_a_whole(tmp_path: Path, suffix: str, mode
         ({"1.cls": b"1"}, "1 has a label and no image"),
         ({"1.png": picture(1), "1.cls": b"cat"}, "1.cls holds b'cat', expected an integer"),
         ({"1.png": picture(1), "1.cls": b"-1"}, "label -1 is negative"),
+        ({"1.png": picture(1), "1.cls": b"123456789012"}, "label 123456789012 is no class"),
+        ({"1.png": picture(1), "1.cls": b"9" * 40}, "is no class 0..K-1 but an identifier"),
         ({"1.png": picture(1), "1.jpg": picture(1), "1.cls": b"1"}, "two samples are called 1"),
         ({"1.png": b"nothing", "1.cls": b"1"}, "1.png is no readable image"),
         (FILES, "images must agree in size"),

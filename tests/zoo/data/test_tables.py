@@ -1,5 +1,7 @@
 """Tables of features: read, brought into [0, 1], and attacked in the units of the model."""
 
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,6 +10,8 @@ import torch
 
 import saddlepoint as sp
 from saddlepoint.cli import main
+from saddlepoint.cli.options import ModelOptions, WorkOptions
+from saddlepoint.cli.setup import prepare
 from saddlepoint.errors import DataError
 from saddlepoint.zoo.data import load
 
@@ -72,6 +76,9 @@ def test_usual_names_of_labels_are_found(tmp_path, name):
         ("a,y\n1,0\n,1\n", "", r"column 'a' has no value in row 2 \(1 in all\)"),
         ("a,y\nnan,0\n2,1\n", "", "column 'a' has NaN or infinity in row 1|column 'a' has no value"),
         ("a,y\n1,0.5\n2,1\n", "", "column 'y' holds fractions"),
+        ("a,y\n1,\n2,1\n", "", r"column 'y' has no value in row 1 \(1 in all\); leave those rows out"),
+        ("a,y\n1,9999999999\n2,1\n", "", "label 9999999999 is no class"),
+        ("a;y\n1;0\n", "", "separated by ';'"),
         ("a,y\n", "", "no samples"),
         ("y\n1\n", "", "has no column beside 'y'"),
         ("a,a,y\n1,2,0\n", "", "two columns called 'a'"),
@@ -113,3 +120,35 @@ def test_an_estimator_is_attacked_in_its_own_units(tmp_path, monkeypatch, capsys
     estimator = sp.open_model("tables_filters:build")
     assert clean == int(((estimator(torch.from_numpy(x[:60])).squeeze(1) > 0).numpy() == np.asarray(y[:60])).sum())
     assert robust < clean
+
+
+@pytest.mark.parametrize("kind", ["LogisticRegression", "RandomForestClassifier"])
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        (["size", "age", "y"], r"another order .*: 'size' stands where 'age' was expected; write them as age, size"),
+        (["age", "width", "y"], r"fitted on 'size', which is none of its columns age, width"),
+        (["age", "size", "id", "y"], r"not fitted on 'id': leave it out with \?drop=id"),
+        (["age", "size", "y"], None),
+    ],
+)
+def test_columns_are_those_that_an_estimator_was_fitted_on(tmp_path, monkeypatch, kind, columns, what):
+    (tmp_path / "columns_filter.py").write_text(
+        "import numpy as np, pandas as pd\n"
+        "from sklearn.ensemble import RandomForestClassifier\nfrom sklearn.linear_model import LogisticRegression\n"
+        "def build():\n"
+        "    table = pd.DataFrame({'age': np.arange(20.0), 'size': np.arange(20.0) % 7})\n"
+        f"    return {kind}().fit(table, np.arange(20) % 2)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "columns_filter", raising=False)
+    rows = ["1,2,3,0", "3,4,5,1"] if "id" in columns else ["1,2,0", "3,4,1"]
+    (tmp_path / "table.csv").write_text("\n".join([",".join(columns), *rows]))
+    ready = lambda: prepare(  # noqa: E731
+        "columns_filter:build", str(tmp_path / "table.csv"), ModelOptions(), WorkOptions()
+    )
+    if what is None:
+        assert ready().data.features == ("age", "size")
+    else:
+        with pytest.raises(DataError, match=what):
+            ready()

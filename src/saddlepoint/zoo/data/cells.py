@@ -70,7 +70,7 @@ def pictures(content: Any, query: str, origin: str, note: str) -> Images:
     if label is None:
         names = [name for name in content.column_names if name not in known]
         raise DataError(f"{origin}: which column holds the labels? ?label=COLUMN, one of {', '.join(names[:20])}")
-    values = whole(content, label, origin)
+    values = whole(content, label, origin, is_label=True)
     y, classes = labels(values, label, said.get("classes"), origin, named_classes(content).get(label))
     y = check_labels(y, origin)
     return Images(

@@ -30,6 +30,7 @@ class Data:
         note: origin and license, one line.
         low, high: the values of each feature, float64 ``[D]``, that 0 and 1 stand for; None where data are as a model
             takes them.
+        features: the names of the features, where they have names.
     """
 
     x: Inputs
@@ -41,6 +42,7 @@ class Data:
     note: str
     low: Tensor | None = None
     high: Tensor | None = None
+    features: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.y)
@@ -70,6 +72,7 @@ def assemble(source: Source, ids: Ids, name: str) -> Data:
         note=source.note,
         low=None if scale is None else torch.from_numpy(scale[0]),
         high=None if scale is None else torch.from_numpy(scale[1]),
+        features=source.names if isinstance(source, Table) else (),
     )
 
 

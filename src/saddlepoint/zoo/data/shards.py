@@ -21,7 +21,7 @@ from saddlepoint.errors import DataError
 from saddlepoint.zoo.data.images import OPTIONS as FIT
 from saddlepoint.zoo.data.images import SUFFIXES, Images, fit
 from saddlepoint.zoo.data.query import options
-from saddlepoint.zoo.data.source import check_labels, check_names
+from saddlepoint.zoo.data.source import MOST, check_labels, check_names
 from saddlepoint.zoo.data.tables import USUAL, labels
 
 OPTIONS: Final = (*FIT, "label")
@@ -110,6 +110,8 @@ def read_shards(pattern: str, query: str = "") -> Images:
     places, said_labels = zip(*found, strict=True)
     if len({type(label) for label in said_labels}) > 1:
         raise DataError(f"{pattern}: labels are numbers in some samples and text in others; write them one way")
+    if huge := next((label for label in said_labels if not isinstance(label, str) and abs(label) >= MOST), None):
+        raise DataError(f"{pattern}: label {huge} is no class 0..K-1 but an identifier, by the look of it")
     as_array = np.array(said_labels, dtype=object if isinstance(said_labels[0], str) else np.int64)
     y, named = labels(as_array, key or USUAL[0], said.get("classes"), pattern)
     y = check_labels(y, pattern)
@@ -148,7 +150,7 @@ def _files(archive: Path) -> dict[str, dict[str, Place]]:
                     continue
                 files = found.setdefault(f"{folder}/{name}".lstrip("/"), {})
                 if kind in files:
-                    raise DataError(f"{archive}: two samples are called {folder}/{name}".replace(": /", ": "))
+                    raise DataError(f"{archive}: two samples are called {f'{folder}/{name}'.lstrip('/')}")
                 files[kind] = Place(archive, member.name, member.offset_data, member.size, packed, unpacked)
             if not Place(archive, "", tar.offset, 1, unpacked=unpacked).open("rb").read():
                 raise tarfile.ReadError("it has no end mark")

@@ -65,6 +65,10 @@ class Arrays:
         return picked
 
 
+MOST = 1_000_000
+"""No model has as many classes."""
+
+
 def arrays(x: Array, y: Array, classes: tuple[str, ...] | None, note: str, origin: str) -> Arrays:
     """A set from two arrays, their layout and labels checked.
 
@@ -101,6 +105,8 @@ def check_labels(y: Array, origin: str) -> Ids:
         raise DataError(f"{origin}: y has type {y.dtype}, labels are integers 0..K-1: store y.astype('int64')")
     if y.min() < 0:
         raise DataError(f"{origin}: label {y.min()} is negative, labels are 0..K-1; drop unlabeled samples first")
+    if y.max() >= MOST:
+        raise DataError(f"{origin}: label {y.max()} is no class 0..K-1 but an identifier, by the look of it")
     return y.astype(np.int64)
 
 

@@ -20,7 +20,7 @@ OPTIONS = ("label", "drop", "low", "high", "classes")
 
 @dataclass(frozen=True)
 class Table:
-    """A table in memory: features ``x [N, D]`` in [0, 1], from ``low [D]`` at 0 to ``high [D]`` at 1."""
+    """A table in memory: features ``x [N, D]`` in [0, 1], from ``low [D]`` at 0 to ``high [D]`` at 1, by ``names``."""
 
     x: Array
     y: Ids
@@ -28,6 +28,7 @@ class Table:
     note: str
     low: Array
     high: Array
+    names: tuple[str, ...]
 
     @property
     def count(self) -> int:
@@ -62,16 +63,17 @@ def features(content: Any, query: str, origin: str, note: str) -> Table:
     """
     said = options(query, OPTIONS, origin)
     content = _without(content, said["drop"].split(","), origin) if "drop" in said else content
-    columns = {name: whole(content, name, origin) for name in content.column_names}
     label = label_column(content, said.get("label"), origin) or content.column_names[-1]
+    columns = {name: whole(content, name, origin, name == label) for name in content.column_names}
     y, classes = labels(columns.pop(label), label, said.get("classes"), origin, named_classes(content).get(label))
     if not columns:
-        raise DataError(f"{origin} has no column beside {label!r}: N samples of no features")
+        hint = next((f" (separated by {mark!r}? commas are expected)" for mark in ";\t|" if mark in label), "")
+        raise DataError(f"{origin} has no column beside {label!r}: N samples of no features{hint}")
     raw = np.stack([_numbers(values, name, origin) for name, values in columns.items()], 1)
     low, high = _range(raw, said, origin)
     inside = np.clip((raw - low) / (high - low), 0, 1).astype(np.float32)
     made = arrays(inside, y, classes, f"{note}, labels in {label!r}", origin)
-    return Table(made.x, made.y, made.classes, made.note, low, high)
+    return Table(made.x, made.y, made.classes, made.note, low, high, tuple(columns))
 
 
 def _without(content: Any, dropped: list[str], origin: str) -> Any:
@@ -104,7 +106,7 @@ def label_column(content: Any, wanted: str | None, origin: str) -> str | None:
     return next((name for name in names if name in named), next((name for name in USUAL if name in names), None))
 
 
-def whole(content: Any, name: str, origin: str) -> Any:
+def whole(content: Any, name: str, origin: str, is_label: bool = False) -> Any:
     """A column as an array of NumPy.
 
     Raises:
@@ -113,9 +115,9 @@ def whole(content: Any, name: str, origin: str) -> Any:
     column = content.column(name)
     if column.null_count:
         row = column.is_null().to_pylist().index(True)
+        way_out = "leave those rows out" if is_label else f"fill it, or leave the column out with ?drop={name}"
         raise DataError(
-            f"{origin}: column {name!r} has no value in row {row + 1} ({column.null_count} in all); fill it, or leave"
-            f" the column out with ?drop={name}"
+            f"{origin}: column {name!r} has no value in row {row + 1} ({column.null_count} in all); {way_out}"
         )
     return column.to_numpy()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import uuid
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,11 +22,13 @@ FUNCTIONS = {"log1p", "sqrt", "log", "exp", "expm1", "tanh", "abs", "square"}
 
 
 class Estimator(nn.Module):
-    """A chain of modules over inputs [N, *D], flattened; ``class_names`` are the labels it was fitted on."""
+    """A chain of modules over inputs [N, *D], flattened; fitted on labels ``class_names`` and ``feature_names``."""
 
-    def __init__(self, parts: list[nn.Module], class_names: tuple[str, ...]) -> None:
+    def __init__(
+        self, parts: list[nn.Module], class_names: tuple[str, ...], feature_names: tuple[str, ...] = ()
+    ) -> None:
         super().__init__()
-        self.parts, self.class_names = nn.Sequential(*parts), class_names
+        self.parts, self.class_names, self.feature_names = nn.Sequential(*parts), class_names, feature_names
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores [N, K], or [N, 1] for two classes."""
@@ -56,11 +60,12 @@ def from_estimator(estimator: Any) -> nn.Module | Model:
     if np.ndim(estimator.classes_[0]):
         raise ModelError(f"this {name} predicts several labels at once; one label for each sample is expected")
     names = tuple(map(str, estimator.classes_))
+    features = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
     parts = _parts(estimator)
     if parts is not None:
-        return Estimator(parts, names)
+        return Estimator(parts, names, features)
     model = _black_box(estimator, name)
-    model.class_names = names
+    model.class_names, model.feature_names = names, features
     return model
 
 
@@ -120,18 +125,23 @@ def _function(step: Any) -> nn.Module | None:
 
 
 def _black_box(estimator: Any, name: str) -> Model:
-    def flat(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return x.reshape(len(x), -1)
+    def asked(call: Callable[..., Any]) -> Callable[..., Any]:
+        def answer(x: np.ndarray[Any, Any]) -> Any:
+            with warnings.catch_warnings():  # names of columns are compared with those of the data beforehand
+                warnings.filterwarnings("ignore", message="X does not have valid feature names")
+                return call(x.reshape(len(x), -1))
+
+        return answer
 
     fitted = _identity(estimator)
     if hasattr(estimator, "predict_proba"):
-        return from_numpy(lambda x: estimator.predict_proba(flat(x)), name=name, identity=fitted)
+        return from_numpy(asked(estimator.predict_proba), name=name, identity=fitted)
     if hasattr(estimator, "decision_function"):
-        return from_numpy(lambda x: estimator.decision_function(flat(x)), name=name, identity=fitted)
-    places = {label: i for i, label in enumerate(estimator.classes_)}
+        return from_numpy(asked(estimator.decision_function), name=name, identity=fitted)
+    places, predict = {label: i for i, label in enumerate(estimator.classes_)}, asked(estimator.predict)
 
     def labels(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return np.array([places[label] for label in estimator.predict(flat(x))])
+        return np.array([places[label] for label in predict(x)])
 
     return from_numpy(labels, gives="labels", classes=len(places), name=name, identity=fitted)
 
