@@ -2,6 +2,7 @@
 
 python benchmarks/queries.py run --n 60 --most 2000   # writes queries.json, row by row
 python benchmarks/queries.py run --n 60 --most 10000 --attacks auto square sign_hunter parsimonious
+python benchmarks/queries.py run --real --n 10 --most 300 --attacks auto square sign_hunter parsimonious
 python benchmarks/queries.py table
 python benchmarks/queries.py picture                  # docs/images/queries.svg
 

@@ -80,7 +80,8 @@ def audit(
         attacks: in place of a plan, names of recipes, with options if need be: ["apgd_ce", "square(steps=1000)"].
         options: for recipes by name, {"apgd_ce": {"steps": 50}}.
         curve: the attack for the smallest perturbations, which count at every radius; None leaves the accuracy at other
-            radii open. Default: fmn; without gradients hop_skip_jump, a walk on labels.
+            radii open. Default: fmn; without gradients hop_skip_jump, in the quick plan on labels auto_labels: walks on
+            labels.
         proofs: whether to prove, where bounds are known, that what stands withstands: a lower limit beside the upper
             one. It takes a few tenths of a second a sample on small networks, far more on large ones. Default: where
             the plan is thorough.

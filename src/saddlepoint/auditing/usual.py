@@ -44,7 +44,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
             (("fmn(steps=7)", "brittle"), ("fmn(steps=20)", "firm")),
         ),
         ScoreAccess: Usual((("square(steps=1000)", "standing"),), (("hop_skip_jump(steps=2)", "right"),)),
-        LabelAccess: Usual((), (("hop_skip_jump(steps=16)", "right"),)),
+        LabelAccess: Usual((), (("auto_labels(steps=16)", "right"),)),
     },
     STANDARD: {
         GradientAccess: Usual(
@@ -128,6 +128,7 @@ def _alone(options: Options, kind: type[Neighborhood]) -> Options:
 INSTEAD: Final[Mapping[str, tuple[str, Callable[[Options, type[Neighborhood]], Options]]]] = {
     "square": ("rgf", _slopes),
     "hop_skip_jump": ("shrinking_rings", _draws),
+    "auto_labels": ("shrinking_rings", _draws),
     "pincer": ("triage", _alone),
 }
 """What takes the place of an attack in sets it does not know, with which options for those that the attack has."""
