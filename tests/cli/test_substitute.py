@@ -22,8 +22,8 @@ def test_a_surrogate_is_learned_and_what_fools_it_is_tried(tmp_path, capsys):
     assert code == 0, out
     records = pq.read_table(tmp_path / "run" / "records.parquet").to_pydict()
     met = [met for attack, met in zip(records["attack"], records["met"], strict=True) if attack == "transfer"]
-    assert len(met) > 40
-    assert 5 < sum(met) < len(met)
+    assert len(met) > 20  # those that the attacks before it left
+    assert 0 < sum(met) < len(met)
     assert "learned from 228 labels" in (tmp_path / "run" / "spec.json").read_text()
     told = json.loads((tmp_path / "run" / "summary.json").read_text())["outlay"]
     assert (told["labels"], told["agreement"]["n"], told["usage"]) == (240, 12, None)
