@@ -26,7 +26,7 @@ from saddlepoint.gradients import backprop
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import cross_entropy
 from saddlepoint.optimizers import FrankWolfe
-from saddlepoint.optimizers.schedules import Schedule, constant
+from saddlepoint.optimizers.schedules import Schedule, constant, harmonic
 
 NETWORKS = ("fashion-standard", "fashion-pgd-linf")
 BLOCKS = (None, 7)
@@ -34,7 +34,7 @@ RADII = (1.0, 3.0)
 ATTACKS = ("frank_wolfe", "pgd(steps=20)", "triage", "zo_frank_wolfe(steps=1000)")
 BUDGET = 2000
 STEPS = (1, 2, 3, 5, 10, 20, 40)
-RATES: dict[str, Schedule] = {"2 / (t + 2)": lambda t: 2 / (t + 2), "0.1": constant(0.1)}
+RATES: dict[str, Schedule] = {"2 / (t + 2)": harmonic, "0.1": constant(0.1)}
 
 
 def main() -> None:

@@ -91,6 +91,53 @@ def test_the_oracle_is_a_matrix_of_rank_one_worth_the_largest_singular_value(for
         assert float((one * slope).sum()) == pytest.approx(0.7 * top, rel=2e-2)
 
 
+def test_what_the_box_cuts_from_a_direction_goes_to_the_next() -> None:
+    """<g, d> <= r σ₁(g - M) + Σ |M| / 2 for any M; M = diag(1, 0, 0) makes that 2 + 1/2, and ours reaches it."""
+    x = torch.full((1, 1, 3, 3), 0.5, dtype=torch.float64)
+    g = torch.diag(torch.tensor([3.0, 2.0, 1.0])).double().view(1, 1, 3, 3)
+    best = Nuclear().lmo(x, g, torch.ones(1).double())
+    assert float((g * best).sum()) == pytest.approx(2.5, rel=1e-6)
+    assert best.diagonal(dim1=2, dim2=3).flatten().tolist() == pytest.approx([0.5, 0.5, 0.0], abs=1e-6)
+
+
+@forms
+def test_the_oracle_in_the_box_is_most_of_the_best(form: dict[str, object]) -> None:
+    """The best is where projected steps along the slope end; a vertex of the ball alone, clipped, is far from it."""
+    ball, x, g, radius = Nuclear(**form), inputs(), drawn(3), torch.full((N,), 1.5).double()  # type: ignore[arg-type]
+    best = torch.zeros_like(x)
+    for _ in range(40):
+        best = ball.project(x, best + g / 4, radius)
+    found, clipped = ball.lmo(x, g, radius), ball._feasible(x, 1.5 * ball.steepest(x, g), radius)
+    mine, plain, most = ((g * d).flatten(1).sum(1) for d in (found, clipped, best))
+    assert float((mine / most).min()) > 0.6
+    assert float((mine / most).mean()) > max(0.85, float((plain / most).mean()) + 0.05)
+    assert float((mine / most).max()) < 1.01
+    assert ((x + found >= 0) & (x + found <= 1)).all()
+    assert float(ball.size(x, found).max()) <= 1.5 + 1e-9
+
+
+@forms
+def test_an_oracle_that_begins_at_the_last_vertex_finds_as_much(form: dict[str, object]) -> None:
+    ball, x, radius = Nuclear(**form), inputs(), torch.full((N,), 0.7).double()  # type: ignore[arg-type]
+    last = ball.lmo(x, drawn(3), radius)
+    for slope, share in ((drawn(3) + 0.2 * drawn(5), 0.98), (drawn(6), 0.93)):  # near the last one, and another
+        near, anew = (
+            (slope * d).flatten(1).sum(1) for d in (ball.lmo_near(x, slope, radius, last), ball.lmo(x, slope, radius))
+        )
+        assert float((near / anew).min()) > share
+
+
+def test_frank_wolfe_misleads_as_many_as_projected_steps() -> None:
+    """n = 30, at the same number of steps: within a tenth of the pictures, on a network that resists."""
+    net, data = sp.zoo.load("fashion-pgd-linf"), sp.zoo.data.load("fashion-mnist-1k[:30]")
+    fell = [
+        int(sp.attacks.get(name)(net, data.x, data.y, sp.Nuclear(3.0), steps=20).met.sum())
+        for name in ("frank_wolfe", "pgd")
+    ]
+    assert fell[0] >= fell[1] - 3
+    assert fell[0] > 12
+
+
 def test_an_iterate_of_frank_wolfe_has_no_more_directions_than_steps() -> None:
     net, data = sp.zoo.load("fashion-standard"), sp.zoo.data.load("fashion-mnist-1k[:8]")
     x = 0.5 + 0 * data.x + 0.2 * (data.x - 0.5)

@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from saddlepoint.access.asking import ScoreAccess
+from saddlepoint.access.asking import LabelAccess, ScoreAccess
 from saddlepoint.access.model import Model
-from saddlepoint.attacks.recipe import Recipe, get
+from saddlepoint.attacks.recipe import Recipe, catalog, get
 from saddlepoint.auditing.entry import Entry, parse
 from saddlepoint.auditing.stages import PROOF, RESERVED, TRANSFER, AttackStage, CleanStage, Over, ProofStage, Stage
 from saddlepoint.auditing.usual import OWN, OWN_CURVE, STANDARD, THOROUGH, fitting, known, usual
@@ -55,24 +55,30 @@ class Plan:
 
 @dc.dataclass(frozen=True)
 class Choice:
-    """The attacks, those of the curve, and whom each is for; ``chosen`` if by the user, who is told what cannot be."""
+    """The attacks, those of the curve, and whom each is for; ``chosen`` if by the user, who is told what cannot be.
+
+    ``access``: what the model gives.
+    """
 
     attacks: tuple[tuple[Entry, Over], ...]
     curve: tuple[tuple[Entry, Over], ...]
     chosen: bool
     usual_curve: bool
+    access: type[LabelAccess]
 
     def fitting(self, kind: type[Neighborhood]) -> tuple[tuple[Entry, Over], ...]:
         """The attacks for sets of a kind."""
         if self.chosen:
             return self.attacks
-        return OWN.get(kind) or known(tuple((fitting(entry, kind), over) for entry, over in self.attacks), kind)
+        own = OWN.get(kind, {}).get(self.access)
+        return own or known(tuple((fitting(entry, kind), over) for entry, over in self.attacks), kind)
 
     def smallest(self, kind: type[Neighborhood]) -> tuple[tuple[Entry, Over], ...]:
         """The attacks of the curve for sets of a kind."""
         if not self.usual_curve:
             return self.curve
-        return OWN_CURVE.get(kind) or tuple((fitting(entry, kind), over) for entry, over in self.curve)
+        own = OWN_CURVE.get(kind, {}).get(self.access)
+        return own or tuple((fitting(entry, kind), over) for entry, over in self.curve)
 
 
 @dc.dataclass(frozen=True)
@@ -121,7 +127,7 @@ def make_plan(
     wanted = [Item(t, *one) for t in threats for one in _tagged(choice.fitting(type(t.set)))]
     kept = [item for item in wanted if _fits(item, model, choice.chosen, notices)]
     curves = [item for item in _curves(threats, choice) if _fits(item, model, False, notices)]
-    _check_coverage(threats, kept, curves)
+    _check_coverage(threats, kept, curves, model)
     crafted = _transfers(threats, surrogate, notices)
     firsts = _firsts(kept) if issubclass(model.kind, ScoreAccess) else ()
     stages = [_stage(k, item, seed, budget, k - 1 in firsts) for k, item in enumerate([*kept, *curves, *crafted], 1)]
@@ -227,7 +233,7 @@ def _choice(
                 f"the curve needs an attack that looks for the smallest perturbation; {entry.name} does not"
             )
     paired = tuple(zip(whole, (over for _, over in (*wanted, *last)), strict=True))
-    return Choice(paired[: len(named)], paired[len(named) :], attacks is not None, curve == AUTO)
+    return Choice(paired[: len(named)], paired[len(named) :], attacks is not None, curve == AUTO, model.kind)
 
 
 def _tagged(entries: Sequence[tuple[Entry, Over]]) -> list[tuple[Entry, str, Over]]:
@@ -253,14 +259,21 @@ def _fits(item: Item, model: Model, chosen: bool, notices: list[str]) -> bool:
     return True
 
 
-def _check_coverage(threats: Sequence[Threat], kept: Sequence[Item], curves: Sequence[Item]) -> None:
+def _check_coverage(threats: Sequence[Threat], kept: Sequence[Item], curves: Sequence[Item], model: Model) -> None:
     labels, families = {item.threat.label for item in kept}, {item.threat.family for item in curves}
     for threat in threats:
         if threat.label not in labels and threat.family not in families:
-            raise ThreatError(
-                f"no attack of the plan works for {threat.label} on this model: name one that does"
-                " (attacks=[...]; sp.attacks.catalog() has them all)"
-            )
+            raise ThreatError(f"no attack of the plan works for {threat.label} on this model: {_way_out(threat, model)}")
+
+
+def _way_out(threat: Threat, model: Model) -> str:
+    """Which attacks know the set, of those that the model gives enough for; else what they all would need."""
+    knowing = [one for one in catalog().values() if isinstance(threat.set, one.sets)]
+    working = [one.name for one in knowing if issubclass(model.kind, one.access)]
+    if working:
+        return f"name one that does (attacks=[...]), of {', '.join(sorted(working))}"
+    needed = ", ".join(sorted(f"{one.name} ({one.access.kind})" for one in knowing)) or "none yet"
+    return f"it gives {model.kind.kind} only, and attacks that know the set need more: {needed}"
 
 
 def _stage(number: int, item: Item, seed: int, budget: int | None, watched: bool) -> AttackStage:

@@ -10,7 +10,7 @@ from saddlepoint.attacks.recipe import get
 from saddlepoint.auditing.entry import Entry
 from saddlepoint.auditing.stages import Over
 from saddlepoint.errors import OptionError
-from saddlepoint.sets import L1, Corruption, Flow, Insertions, Neighborhood, Perceptual, Spatial
+from saddlepoint.sets import L0, L1, Corruption, Flow, Insertions, Neighborhood, Perceptual, Spatial
 
 
 class Usual(NamedTuple):
@@ -85,25 +85,48 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
 
 
 Entries = tuple[tuple[Entry, Over], ...]
-OWN: Final[Mapping[type[Neighborhood], Entries]] = {
-    Insertions: ((Entry("insert", {}), "standing"), (Entry("try_insertions", {}), "standing")),
-    Spatial: (
-        (Entry("worst_of", {"k": 10}), "standing"),
-        (Entry("grid", {}), "standing"),
-        (Entry("triage", {}), "standing"),
-    ),
-    Perceptual: (
-        (Entry("lpa", {}), "standing"),
-        (Entry("ppgd", {}), "standing"),
-        (Entry("rgf", {"steps": 20, "samples": 10, "tile": 4}), "sentinels"),
-    ),
-    Corruption: ((Entry("worst_of", {"k": 20}), "standing"), (Entry("triage", {"steps": 25}), "standing")),
+OWN: Final[Mapping[type[Neighborhood], Mapping[type[LabelAccess], Entries]]] = {
+    Insertions: {
+        GradientAccess: ((Entry("insert", {}), "standing"), (Entry("try_insertions", {}), "standing")),
+        ScoreAccess: ((Entry("try_insertions", {}), "standing"),),
+    },
+    L0: {
+        GradientAccess: (
+            (Entry("fmn", {}), "standing"),
+            (Entry("sparse_rs", {"steps": 300}), "sentinels"),
+            (Entry("sparse_rs", {"steps": 3000}), "doubted"),
+            (Entry("sparse_rs", {"steps": 1000}), "closest"),
+            (Entry("sparse_rs", {"steps": 3000}), "pressed"),
+        ),
+    },
+    Spatial: {
+        GradientAccess: (
+            (Entry("worst_of", {"k": 10}), "standing"),
+            (Entry("grid", {}), "standing"),
+            (Entry("triage", {}), "standing"),
+        ),
+        ScoreAccess: ((Entry("worst_of", {"k": 10}), "standing"), (Entry("grid", {}), "standing")),
+    },
+    Perceptual: {
+        GradientAccess: (
+            (Entry("lpa", {}), "standing"),
+            (Entry("ppgd", {}), "standing"),
+            (Entry("rgf", {"steps": 20, "samples": 10, "tile": 4}), "sentinels"),
+        ),
+    },
+    Corruption: {
+        GradientAccess: ((Entry("worst_of", {"k": 20}), "standing"), (Entry("triage", {"steps": 25}), "standing")),
+        ScoreAccess: ((Entry("worst_of", {"k": 100}), "standing"),),
+    },
 }
-"""Sets for which there is something better than the attacks of the plans."""
-OWN_CURVE: Final[Mapping[type[Neighborhood], Entries]] = {
-    Insertions: ((Entry("insert", {}), "right"), (Entry("try_insertions", {}), "right")),
+"""Sets for which there is something better than the attacks of the plans, to models that give so much."""
+OWN_CURVE: Final[Mapping[type[Neighborhood], Mapping[type[LabelAccess], Entries]]] = {
+    Insertions: {
+        GradientAccess: ((Entry("insert", {}), "right"), (Entry("try_insertions", {}), "right")),
+        ScoreAccess: ((Entry("try_insertions", {}), "right"),),
+    },
 }
-"""Sets in which other attacks than those of the plans find the smallest perturbations."""
+"""Sets in which other attacks than those of the plans find the smallest perturbations, likewise."""
 
 
 Options = Mapping[str, Any]
@@ -120,16 +143,32 @@ def _draws(options: Options, kind: type[Neighborhood]) -> Options:
     return {"samples": 8 * options["steps"]}
 
 
+def _swaps(options: Options, kind: type[Neighborhood]) -> Options:
+    """As many questions."""
+    return {name: options[name] for name in ("steps", "restarts")}
+
+
+def _back(options: Options, kind: type[Neighborhood]) -> Options:
+    """Till no entry can be spared: fewer questions than a walk takes, on small inputs."""
+    return {}
+
+
+def _walk(options: Options, kind: type[Neighborhood]) -> Options:
+    """As many steps along the boundary, from the first start."""
+    return {"steps": options["steps"]}
+
+
 def _alone(options: Options, kind: type[Neighborhood]) -> Options:
     """The same slopes, and no windows after them."""
     return {name: options[name] for name in ("steps", "rounds")}
 
 
-INSTEAD: Final[Mapping[str, tuple[str, Callable[[Options, type[Neighborhood]], Options]]]] = {
-    "square": ("rgf", _slopes),
-    "hop_skip_jump": ("shrinking_rings", _draws),
-    "auto_labels": ("shrinking_rings", _draws),
-    "pincer": ("triage", _alone),
+Substitute = tuple[str, Callable[[Options, type[Neighborhood]], Options]]
+INSTEAD: Final[Mapping[str, tuple[Substitute, ...]]] = {
+    "square": (("rgf", _slopes), ("sparse_rs", _swaps)),
+    "hop_skip_jump": (("shrinking_rings", _draws), ("pointwise", _back)),
+    "auto_labels": (("shrinking_rings", _draws), ("pointwise", _back), ("hop_skip_jump", _walk)),
+    "pincer": (("triage", _alone),),
 }
 """What takes the place of an attack in sets it does not know, with which options for those that the attack has."""
 
@@ -137,22 +176,25 @@ INSTEAD: Final[Mapping[str, tuple[str, Callable[[Options, type[Neighborhood]], O
 def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     """``entry``; where it does not know a set, what asks about as often there.
 
-    In place of square ascent on estimated slopes, in place of a walk on labels a search of rings, and triage alone
-    where windows cannot be painted.
+    In place of square ascent on estimated slopes or, where few entries may change, a search of swaps; in place of a
+    walk on labels a search of rings or, where entries count, the way back one by one; and triage alone where windows
+    cannot be painted.
 
     >>> from saddlepoint.sets import Flow, Nuclear
     >>> fitting(Entry("square", {"steps": 220}), Nuclear)
     Entry(name='rgf', options={'steps': 20, 'samples': 10, 'tile': 4})
+    >>> fitting(Entry("square", {"steps": 220}), L0)
+    Entry(name='sparse_rs', options={'steps': 220, 'restarts': 1})
     >>> fitting(Entry("hop_skip_jump", {"steps": 16}), Flow)
     Entry(name='shrinking_rings', options={'samples': 128})
     """
     recipe = get(entry.name)
-    if entry.name not in INSTEAD or issubclass(kind, recipe.sets):
+    if issubclass(kind, recipe.sets):
         return entry
-    other, options = INSTEAD[entry.name]
-    if not issubclass(kind, get(other).sets):
-        return entry
-    return Entry(other, dict(options({**recipe.options, **entry.options}, kind)))
+    for other, options in INSTEAD.get(entry.name, ()):
+        if issubclass(kind, get(other).sets):
+            return Entry(other, dict(options({**recipe.options, **entry.options}, kind)))
+    return entry
 
 
 def known(entries: Entries, kind: type[Neighborhood]) -> Entries:

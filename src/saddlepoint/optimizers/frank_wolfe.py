@@ -13,17 +13,18 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.core.protocols import Gradient
 from saddlepoint.core.trial import Trial, look
 from saddlepoint.optimizers.schedules import Schedule
-from saddlepoint.sets.oracle import linear_oracle
+from saddlepoint.sets.oracle import linear_oracle, next_vertex
 
 A = TypeVar("A", bound=ScoreAccess)
 
 
 @dc.dataclass(frozen=True)
 class FrankWolfeState:
-    """The point to look at next [N, *P], the averaged slope [N, *P], steps made."""
+    """The point to look at next [N, *P], the averaged slope [N, *P], the last vertex [N, *P], steps made."""
 
     delta: Tensor
     slope: Tensor
+    vertex: Tensor
     t: int
 
 
@@ -41,15 +42,19 @@ class FrankWolfe(Generic[A]):
 
     def init(self, problem: Problem[A], delta: Tensor) -> FrankWolfeState:
         """Begin at δ."""
-        return FrankWolfeState(delta, torch.zeros_like(delta), 0)
+        nothing = torch.zeros_like(delta)
+        return FrankWolfeState(delta, nothing, nothing, 0)
 
     def step(self, problem: Problem[A], state: FrankWolfeState) -> tuple[FrankWolfeState, Trial]:
         """One look, one linear problem, one step toward its solution."""
         trial, g = self.gradient(problem, state.delta)
         m = g if state.t == 0 else self.momentum * state.slope + (1 - self.momentum) * g
-        vertex = linear_oracle(problem.set)(problem.x, m, problem.radius)
+        if state.t == 0:
+            vertex = linear_oracle(problem.set)(problem.x, m, problem.radius)
+        else:
+            vertex = next_vertex(problem.set, problem.x, m, problem.radius, state.vertex)
         moved = state.delta + self.rate(state.t) * (vertex - state.delta)
-        return FrankWolfeState(moved, m, state.t + 1), trial
+        return FrankWolfeState(moved, m, vertex, state.t + 1), trial
 
     def finish(self, problem: Problem[A], state: FrankWolfeState) -> Trial:
         """Look at the last point."""

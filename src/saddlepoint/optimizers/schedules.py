@@ -21,3 +21,12 @@ def cosine(first: float, last: float, steps: int) -> Schedule:
 def growing(most: float, hold: int = 10, pace: float = 0.01) -> Schedule:
     """0 for the first ``hold`` steps, then most · (1 - exp(-pace · (step - hold))): toward ``most``."""
     return lambda step: most * -math.expm1(-pace * max(step - hold, 0))
+
+
+def harmonic(step: int) -> float:
+    """2 / (step + 2), the classic rate of Frank-Wolfe: all the way at step 0.
+
+    >>> harmonic(0), harmonic(2)
+    (1.0, 0.5)
+    """
+    return 2 / (step + 2)

@@ -20,6 +20,22 @@ class HasLMO(Protocol):
         ...
 
 
+@runtime_checkable
+class HasNearLMO(HasLMO, Protocol):
+    """A set whose oracle is found by iteration: sooner from the answer to a slope like this one."""
+
+    def lmo_near(self, x: Tensor, gradient: Tensor, radius: Tensor, vertex: Tensor) -> Tensor:
+        """As ``lmo``, from the ``vertex`` [N, *P] of the last slope on."""
+        ...
+
+
+def next_vertex(perturbations: PerturbationSet, x: Tensor, gradient: Tensor, radius: Tensor, last: Tensor) -> Tensor:
+    """The answer of the set's oracle, found from the ``last`` one where that helps. Raises as ``linear_oracle``."""
+    if isinstance(perturbations, HasNearLMO):
+        return perturbations.lmo_near(x, gradient, radius, last)
+    return linear_oracle(perturbations)(x, gradient, radius)
+
+
 def linear_oracle(perturbations: PerturbationSet) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """The set's ``lmo``. Raises ThreatError if it has none."""
     if isinstance(perturbations, HasLMO):

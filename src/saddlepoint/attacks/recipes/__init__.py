@@ -45,6 +45,7 @@ from saddlepoint.attacks.recipes.pincer import pincer
 from saddlepoint.attacks.recipes.rays import rays
 from saddlepoint.attacks.recipes.rings import rings, shrinking_rings
 from saddlepoint.attacks.recipes.smooth import recoloradv, stadv
+from saddlepoint.attacks.recipes.sparse import pointwise, sparse_rs
 from saddlepoint.attacks.recipes.square import square
 from saddlepoint.attacks.recipes.targets import multi_targeted, odi_pgd
 from saddlepoint.attacks.recipes.transferable import (
@@ -107,6 +108,7 @@ __all__ = [
     "parsimonious",
     "pgd",
     "pincer",
+    "pointwise",
     "ppgd",
     "qeba",
     "rays",
@@ -117,6 +119,7 @@ __all__ = [
     "si_fgsm",
     "sign_hunter",
     "sign_opt",
+    "sparse_rs",
     "square",
     "stadv",
     "subspace",

@@ -26,12 +26,12 @@ from saddlepoint.optimizers.hand_over import HandOver
 from saddlepoint.optimizers.ray import RaySearch
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.rows import as_images
-from saddlepoint.sets import L2, Linf, Neighborhood
+from saddlepoint.sets import L2, Linf, Neighborhood, Nuclear, Perceptual
 
 
 @recipe(
     access=LabelAccess,
-    sets=(L2, Linf),
+    sets=(L2, Linf, Nuclear, Perceptual),
     paper="Chen, Jordan, Wainwright: HopSkipJumpAttack: a query-efficient decision-based attack, S&P 2020",
     minimal=True,
 )
@@ -247,7 +247,7 @@ def _boundary_walk(
         raise OptionError(f"gamma scales the precision of the bisection, and must be positive; got {gamma:g}")
     return BoundaryWalk(
         directions,
-        power=1.5 if isinstance(threat, L2) else 2.0,
+        power=2.0 if isinstance(threat, Linf) else 1.5,
         first_probe=0.1 * (threat.box.high - threat.box.low),
         first_draws=first_draws,
         most_draws=most_draws,
