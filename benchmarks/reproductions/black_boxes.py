@@ -7,6 +7,7 @@
     python benchmarks/reproductions/black_boxes.py tiles       # bandits with and without tiles
     python benchmarks/reproductions/black_boxes.py adaptive    # ZO-AdaMM beside ZO-signSGD and others
     python benchmarks/reproductions/black_boxes.py masked      # a network whose slopes are masked
+    python benchmarks/reproductions/black_boxes.py sparse      # few entries: scores and labels beside slopes
 
 Asked are the images of which ``triage``, with slopes, finds a blind spot. Prints the tables of black_boxes.md.
 """
@@ -139,6 +140,27 @@ def blocks(n: int) -> None:
         })  # fmt: skip
 
 
+def sparse(n: int) -> None:
+    """Of the images a network reads rightly, those misled by so few entries: from scores, from labels, with slopes."""
+    budgets, asked_labels = (100, 300, 1000, 3000), []
+    print("| network | entries |", " | ".join(f"`sparse_rs`, {b}" for b in budgets), "| `pointwise` | `fmn` |")
+    print("|---" * (len(budgets) + 4) + "|")
+    for name in ("fashion-standard", "fashion-pgd-l2"):
+        network, images = sp.zoo.load(name), sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+        keep = network(images.x).argmax(1) == images.y
+        x, y = images.x[keep], images.y[keep]
+        scores, labels = (sp.wrap(network, access=kind) for kind in ("scores", "labels"))
+        back, slopes = sp.attacks.pointwise(labels, x, y), sp.attacks.fmn(network, x, y, sp.L0())
+        for k in (5, 10, 20):
+            found = sp.attacks.sparse_rs(scores, x, y, sp.L0(float(k)), steps=budgets[-1])
+            asked = torch.where(found.met, found.forwards, budgets[-1] + 9)
+            cells = [share(int((asked <= b).sum()), len(x)) for b in budgets]
+            cells += [share(int((one.met & (one.size <= k)).sum()), len(x)) for one in (back, slopes)]
+            print(f"| {name} | {k} |", " | ".join(cells), "|", flush=True)
+        asked_labels.append(f"{name} {float(back.forwards.double().mean()):.0f}")
+    print("\nlabels that `pointwise` asked for, on average:", ", ".join(asked_labels))
+
+
 def table(network: str, threat: str, n: int, budgets: tuple[int, ...], runs: Runs) -> None:
     """Shares fooled within so many questions, and the mean of the questions: the most where an attack failed."""
     data, net, most = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]"), sp.zoo.load(network), budgets[-1]
@@ -168,7 +190,7 @@ def _mean(took: Tensor) -> str:
 
 PARTS = {
     "surrogates": surrogates, "priors": priors, "blocks": blocks, "signs": signs, "tiles": tiles, "adaptive": adaptive,
-    "masked": masked,
+    "masked": masked, "sparse": sparse,
 }  # fmt: skip
 
 if __name__ == "__main__":

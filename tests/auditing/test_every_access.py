@@ -15,9 +15,9 @@ from saddlepoint.sets import Neighborhood, kinds
 from saddlepoint.testing.case import telling
 from saddlepoint.testing.problems import MLP, SHAPE
 
-N, WIDE = 6, 3.0
+N, WIDE = 4, 3.0
 """Samples, and how many telling radii: so wide that random draws find something."""
-ENOUGH = 600
+ENOUGH = 400
 """Labels for each sample."""
 ACCESS = {"gradients": GradientAccess, "scores": ScoreAccess, "labels": LabelAccess}
 

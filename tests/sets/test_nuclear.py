@@ -102,15 +102,20 @@ def test_what_the_box_cuts_from_a_direction_goes_to_the_next() -> None:
 
 @forms
 def test_the_oracle_in_the_box_is_most_of_the_best(form: dict[str, object]) -> None:
-    """The best is where projected steps along the slope end; a vertex of the ball alone, clipped, is far from it."""
+    """The best is where projected steps along the slope end; a vertex of the ball alone, clipped, is far from it.
+
+    Pictures are black for the most part, as those of clothes are: a black pixel cannot become darker.
+    """
     ball, x, g, radius = Nuclear(**form), inputs(), drawn(3), torch.full((N,), 1.5).double()  # type: ignore[arg-type]
+    x = torch.where(x > 0.7, x, 0)
     best = torch.zeros_like(x)
     for _ in range(40):
         best = ball.project(x, best + g / 4, radius)
     found, clipped = ball.lmo(x, g, radius), ball._feasible(x, 1.5 * ball.steepest(x, g), radius)
     mine, plain, most = ((g * d).flatten(1).sum(1) for d in (found, clipped, best))
     assert float((mine / most).min()) > 0.6
-    assert float((mine / most).mean()) > max(0.85, float((plain / most).mean()) + 0.05)
+    assert float((mine / most).mean()) > float((plain / most).mean()) + 0.05
+    assert (mine >= plain - 1e-9).all()
     assert float((mine / most).max()) < 1.01
     assert ((x + found >= 0) & (x + found <= 1)).all()
     assert float(ball.size(x, found).max()) <= 1.5 + 1e-9

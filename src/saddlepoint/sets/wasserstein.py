@@ -238,42 +238,46 @@ def _project(rows: _Rows, cost: Tensor, radius: Tensor) -> Tensor:
     steps are exact where the set of positive entries stays the same, in a bracket that halves where they leave it.
     """
     price, level = torch.zeros_like(radius), rows.entries.amax(0) - rows.share
-    low = torch.zeros_like(price)
-    high = _dearest(rows, cost)
+    low, high = torch.zeros_like(price), _dearest(rows, cost)
+    moments = torch.stack([torch.ones_like(cost), cost, cost.square()])
     for _ in range(ROUNDS):
         now = torch.addcmul(rows.entries, cost.unsqueeze(1), price[rows.owner].unsqueeze(0), value=-1)
         level = _level(now, rows.share, level)
-        some = (now > level).to(now)
-        count, weighed = some.sum(0).clamp_min(1), cost @ some
-        spent = rows.total(cost @ (now - level).clamp_min_(0))
-        steep = rows.total(cost.square() @ some - weighed.square() / count)
+        plan = (now - level).clamp_min_(0)
+        spent = rows.total(cost @ plan)
         dear = spent > radius * (1 + EXACT)
-        low, high = (
-            torch.where(dear, torch.maximum(low, price), low),
-            torch.where(dear, high, torch.minimum(high, price)),
-        )
+        low = torch.where(dear, torch.maximum(low, price), low)
+        high = torch.where(dear, high, torch.minimum(high, price))
         done = ~dear & ((price == 0) | (spent >= radius * (1 - EXACT)) | (high - low <= EXACT * high))
         if bool(done.all()):
             break
+        count, weighed, squares = moments @ plan.sign_()
+        count = count.clamp_min_(1)
+        steep = rows.total(squares - weighed.square() / count)
         step = price + (spent - radius) / steep.clamp_min(torch.finfo(steep.dtype).tiny)
         step = torch.where((step > low) & (step < high), step, (low + high) / 2)
-        price = torch.where(done, price, step)
+        after = torch.where(done, price, step)
+        level = level - (after - price)[rows.owner] * weighed / count  # where the same entries stay positive: exact
+        price = after
     plan = (now - level).clamp_min_(0)
     return plan * (rows.share / plan.sum(0).clamp_min(torch.finfo(plan.dtype).tiny))
 
 
 def _level(now: Tensor, share: Tensor, start: Tensor) -> Tensor:
     """τ with Σ max(v - τ, 0) = share for each column of v [k², R], by Newton's method from any start."""
-    most = now.amax(0)
+    most, rounding = now.amax(0), 8 * torch.finfo(now.dtype).eps
     level = torch.maximum(start, most - share)  # left of the root: the largest entry alone would have the share
     out = level = torch.where(level < most, level, most - share)
     rows, before = torch.arange(len(level), device=level.device), torch.zeros_like(level)
     for _ in range(INNER):
-        above = now - level
-        count = (above > 0).sum(0, dtype=level.dtype)
-        level = level + (above.clamp_min_(0).sum(0) - share) / count.clamp_min(1)
+        above = (now - level).clamp_min_(0)
+        sums = above.sum(0)
+        count = above.sign_().sum(0)
+        step = (sums - share) / count.clamp_min(1)
+        level = level + step
         out = out.index_copy(0, rows, level)
-        going = count != before  # left of the root entries only leave: the same number is the same entries
+        # Left of the root entries only leave: the same number is the same entries. At it, rounding lets some flicker.
+        going = (count != before) & (step.abs() > rounding * (share + level.abs()))
         if not bool(going.any()):
             break
         before = count

@@ -61,11 +61,12 @@ def cw_linf(threat: Neighborhood, steps: int = 100, rounds: int = 80, rate: floa
 
 
 @recipe(access=GradientAccess, sets=(L0,), paper=PAPER, minimal=True)
-def cw_l0(threat: Neighborhood, steps: int = 50, reductions: int = 100, rate: float = 0.01) -> Attack[GradientAccess]:
+def cw_l0(threat: Neighborhood, steps: int = 50, reductions: int = 400, rate: float = 0.01) -> Attack[GradientAccess]:
     """Adam on the margin minus a price on |δ|², over fewer and fewer entries.
 
     After a success the entries that matter least, by |δ_i · slope_i|, are frozen at their clean value, and the rest
-    goes on from where it was; after a failure c doubles. ``reductions`` limits the runs of ``steps`` steps.
+    goes on from where it was; after a failure c is four times as large, up to 2e6. ``reductions`` limits the runs of
+    ``steps`` steps: pictures of 784 entries take some 200, about 2000 passes.
     """
     at_least_one(steps=steps, reductions=reductions)
     dense = L2(box=threat.box, mask=threat.mask)

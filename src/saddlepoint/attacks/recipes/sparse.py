@@ -55,7 +55,7 @@ def sparse_rs(
     minimal=True,
 )
 def pointwise(
-    threat: Neighborhood, steps: int = 2000, candidates: Tensor | None = None, tries: int = 100
+    threat: Neighborhood, steps: int = 1000, candidates: Tensor | None = None, tries: int = 100
 ) -> Attack[LabelAccess]:
     """Take back entries of an input that meets the goal, half of them, a quarter, ..., one, while it still does.
 
