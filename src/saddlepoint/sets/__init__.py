@@ -13,6 +13,7 @@ from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.sets.nuclear import Nuclear
 from saddlepoint.sets.nuisance import Nuisance
 from saddlepoint.sets.oracle import HasLMO, linear_oracle
+from saddlepoint.sets.patch import Patch
 from saddlepoint.sets.perceptual import Perceptual
 from saddlepoint.sets.recolor import Recolor
 from saddlepoint.sets.sparse import L0, L1
@@ -40,6 +41,7 @@ __all__ = [
     "Neighborhood",
     "Nuclear",
     "Nuisance",
+    "Patch",
     "Perceptual",
     "Recolor",
     "Spatial",

@@ -20,6 +20,7 @@ from saddlepoint.sets.latent import Generator, Latent
 from saddlepoint.sets.lp import L2, Linf
 from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.sets.nuclear import Nuclear
+from saddlepoint.sets.patch import Patch
 from saddlepoint.sets.perceptual import OWN, Perceptual
 from saddlepoint.sets.recolor import Recolor
 from saddlepoint.sets.sparse import L0, L1
@@ -28,7 +29,7 @@ from saddlepoint.sets.wasserstein import Wasserstein
 
 NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein, Latent, Corruption, Composed)
 """Sets whose perturbations are not added to the input."""
-_ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, Insertions, Perceptual, *NON_ADDITIVE)
+_ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, Patch, Insertions, Perceptual, *NON_ADDITIVE)
 _KINDS = {kind.name: kind for kind in _ALL}
 _FORM = re.compile(r"\s*([\w ]*?)\s*(?:\((.*)\))?\s*(?::([^()]*))?", re.DOTALL)
 _PLUS = re.compile(r"\+(?=\s*\w+\s*[(:])")
@@ -53,7 +54,8 @@ def parse(
     """The set and radius written as ``name:radius`` or ``name(option=value, ...):radius``, several joined by ``+``.
 
     The radius is a number, a quotient such as 8/255, or ``inf``. ``parse(str(s))`` has exactly the radius of s. Without
-    ``:radius`` the radius is infinite. ``a:r+b:s`` is a composition, first a, then b, of radius 1.
+    ``:radius`` the radius is infinite. ``a:r+b:s`` is a composition, first a, then b, of radius 1. ``patch:5@3,4`` is a
+    patch at row 3, column 4.
 
     Args:
         spec: for instance "linf:8/255", "l2:0.5", "L0:20", "nuclear(form=whole):2", "recolor:0.06+linf:0.03"; blanks
@@ -76,11 +78,13 @@ def parse(
     name = name.lower()
     if name not in _KINDS:
         raise ThreatError(f"unknown perturbation set {name!r} in {spec!r}; known: {', '.join(_KINDS)} (linf:8/255)")
-    kind = _KINDS[name]
+    kind, place = _KINDS[name], {}
+    if kind is Patch and radius is not None:
+        radius, place = _placed(radius, spec)
     size = math.inf if radius is None else _number(radius.strip(), spec)
     if kind is Composed and options:
         return Composed(size, box=box, parts=tuple(map(part, _parts(options))))
-    chosen = _options(options or "", kind, spec)
+    chosen = _options(options or "", kind, spec) | place
     if generators is not None and not str(chosen.get("generator", "waves")).startswith("waves"):
         chosen["generator"] = generators(chosen["generator"])
     if networks is not None and chosen.get("network", OWN) != OWN:
@@ -110,6 +114,17 @@ def _options(text: str, kind: type[Neighborhood], spec: str) -> dict[str, Any]:
             )
         chosen[name] = _value(value, known[name], f"{name}={value} in {spec!r}")
     return chosen
+
+
+def _placed(radius: str, spec: str) -> tuple[str, dict[str, Any]]:
+    """The side of a patch, and its place after an at sign if there is one."""
+    side, at, place = radius.partition("@")
+    if not at:
+        return radius, {}
+    row, comma, column = (word.strip() for word in place.partition(","))
+    if not (comma and row.isdecimal() and column.isdecimal()):
+        raise ThreatError(f"{spec!r}: after the at sign stand a row and a column, as in patch:5@3,4")
+    return side, {"row": int(row), "column": int(column)}
 
 
 def _value(text: str, usual: Any, where: str) -> Any:

@@ -21,7 +21,7 @@ from saddlepoint.optimizers.fmn import FMN, along_the_slope, along_the_steepest,
 from saddlepoint.optimizers.hyperplane import nearest_in
 from saddlepoint.optimizers.schedules import cosine
 from saddlepoint.optimizers.warm_start import WarmStart
-from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Perceptual
+from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Patch, Perceptual
 
 Climb = Callable[[Initializer[GradientAccess], Objective, int], Attack[GradientAccess]]
 """(where to begin, what to climb, number of steps) -> a run."""
@@ -35,7 +35,7 @@ SHARE, HASTIEST_SHARE, HASTIEST_RATE = 0.05, 0.3, 2.5
 
 @recipe(
     access=GradientAccess,
-    sets=(L2, Linf, L1, L0, Nuclear, Perceptual, *NON_ADDITIVE),
+    sets=(L2, Linf, L1, L0, Nuclear, Patch, Perceptual, *NON_ADDITIVE),
     paper="Pintor, Roli, Brendel, Biggio: Fast minimum-norm adversarial attacks, NeurIPS 2021",
     minimal=True,
 )
@@ -59,8 +59,8 @@ def fmn(
     first = RATES.get(type(threat), OTHER_RATE) * min(hurry, HASTIEST_RATE) if rate is None else rate
     if not first > 0:
         raise OptionError(f"rate is the length of the first step in units of the ball's reach, above 0; got {first:g}")
-    resize = by_count if isinstance(threat, L0) else by_share
-    stride = along_the_slope if type(threat) in RATES else along_the_steepest
+    resize = by_count if isinstance(threat, (L0, Patch)) else by_share
+    stride = along_the_slope if type(threat) in RATES or isinstance(threat, Patch) else along_the_steepest
 
     def climb(start: Initializer[GradientAccess], objective: Objective, steps: int) -> Attack[GradientAccess]:
         optimizer = FMN(backprop, cosine(first, first / 100, steps), cosine(widest, widest / 50, steps), resize, stride)

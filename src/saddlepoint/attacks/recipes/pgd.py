@@ -19,7 +19,7 @@ from saddlepoint.objectives import cross_entropy, margin
 from saddlepoint.optimizers.adam import Adam
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Perceptual, Wasserstein
+from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Patch, Perceptual, Wasserstein
 
 OBJECTIVES: dict[str, Objective] = {"cross-entropy": cross_entropy, "margin": margin}
 
@@ -64,7 +64,7 @@ def bim(threat: Neighborhood, steps: int | None = None, step_size: float | None 
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1, Nuclear, Perceptual, *NON_ADDITIVE),
+    sets=(Linf, L2, L1, Nuclear, Patch, Perceptual, *NON_ADDITIVE),
     paper="Madry, Makelov, Schmidt, Tsipras, Vladu: Towards deep learning models resistant to attacks, ICLR 2018",
 )
 def pgd(

@@ -12,12 +12,12 @@ from saddlepoint.errors import OptionError
 from saddlepoint.initializers import zero
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers.rings import GrowingRings, ShrinkingRings
-from saddlepoint.sets import NON_ADDITIVE, Neighborhood
+from saddlepoint.sets import NON_ADDITIVE, Neighborhood, Patch
 
 PAPER = "Zhao, Dua, Singh: Generating natural adversarial examples, ICLR 2018"
 
 
-@recipe(access=LabelAccess, sets=NON_ADDITIVE, paper=PAPER, minimal=True)
+@recipe(access=LabelAccess, sets=(*NON_ADDITIVE, Patch), paper=PAPER, minimal=True)
 def rings(threat: Neighborhood, steps: int = 100, samples: int = 100, reach: float = 10.0) -> Attack[LabelAccess]:
     """The nearest of ``samples`` random perturbations in the first of ``steps`` rings that holds a success.
 
@@ -29,7 +29,7 @@ def rings(threat: Neighborhood, steps: int = 100, samples: int = 100, reach: flo
     return Iterate(threat, margin, GrowingRings(steps, samples, reach), zero, steps, order=smallest)
 
 
-@recipe(access=LabelAccess, sets=NON_ADDITIVE, paper=PAPER, minimal=True)
+@recipe(access=LabelAccess, sets=(*NON_ADDITIVE, Patch), paper=PAPER, minimal=True)
 def shrinking_rings(
     threat: Neighborhood,
     steps: int = 50,

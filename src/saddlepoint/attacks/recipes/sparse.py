@@ -13,38 +13,50 @@ from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.hop_skip_jump import begin_outside
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.attacks.recipes.square import AT_ONCE
-from saddlepoint.core.protocols import Attack
+from saddlepoint.core.protocols import Attack, Initializer
 from saddlepoint.core.trial import smallest
 from saddlepoint.errors import OptionError, ThreatError
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers.pointwise import Pointwise
-from saddlepoint.optimizers.random_search import RandomSearch
+from saddlepoint.optimizers.random_search import Propose, RandomSearch
+from saddlepoint.optimizers.repainted import Repainted, striped_patch
+from saddlepoint.optimizers.squares import halving
 from saddlepoint.optimizers.swaps import SwappedEntries, entries_at_random, falling
-from saddlepoint.sets import L0, L1, Insertions, Neighborhood
+from saddlepoint.sets import L0, L1, Insertions, Neighborhood, Patch
 
 
 @recipe(
     access=ScoreAccess,
-    sets=(L0,),
+    sets=(L0, Patch),
     paper="Croce, Andriushchenko, Singh, Flammarion, Hein: Sparse-RS: a versatile framework for query-efficient sparse"
     " black-box adversarial attacks, AAAI 2022",
 )
 def sparse_rs(
-    threat: Neighborhood, steps: int = 5000, share: float = 0.3, period: int | None = None, restarts: int = 1
+    threat: Neighborhood,
+    steps: int = 5000,
+    share: float | None = None,
+    period: int | None = None,
+    restarts: int = 1,
 ) -> Attack[ScoreAccess]:
     """Random search over which entries are changed, all of them to an end of the box: a few swapped at a time.
 
     One forward for the start and one for each of ``steps`` proposals. At first ``share`` of the entries is swapped,
     later a twentieth of that, at least one; ``period`` proposals are the whole of the schedule, by default the steps.
+    In patches ``share`` of the square is painted anew, or the square moves. By default it is 0.3, of patches 0.4.
     """
     period = steps if period is None else period
     at_least_one(steps=steps, period=period)
+    usual = 0.4 if isinstance(threat, Patch) else 0.3
+    share = usual if share is None else share
     if not 0 < share <= 1:
         raise OptionError(f"share is the share of changed entries that is swapped at first, in (0, 1]; got {share:g}")
     if math.isinf(threat.box.high - threat.box.low):
         raise ThreatError("sparse_rs sets entries to ends of the box: sp.wrap(model, bounds=(low, high))")
-    search = RandomSearch(SwappedEntries(falling(share, period)))
-    return restarted(Iterate(threat, margin, search, entries_at_random, steps, compact_below=AT_ONCE), restarts)
+    start: Initializer[ScoreAccess] = entries_at_random
+    propose: Propose = SwappedEntries(falling(share, period))
+    if isinstance(threat, Patch):
+        start, propose = striped_patch, Repainted(halving(share, period), period)
+    return restarted(Iterate(threat, margin, RandomSearch(propose), start, steps, compact_below=AT_ONCE), restarts)
 
 
 @recipe(
