@@ -69,10 +69,10 @@ def sorted_and_bisected(x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
     """Each pixel onto its simplex by a sort, the price of the way by 40 bisections."""
     share = (x / x.flatten(1).sum(1).view(-1, 1, 1, 1)).unsqueeze(2)
     ball = sp.Wasserstein()
-    cost = ball._cost(delta).view(1, 1, -1, 1, 1)
+    cost = ball.cost(delta).view(1, 1, -1, 1, 1)
     entries = delta.clone()
     entries[:, :, 12:13] += share
-    entries = entries.masked_fill(~ball._open(delta), -1e9)
+    entries = entries.masked_fill(~ball.open(delta), -1e9)
     low, high = torch.zeros_like(radius), 100 * torch.ones_like(radius)
 
     def at(price: Tensor) -> Tensor:

@@ -119,6 +119,7 @@ def audit(
     data: str,
     threat: Annotated[list[str], Parameter(negative="")],
     target: str | None = None,
+    mask: Path | None = None,
     plan: Literal["quick", "standard", "thorough"] | None = None,
     attacks: Annotated[list[str] | None, Parameter(negative="")] = None,
     curve: str = "auto",
@@ -144,6 +145,7 @@ def audit(
         threat: set and radius of the perturbations, such as linf:8/255; may be given several times.
         target: class that the samples of all others are to be taken for, by name or number; else any but the true one
             will do. The targeted success rate is reported, and --fail-under asks for what is not taken for it.
+        mask: what may change, under every threat: a picture (white may) or an array in a .npy file (not 0 may).
         plan: how much is tried; standard if nothing is said. Thorough goes on with AutoAttack, and takes as long.
         attacks: in place of a plan: names with commas between them, with options if wanted: apgd_ce,square(steps=1000).
         curve: attack that looks for the smallest perturbation of every sample; auto takes fmn where the model gives
@@ -172,6 +174,7 @@ def audit(
             data,
             threat,
             target,
+            mask,
             plan,
             attacks,
             curve,
@@ -199,6 +202,7 @@ def attack(
     *,
     data: str,
     threat: str | None = None,
+    mask: Path | None = None,
     target: str | None = None,
     out: Path | None = None,
     of: ModelOptions = AS_IS,
@@ -212,12 +216,15 @@ def attack(
         model: zoo:NAME, FILE.onnx, package.module:callable and others: saddlepoint list models.
         data: samples, as for an audit.
         threat: set and radius, such as linf:8/255; attacks that look for the smallest change do without.
+        mask: what may change: a picture (white may) or an array in a .npy file (not 0 may).
         target: class that every sample is to be taken for, by name or number; else any but the true one will do.
         out: file for the adversarial examples, .safetensors.
     """
+    from saddlepoint.cli.attack import Within
     from saddlepoint.cli.attack import attack as run
 
-    run(name, model, data, threat, target, out, of, work, {key.replace("-", "_"): word for key, word in option.items()})
+    options = {key.replace("-", "_"): word for key, word in option.items()}
+    run(name, model, data, Within(threat, mask), target, out, of, work, options)
 
 
 @app.command(name="list", help_epilogue=LIST_EXAMPLES)

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from rich.table import Table
@@ -21,6 +21,7 @@ from saddlepoint.auditing import atomic
 from saddlepoint.auditing.estimate import passes
 from saddlepoint.auditing.subject import class_names
 from saddlepoint.auditing.summary import Estimate
+from saddlepoint.cli.masking import masked
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import Ready, prepare_labeled
@@ -32,7 +33,7 @@ from saddlepoint.errors import OptionError
 from saddlepoint.report.words import duration, interval, percent, short
 from saddlepoint.sets import Neighborhood
 
-OWN = ("data", "threat", "target", "out", *(f.name for kind in (ModelOptions, WorkOptions) for f in dc.fields(kind)))
+OWN = ("data", "threat", "mask", "target", "out", *(f.name for kind in (ModelOptions, WorkOptions) for f in dc.fields(kind)))
 """The options of the command itself."""
 
 
@@ -52,11 +53,25 @@ class Attempt:
         return untargeted(y) if self.target is None else targeted(torch.full_like(y, self.target))
 
 
+class Within(NamedTuple):
+    """A set with its radius, and a file that says what may change, both as typed."""
+
+    threat: str | None
+    mask: Path | None
+
+    def set(self, recipe: Recipe, like: Tensor) -> Neighborhood | None:
+        """The set for samples such as ``like``; that of an attack that does without a radius, where none is named."""
+        named = None if self.threat is None else threat_of(self.threat)
+        if self.mask is None:
+            return named
+        return masked(recipe.sets[0]() if named is None else named, self.mask, like)
+
+
 def attack(
     name: str,
     model: str,
     samples: str,
-    threat: str | None,
+    within: Within,
     target: str | None,
     out: Path | None,
     of: ModelOptions,
@@ -66,9 +81,11 @@ def attack(
     """Attack, print a table, and store the examples in ``out``."""
     recipe = attacks.get(name)
     options = convert(given, recipe.build, name, OWN)
-    chosen = None if threat is None else threat_of(threat)
+    if within.threat is not None:
+        threat_of(within.threat)  # a slip of the pen is told before anything is loaded
     check_ending(out, (".safetensors",), "the examples go")
     ready = prepare_labeled(model, samples, of, work)
+    chosen = within.set(recipe, ready.data.x)
     wanted = None if target is None else class_number(target, ready)
     if wanted is not None and "candidates" in recipe.options:
         options["candidates"] = _of_class(wanted, ready)
@@ -140,11 +157,14 @@ def _run(attempt: Attempt, ready: Ready, work: WorkOptions, most: float | None) 
 def _piece(attempt: Attempt, ready: Ready, rows: Tensor) -> Result:
     device = ready.model.device or ready.data.x.device
     x, y, ids = (t[rows].to(device) for t in (ready.data.x, ready.data.y, ready.data.ids))
+    threat = attempt.threat and attempt.threat.rows(rows)
+    if threat is not None and threat.mask is not None:
+        threat = dc.replace(threat, mask=threat.mask.to(device))
     found = attempt.recipe(
         ready.model,
         x,
         attempt.goal(y),
-        attempt.threat,
+        threat,
         seed=attempt.seed,
         budget=attempt.budget,
         ids=ids,

@@ -13,6 +13,7 @@ from saddlepoint.auditing import audit as run_audit
 from saddlepoint.auditing.verify import Verification
 from saddlepoint.cli.attack import class_number
 from saddlepoint.cli.endings import BelowError
+from saddlepoint.cli.masking import masked
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import prepare_labeled, resolve_surrogate
@@ -34,6 +35,7 @@ class Order:
     samples: str
     threats: Sequence[str]
     target: str | None
+    mask: Path | None
     plan: str | None
     attacks: Sequence[str] | None
     curve: str
@@ -60,6 +62,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
     threats = [threat_of(threat) for threat in order.threats]
     attacks = None if order.attacks is None else split_attacks(order.attacks)
     ready = prepare_labeled(model, order.samples, of, work)
+    threats = [masked(threat, order.mask, ready.data.x) for threat in threats]
     with progress(work.quiet) as listener:
         done = run_audit(
             ready.model,

@@ -16,6 +16,7 @@ from saddlepoint.sets.oracle import HasLMO, linear_oracle
 from saddlepoint.sets.patch import Patch
 from saddlepoint.sets.perceptual import Perceptual
 from saddlepoint.sets.recolor import Recolor
+from saddlepoint.sets.sinkhorn import Sinkhorn
 from saddlepoint.sets.sparse import L0, L1
 from saddlepoint.sets.spatial import Spatial
 from saddlepoint.sets.threat import NON_ADDITIVE, kinds, names, parse
@@ -44,6 +45,7 @@ __all__ = [
     "Patch",
     "Perceptual",
     "Recolor",
+    "Sinkhorn",
     "Spatial",
     "Wasserstein",
     "Waves",

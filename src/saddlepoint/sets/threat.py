@@ -23,9 +23,10 @@ from saddlepoint.sets.nuclear import Nuclear
 from saddlepoint.sets.patch import Patch
 from saddlepoint.sets.perceptual import OWN, Perceptual
 from saddlepoint.sets.recolor import Recolor
+from saddlepoint.sets.sinkhorn import Sinkhorn
 from saddlepoint.sets.sparse import L0, L1
 from saddlepoint.sets.spatial import Spatial
-from saddlepoint.sets.wasserstein import Wasserstein
+from saddlepoint.sets.wasserstein import Dual, Projection, Wasserstein
 
 NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein, Latent, Corruption, Composed)
 """Sets whose perturbations are not added to the input."""
@@ -89,6 +90,8 @@ def parse(
         chosen["generator"] = generators(chosen["generator"])
     if networks is not None and chosen.get("network", OWN) != OWN:
         chosen["network"] = networks(chosen["network"])
+    if "projection" in chosen:
+        chosen["projection"] = _projection(chosen["projection"], spec)
     return kind(size, box=box, **chosen)
 
 
@@ -114,6 +117,14 @@ def _options(text: str, kind: type[Neighborhood], spec: str) -> dict[str, Any]:
             )
         chosen[name] = _value(value, known[name], f"{name}={value} in {spec!r}")
     return chosen
+
+
+def _projection(word: Any, spec: str) -> Projection:
+    """That of the name, with its usual options."""
+    known = {str(one): one for one in (Dual(), Sinkhorn())}
+    if word not in known:
+        raise ThreatError(f"no projection is called {word!r} in {spec!r}; there are {', '.join(known)}")
+    return known[word]
 
 
 def _placed(radius: str, spec: str) -> tuple[str, dict[str, Any]]:

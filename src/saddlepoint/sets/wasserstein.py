@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 import math
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -26,6 +26,29 @@ BACK = 30
 """At most so many rounds of sending back what does not fit into a pixel."""
 
 
+class Projection(Protocol):
+    """How plans are brought into a Wasserstein ball."""
+
+    def __call__(self, ball: Wasserstein, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
+        """A plan near δ [N, C, k², H, W] of a cost of at most the radius [N]; pixels may exceed the box."""
+        ...
+
+
+@dc.dataclass(frozen=True)
+class Dual:
+    """The exact Euclidean projection of plans, by its dual: Newton's method on the price of the way.
+
+    Source: Wu, Wang, Yu, "Stronger and faster Wasserstein adversarial attacks", ICML 2020.
+    """
+
+    def __str__(self) -> str:
+        return "dual"
+
+    def __call__(self, ball: Wasserstein, x: Tensor, delta: Tensor, radius: Tensor) -> Tensor:
+        """argmin |d - δ|₂ over plans d that cost no more than the radius."""
+        return ball.nearest(x, delta, radius)
+
+
 @dc.dataclass(frozen=True)
 class Wasserstein(Neighborhood):
     """{δ [N, C, k², H, W]}: what each pixel gives to each of the k × k pixels around it, in shares of all brightness.
@@ -35,8 +58,9 @@ class Wasserstein(Neighborhood):
     than black or brighter than the box allows, and the sum of each channel is that of the clean picture. Other
     arguments and errors as for ``Neighborhood``.
 
-    ``project`` is the exact Euclidean one onto plans that cost no more than the radius, found by its dual (Wu et al.);
-    where pixels then exceed the box, what came in is sent back, which makes the plan cheaper. ``lmo`` is exact for the
+    ``project`` is by default the exact Euclidean one onto plans that cost no more than the radius, found by its dual (Wu
+    et al.); ``projection`` may be another, ``saddlepoint.sets.Sinkhorn`` the published one with its entropy. Where
+    pixels then exceed the box, what came in is sent back, which makes the plan cheaper. ``lmo`` is exact for the
     same plans, then sent back likewise.
 
     Source: Wong, Schmidt, Kolter, "Wasserstein adversarial examples via projected Sinkhorn iterations", ICML 2019;
@@ -55,6 +79,7 @@ class Wasserstein(Neighborhood):
     _: dc.KW_ONLY
     kernel: int = 5
     power: float = 1.0
+    projection: Projection = Dual()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,25 +98,25 @@ class Wasserstein(Neighborhood):
         Clamped against rounding, which decides about pixels that are just full: slopes are those of the sum.
         """
         lead = delta.shape[:-5]
-        change = self._arriving(delta.reshape(-1, *delta.shape[-3:])).view(*lead, *x.shape)
-        moved = x + column(self._mass(x), x) * change
+        change = self.arriving(delta.reshape(-1, *delta.shape[-3:])).view(*lead, *x.shape)
+        moved = x + column(self.mass(x), x) * change
         out = moved + (moved.clamp(self.box.low, self.box.high) - moved).detach()
         return out if self.mask is None else torch.where(self.mask, out, x)
 
     def size(self, x: Inputs, delta: Delta) -> PerSample:
         """Σ distance^power · share, [N]; infinite for what is no plan."""
-        here, cost = self._center, self._cost(delta).view(-1, 1, 1)
+        here, cost = self.center, self.cost(delta).view(-1, 1, 1)
         price = (delta * cost).flatten(1).sum(1)
         given = torch.cat([delta[:, :, :here], delta[:, :, here + 1 :]], 2)
-        rest = delta[:, :, here] + self._shares(x).to(delta)
+        rest = delta[:, :, here] + self.shares(x).to(delta)
         wrong = (given < -EXACT).flatten(1).any(1) | (rest < -EXACT).flatten(1).any(1)
         wrong |= (delta.sum(2).abs() > EXACT).flatten(1).any(1)
         return torch.where(wrong, math.inf, price.clamp_min(0))
 
     @torch.no_grad()
     def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
-        """The nearest plan of a cost of at most the radius, with what does not fit sent back: [N, C, k², H, W]."""
-        return self._fitting(x, self.nearest(x, delta, radius))
+        """A plan near δ of a cost of at most the radius, with what does not fit sent back: [N, C, k², H, W]."""
+        return self._fitting(x, self.projection(self, x, delta, radius))
 
     @torch.no_grad()
     def nearest(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
@@ -99,14 +124,14 @@ class Wasserstein(Neighborhood):
         rows = self._rows(x, delta)
         if not len(rows.share):
             return torch.zeros_like(delta)
-        found = _project(rows, self._cost(delta), radius)
-        return self._whole(x, delta, rows, _no_dearer(found, rows, self._cost(delta), radius, self._center))
+        found = _project(rows, self.cost(delta), radius)
+        return self._whole(x, delta, rows, _no_dearer(found, rows, self.cost(delta), radius, self.center))
 
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """From each pixel to those with a larger slope, in proportion to the gain; of cost 1: [N, C, k², H, W]."""
-        here = self._center
-        gain = (gradient - gradient[:, :, here : here + 1]).clamp_min(0) * self._open(gradient).to(gradient)
-        price = (gain * self._cost(gain).view(-1, 1, 1)).flatten(1).sum(1)
+        here = self.center
+        gain = (gradient - gradient[:, :, here : here + 1]).clamp_min(0) * self.open(gradient).to(gradient)
+        price = (gain * self.cost(gain).view(-1, 1, 1)).flatten(1).sum(1)
         scale = torch.where(price > 0, 1 / price.clamp_min(torch.finfo(price.dtype).tiny), 0)
         way = gain * column(scale, gain)
         own = way.sum(2, keepdim=True)
@@ -118,75 +143,75 @@ class Wasserstein(Neighborhood):
         rows = self._rows(x, gradient)
         if not len(rows.share):
             return torch.zeros_like(gradient)
-        return self._fitting(x, self._whole(x, gradient, rows, _best_plan(rows, self._cost(gradient), radius)))
+        return self._fitting(x, self._whole(x, gradient, rows, _best_plan(rows, self.cost(gradient), radius)))
 
     def sample(self, x: Inputs, radius: PerSample, noise: Noise) -> Delta:
         """Along the steepest direction of random slopes of pixels, of a random cost: [N, C, k², H, W]."""
         slope = noise.at("slope").normal(tuple(x.shape[1:]), dtype=x.dtype)
         length = self._reach(x, radius) * noise.at("length").uniform(dtype=x.dtype)
-        way = self.steepest(x, self._around(slope))
+        way = self.steepest(x, self.around(slope))
         return self.project(x, 2 * column(length, way) * way, length)
 
     def largest(self, x: Inputs) -> PerSample:
         """The cost of moving everything as far as the kernel reaches: no plan is dearer. [N]."""
-        return x.new_full((len(x),), float(self._cost(x).max()))
+        return x.new_full((len(x),), float(self.cost(x).max()))
 
     def _check(self, x: Tensor, radius: Tensor) -> None:
         if x.ndim != 4:
             raise ThreatError(f"wasserstein moves brightness in pictures [N, C, H, W], these are {list(x.shape)}")
 
     @property
-    def _center(self) -> int:
+    def center(self) -> int:
         return self.kernel**2 // 2
 
-    def _cost(self, like: Tensor) -> Tensor:
+    def cost(self, like: Tensor) -> Tensor:
         """The distance to each place of the kernel to the power, [k²]."""
         reach = torch.arange(self.kernel, device=like.device, dtype=torch.float64) - self.kernel // 2
         return (torch.cartesian_prod(reach, reach).square().sum(1) ** (self.power / 2)).to(like.dtype)
 
-    def _mass(self, x: Tensor) -> Tensor:
+    def mass(self, x: Tensor) -> Tensor:
         """All brightness of each picture, [N]; 1 where there is none, which then nobody can move."""
         mass = (x - floor_of(self.box.low)).flatten(1).sum(1)
         return torch.where(mass > 0, mass, 1)
 
-    def _shares(self, x: Tensor) -> Tensor:
+    def shares(self, x: Tensor) -> Tensor:
         """The share of each pixel, [N, C, H, W]."""
-        return (x - floor_of(self.box.low)).clamp_min(0) / column(self._mass(x), x)
+        return (x - floor_of(self.box.low)).clamp_min(0) / column(self.mass(x), x)
 
-    def _arriving(self, plans: Tensor) -> Tensor:
+    def arriving(self, plans: Tensor) -> Tensor:
         """Σ of what arrives at each pixel: [M, k², H, W] -> [M, H, W]."""
         side = plans.shape[-2:]
         return torch.nn.functional.fold(plans.flatten(2), side, self.kernel, padding=self.kernel // 2).squeeze(1)
 
-    def _around(self, picture: Tensor) -> Tensor:
+    def around(self, picture: Tensor) -> Tensor:
         """The values at the k² pixels around each: [N, C, H, W] -> [N, C, k², H, W]; 0 beyond the border."""
         n, channels, height, width = picture.shape
         around = torch.nn.functional.unfold(picture.flatten(0, 1)[:, None], self.kernel, padding=self.kernel // 2)
         return around.view(n, channels, self.kernel**2, height, width)
 
-    def _open(self, delta: Tensor) -> Tensor:
+    def open(self, delta: Tensor) -> Tensor:
         """Where brightness may go: from pixel to pixel, neither masked; bool, with the axes of a δ or of 1."""
         picture = torch.ones_like(delta[:1, :1, 0]) if self.mask is None else self.mask.to(delta)
         picture = picture.expand(-1, -1, *delta.shape[-2:])
-        return (self._around(picture) > 0) & (picture > 0).unsqueeze(2)
+        return (self.around(picture) > 0) & (picture > 0).unsqueeze(2)
 
     def _rows(self, x: Tensor, delta: Tensor) -> _Rows:
         """The pixels that have something to give, as columns."""
-        shares = self._shares(x)
-        may = self._open(delta).expand(len(x), x.shape[1], -1, -1, -1)
+        shares = self.shares(x)
+        may = self.open(delta).expand(len(x), x.shape[1], -1, -1, -1)
         keep = ((shares > 0) & may.any(2)).flatten().nonzero().squeeze(1)
         plan = delta.movedim(2, 0).flatten(1)[:, keep].clone()
         share = shares.flatten()[keep]
-        plan[self._center] += share
+        plan[self.center] += share
         barred = ~may.movedim(2, 0).flatten(1)[:, keep]
-        barred[self._center] = False
+        barred[self.center] = False
         owner = keep // x[0].numel()
         return _Rows(plan.masked_fill_(barred, -_FAR), share, owner, keep, len(x))
 
     def _whole(self, x: Tensor, like: Tensor, rows: _Rows, plan: Tensor) -> Tensor:
         """The changes [N, C, k², H, W] of plans [k², R]."""
         change = plan.clone()
-        change[self._center] -= rows.share
+        change[self.center] -= rows.share
         out = like.new_zeros(self.kernel**2, x.numel()).index_copy(1, rows.place, change)
         return out.view(self.kernel**2, *x.shape).movedim(0, 2).contiguous()
 
@@ -194,20 +219,20 @@ class Wasserstein(Neighborhood):
         """With what makes a pixel brighter than the box allows sent back to where it came from."""
         if math.isinf(self.box.high) or not len(delta):
             return delta
-        shares, here = self._shares(x), self._center
-        room = (self.box.high - floor_of(self.box.low)) / column(self._mass(x), x)
+        shares, here = self.shares(x), self.center
+        room = (self.box.high - floor_of(self.box.low)) / column(self.mass(x), x)
         close = 1e-6 * room
         for _ in range(BACK):
-            held = shares + self._arriving(delta.flatten(0, 1)).view_as(x)
+            held = shares + self.arriving(delta.flatten(0, 1)).view_as(x)
             over = torch.where(held - room > close, held - room, 0)  # what fits is left alone in every round
             if not bool((over > 0).any()):
                 return delta
             came = held - shares - delta[:, :, here]
             kept = (1 - over / came.clamp_min(torch.finfo(over.dtype).tiny)).clamp(0, 1)
-            less = delta * self._around(kept)
+            less = delta * self.around(kept)
             own = less.sum(2, keepdim=True) - less[:, :, here : here + 1]
             delta = torch.cat([less[:, :, :here], -own, less[:, :, here + 1 :]], 2)
-        change = self._arriving(delta.flatten(0, 1)).view_as(x)
+        change = self.arriving(delta.flatten(0, 1)).view_as(x)
         fits = shares + change - room <= close
         scale = torch.where(fits, 1, (room - shares) / change.clamp_min(torch.finfo(change.dtype).tiny))
         return delta * column(scale.flatten(1).amin(1).clamp(0, 1), delta)
