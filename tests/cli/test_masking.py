@@ -66,6 +66,16 @@ def test_attack_and_audit_keep_to_it(tmp_path: Path) -> None:
     changed = load_file(out)["x_adv"] != x
     assert changed.any()
     assert not (changed & ~torch.from_numpy(each)).any()
-    asked = ["--threat", "linf:0.3", "--attacks", "fgsm", "--curve", "none", "--no-report", "--out", str(tmp_path / "run")]
+    asked = [
+        "--threat",
+        "linf:0.3",
+        "--attacks",
+        "fgsm",
+        "--curve",
+        "none",
+        "--no-report",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert main(["audit", *common, *asked]) == 0
     assert "mask" in (tmp_path / "run" / "spec.json").read_text()

@@ -64,7 +64,10 @@ def test_options_of_parts_and_the_radius_are_read() -> None:
         ((sp.Linf(0.1),), "two parts or more"),
         ((sp.Linf(0.1), sp.L2()), "one positive radius, as in linf:0.03; got l2:inf"),
         ((sp.Linf(0.0), sp.L2(1)), "one positive radius"),
-        ((sp.Linf(0.1), sp.L0(3)), "l0 cannot be a part"),
+        ((sp.Linf(0.1), sp.L0(3)), "l0 cannot be a part of a composition: it fills entries up to the box"),
+        ((sp.Linf(0.1), sp.Patch(3)), "patch cannot be a part"),
+        ((sp.Linf(0.1), sp.Composed(1.0)), "composed cannot be a part of a composition: write its parts"),
+        ((sp.Linf(0.1), sp.Perceptual(0.1)), "perceptual must be the first part: it needs to know the picture"),
         ((sp.Linf(0.1), sp.Wasserstein(0.1)), "wasserstein must be the first part"),
         ((sp.Linf(0.1, mask=torch.ones(1, 2, dtype=torch.bool)), sp.L2(1)), "one mask for all"),
     ],
@@ -81,3 +84,18 @@ def test_together_they_do_more_than_each_alone() -> None:
     met = {str(one): sp.attacks.pgd(network, data.x, data.y, one, steps=20).met for one in (together, *together.parts)}
     count = [int(one.sum()) for one in met.values()]
     assert count[0] >= max(count[1:]) + 10
+
+
+def test_a_perceptual_part_comes_first_and_keeps_to_its_own_ball() -> None:
+    """Three pictures of a network whose own features count, then bent, then a little of everything."""
+    net, data = sp.zoo.load("fashion-standard"), sp.zoo.data.load("fashion-mnist-1k[:3]")
+    threat = sp.Composed(1.0, parts=(sp.Perceptual(0.2), sp.Flow(0.3), sp.Linf(0.02)))
+    found = sp.attacks.pgd(net, data.x, data.y, threat, steps=4)
+    assert (found.size <= 1 + 1e-5).all()
+    seen = sp.Perceptual(0.2).fitted_to(sp.wrap(net))
+    first = found.delta[:, : 28 * 28].view_as(data.x)
+    size = seen.size(data.x, first)
+    assert (size <= 0.2 * (1 + 1e-5)).all()
+    assert float(size.max()) > 0.1
+    written = parse("perceptual:0.2+flow:0.3+linf:0.02")
+    assert str(written) == str(threat)

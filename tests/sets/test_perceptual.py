@@ -222,5 +222,5 @@ def test_written_by_name_and_read_by_who_knows_the_networks() -> None:
     assert str(Features(ConvNet())) == "convnet"
     with pytest.raises(ThreatError, match="no network is called 'fashion-standard' here"):
         parse("perceptual(network=fashion-standard):0.5").radii(torch.rand(1, 1, 28, 28))
-    with pytest.raises(ThreatError, match="perceptual cannot be a part"):
+    with pytest.raises(ThreatError, match="perceptual must be the first part"):
         parse("recolor:0.1+perceptual:0.5")

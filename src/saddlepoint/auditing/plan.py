@@ -263,7 +263,9 @@ def _check_coverage(threats: Sequence[Threat], kept: Sequence[Item], curves: Seq
     labels, families = {item.threat.label for item in kept}, {item.threat.family for item in curves}
     for threat in threats:
         if threat.label not in labels and threat.family not in families:
-            raise ThreatError(f"no attack of the plan works for {threat.label} on this model: {_way_out(threat, model)}")
+            raise ThreatError(
+                f"no attack of the plan works for {threat.label} on this model: {_way_out(threat, model)}"
+            )
 
 
 def _way_out(threat: Threat, model: Model) -> str:

@@ -91,13 +91,7 @@ OWN: Final[Mapping[type[Neighborhood], Mapping[type[LabelAccess], Entries]]] = {
         ScoreAccess: ((Entry("try_insertions", {}), "standing"),),
     },
     L0: {
-        GradientAccess: (
-            (Entry("fmn", {}), "standing"),
-            (Entry("sparse_rs", {"steps": 300}), "sentinels"),
-            (Entry("sparse_rs", {"steps": 3000}), "doubted"),
-            (Entry("sparse_rs", {"steps": 1000}), "closest"),
-            (Entry("sparse_rs", {"steps": 3000}), "pressed"),
-        ),
+        GradientAccess: ((Entry("fmn", {}), "standing"), (Entry("sparse_rs", {"steps": 1000}), "standing")),
     },
     Spatial: {
         GradientAccess: (

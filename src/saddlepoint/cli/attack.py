@@ -33,7 +33,14 @@ from saddlepoint.errors import OptionError
 from saddlepoint.report.words import duration, interval, percent, short
 from saddlepoint.sets import Neighborhood
 
-OWN = ("data", "threat", "mask", "target", "out", *(f.name for kind in (ModelOptions, WorkOptions) for f in dc.fields(kind)))
+OWN = (
+    "data",
+    "threat",
+    "mask",
+    "target",
+    "out",
+    *(f.name for kind in (ModelOptions, WorkOptions) for f in dc.fields(kind)),
+)
 """The options of the command itself."""
 
 

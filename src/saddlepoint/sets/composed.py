@@ -6,18 +6,19 @@ import dataclasses as dc
 import math
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from saddlepoint.access.model import Box
+from saddlepoint.access.model import Box, Model
 from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
 from saddlepoint.sets.ball import Ball
 from saddlepoint.sets.flow import Flow
 from saddlepoint.sets.lp import Linf
 from saddlepoint.sets.neighborhood import Neighborhood
+from saddlepoint.sets.patch import Patch
 from saddlepoint.sets.perceptual import Perceptual
 from saddlepoint.sets.recolor import Recolor
 from saddlepoint.sets.sparse import L0
@@ -37,8 +38,9 @@ class Composed(Neighborhood):
     those of the whole; other arguments and errors as for ``Neighborhood``.
 
     Args:
-        parts: sets with a positive finite radius each, one number for all samples. ``Wasserstein`` can only be the
-            first; ``L0`` and ``Perceptual`` cannot be a part.
+        parts: sets with a positive finite radius each, one number for all samples. ``Wasserstein`` and ``Perceptual``
+            can only be the first, for they must know the picture they change; ``L0`` and ``Patch`` cannot be a part,
+            for they fill entries up to the box around a picture that is not known beforehand.
 
     Raises:
         ThreatError: too few parts, or one that cannot be a part.
@@ -64,10 +66,15 @@ class Composed(Neighborhood):
                 raise ThreatError(f"a part of a composition has one positive radius, as in linf:0.03; got {part}")
             if part.mask is not None:
                 raise ThreatError(f"a composition has one mask for all of it, its part {part} has none: give it once")
-            if isinstance(part, (L0, Perceptual, Composed)):
-                raise ThreatError(f"{part.name} cannot be a part of a composition")
-            if isinstance(part, Wasserstein) and i:
-                raise ThreatError("wasserstein must be the first part: it needs to know the picture it carries from")
+            if isinstance(part, Composed):
+                raise ThreatError("composed cannot be a part of a composition: write its parts in its place")
+            if isinstance(part, (L0, Patch)):
+                raise ThreatError(
+                    f"{part.name} cannot be a part of a composition: it fills entries up to the box around a picture"
+                    " that the parts before have yet to make; attack in it alone, or take linf"
+                )
+            if isinstance(part, (Wasserstein, Perceptual)) and i:
+                raise ThreatError(f"{part.name} must be the first part: it needs to know the picture it changes")
 
     @classmethod
     def options(cls) -> dict[str, Any]:
@@ -83,6 +90,10 @@ class Composed(Neighborhood):
     def faithful(self) -> bool:
         """Whether every part is."""
         return all(part.faithful for part in self.parts)
+
+    def fitted_to(self, model: Model) -> Self:
+        """The same set in the bounds of ``model``, whose features count for a perceptual part without its own."""
+        return dc.replace(self, box=model.box, parts=tuple(part.fitted_to(model) for part in self.parts))
 
     def zero(self, x: Inputs) -> Delta:
         """The perturbation that changes nothing, [N, P]."""

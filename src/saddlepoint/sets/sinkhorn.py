@@ -29,8 +29,8 @@ class Sinkhorn:
     α_i = log x_i - log Σ_j exp(-ψ C_ij + β_j),  β_j = λ w_j - W(λ exp(λ w_j) Σ_i exp(α_i - ψ C_ij)),
     ψ by Newton's method; then Π_ij = exp(α_i + β_j - ψ C_ij).
 
-    As ``price`` λ grows it comes near the nearest picture that a plan reaches; where λ is small, everything is blurred.
-    A plan that is cheap enough already is left as it is.
+    As ``price`` λ grows it comes near the nearest picture that a plan reaches, in rounds in proportion; where λ is small,
+    everything is blurred. A plan that is cheap enough already is left as it is.
 
     Args:
         price: λ, above 0.
