@@ -1,6 +1,6 @@
 """What projections and linear oracles of sets cost, beside a plain way to the same result.
 
-    python benchmarks/projections.py
+    python benchmarks/projections.py [--device cuda]
 
 Each plain way is checked to give the same. Exact distances by POT (pip install --no-deps POT), where it is installed,
 say how dear what the Wasserstein ball returns really is. Prints rows for README.md.
@@ -8,8 +8,10 @@ say how dear what the Wasserstein ball returns really is. Prints rows for README
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import statistics
+import time
 from collections.abc import Callable
 
 import torch
@@ -17,25 +19,68 @@ from measure import provenance, ratio, side_by_side
 from torch import Tensor
 
 import saddlepoint as sp
+from saddlepoint.access import Box
+from saddlepoint.sets import Sinkhorn
 
 N, ROUNDS, RADIUS = 256, 3, 0.1
 Project = Callable[[], Tensor]
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    x = sp.zoo.data.load(f"fashion-mnist-1k[:{N}]").x
-    print(provenance(N))
-    print("| what | plain way | CPU s: ours | plain | times faster | largest difference |")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    x = sp.zoo.data.load(f"fashion-mnist-1k[:{N}]").x.to(asked.device)
+    torch.set_default_device(asked.device)  # for what the plain ways make
+    where = torch.cuda.get_device_name() if asked.device == "cuda" else "CPU"
+    print(provenance(N), f"on {where}")
+    print(f"| what | plain way | {'CPU s' if where == 'CPU' else 's'}: ours | plain | times faster | largest difference |")
     print("|---|---|---|---|---|---|")
     for what, plain, ours, theirs in (*wasserstein(x), *nuclear(x), sparse(x)):
         compared(what, plain, ours, theirs)
-    distances(x[:32])
+    entropic(x)
+    distances(x[:32].cpu())
+
+
+def seconds_of(contenders: dict[str, Project]) -> dict[str, list[float]]:
+    """CPU seconds; on another device those until it is done."""
+    if torch.get_default_device().type == "cpu":
+        return side_by_side(contenders, ROUNDS)
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(ROUNDS + 1):
+        for name, run in contenders.items():
+            torch.cuda.synchronize()
+            began = time.perf_counter()
+            run()
+            torch.cuda.synchronize()
+            if turn:
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def entropic(x: Tensor) -> None:
+    """Projected Sinkhorn beside the exact projection of plans: what each costs, and how near it comes."""
+    print("\n| projection of a step of 3 radii | s | from the wanted picture | from the wanted plan | size, in radii |")
+    print("|---|---|---|---|---|")
+    ball, step, radius = steps(x, 3.0)
+    share = ball.shares(x)
+    wanted = share + ball.arriving(step.flatten(0, 1)).view_as(x)
+    ways = {"exact, of plans": ball.projection}
+    ways |= {f"Sinkhorn, λ = {p:g}, {r} rounds": Sinkhorn(p, r) for p, r in ((1e3, 50), (1e3, 400), (1e4, 400))}
+    for name, projection in ways.items():
+        plan = projection(ball, x, step, radius)
+        picture = share + ball.arriving(plan.flatten(0, 1)).view_as(x)
+        took = seconds_of({"it": lambda one=projection: one(ball, x, step, radius)})["it"]
+        apart = ((picture - wanted).flatten(1).norm(dim=1).mean(), (plan - step).flatten(1).norm(dim=1).mean())
+        size = float((ball.size(x, plan) / radius).mean())
+        print(f"| {name} | {statistics.median(took):.2f} | {apart[0]:.4f} | {apart[1]:.4f} | {size:.3f} |", flush=True)
 
 
 def compared(what: str, plain: str, ours: Project, theirs: Project) -> None:
     apart = float((ours() - theirs()).abs().max())
-    seconds = side_by_side({"ours": ours, "plain": theirs}, ROUNDS)
+    seconds = seconds_of({"ours": ours, "plain": theirs})
     medians = [statistics.median(seconds[name]) for name in ("ours", "plain")]
     faster = 1 / ratio(seconds, "ours", "plain")
     print(f"| {what} | {plain} | {medians[0]:.3f} | {medians[1]:.3f} | {faster:.1f} | {apart:.1e} |", flush=True)
@@ -106,7 +151,22 @@ def nuclear(x: Tensor) -> list[tuple[str, str, Project, Project]]:
         return (u[..., :1] @ vh[..., :1, :] * slope).flatten(1).sum(1) / top
 
     top = torch.linalg.svdvals(slope).amax((1, 2))
-    return [("steepest direction of the nuclear ball, its rise", "the whole decomposition", ours, decomposed)]
+    radius = torch.full((len(x),), 0.1)
+    free = sp.Nuclear(box=Box(-1e3, 1e3))
+    near = free.lmo(x, slope + 0.2 * torch.randn_like(x), radius)
+
+    def worth(vertex: Tensor) -> Tensor:
+        return (vertex * slope).flatten(1).sum(1) / (radius * top)
+
+    return [
+        ("steepest direction of the nuclear ball, its rise", "the whole decomposition", ours, decomposed),
+        (
+            "nuclear oracle from the last vertex, its rise",
+            "from the longest row",
+            lambda: worth(free.lmo_near(x, slope, radius, near)),
+            lambda: worth(free.lmo(x, slope, radius)),
+        ),
+    ]
 
 
 def sparse(x: Tensor) -> tuple[str, str, Project, Project]:

@@ -73,7 +73,7 @@ def test_what_labels_cannot_do_is_said_with_what_to_do() -> None:
     unbounded = sp.wrap(MLP(), access="labels", bounds=(-torch.inf, torch.inf))
     with pytest.raises(ThreatError, match=r"needs bounds: sp.wrap\(model, bounds=\(low, high\)\)"):
         make_plan(unbounded, torch.rand(2, *SHAPE), sp.L0(3.0), None, None, "auto", 0, None)
-    with pytest.raises(ThreatError, match="no attack of the plan works for l0:3.0 .* name one that does .* pointwise"):
+    with pytest.raises(ThreatError, match=r"no attack of the plan works for l0:3.0 .* name one that does .* pointwise"):
         make_plan(model, torch.rand(2, *SHAPE), sp.L0(3.0), [], None, None, 0, None)
 
 

@@ -102,7 +102,7 @@ def test_omega_solves_its_equation() -> None:
 def test_it_is_named() -> None:
     assert parse("wasserstein(projection=sinkhorn):0.1") == sp.Wasserstein(0.1, projection=Sinkhorn())
     assert str(parse("wasserstein(projection=dual):0.1")) == "wasserstein:0.1"
-    with pytest.raises(ThreatError, match="no projection is called 'simplex' .* dual, sinkhorn"):
+    with pytest.raises(ThreatError, match=r"no projection is called 'simplex' .* dual, sinkhorn"):
         parse("wasserstein(projection=simplex):0.1")
     with pytest.raises(ThreatError, match="above 0"):
         Sinkhorn(price=0.0)
