@@ -36,7 +36,8 @@ def main() -> None:
     torch.set_default_device(asked.device)  # for what the plain ways make
     where = torch.cuda.get_device_name() if asked.device == "cuda" else "CPU"
     print(provenance(N), f"on {where}")
-    print(f"| what | plain way | {'CPU s' if where == 'CPU' else 's'}: ours | plain | times faster | largest difference |")
+    unit = "CPU s" if where == "CPU" else "s"
+    print(f"| what | plain way | {unit}: ours | plain | times faster | largest difference |")
     print("|---|---|---|---|---|---|")
     for what, plain, ours, theirs in (*wasserstein(x), *nuclear(x), sparse(x)):
         compared(what, plain, ours, theirs)

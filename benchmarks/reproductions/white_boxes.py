@@ -2,7 +2,7 @@
 
     python benchmarks/reproductions/white_boxes.py radius    # what each leaves within a radius, over its passes
     python benchmarks/reproductions/white_boxes.py pairs     # what one breaks and another does not
-    python benchmarks/reproductions/white_boxes.py smallest  # how near each comes, over its passes; --ball l0: there alone
+    python benchmarks/reproductions/white_boxes.py smallest  # how near each comes, over its passes [--ball l0]
     python benchmarks/reproductions/white_boxes.py picture   # docs/images/white_boxes.svg
 
 Prints the tables of white_boxes.md.

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 import saddlepoint as sp
 from saddlepoint.access import GradientAccess, LabelAccess, ScoreAccess
-from saddlepoint.auditing.plan import make_plan
 from saddlepoint.auditing import read_spec
+from saddlepoint.auditing.plan import make_plan
 from saddlepoint.errors import AccessError, ThreatError
 from saddlepoint.sets import Neighborhood, kinds
 from saddlepoint.testing.case import telling

@@ -113,7 +113,7 @@ class Patch(Ball):
         if self.row is not None and self.column is not None:
             return torch.full_like(side, self.row), torch.full_like(side, self.column)
         image = as_images(worth).sum(1, dtype=torch.float64)
-        n, height, width = image.shape
+        height, width = image.shape[1:]
         summed = torch.nn.functional.pad(image.cumsum(1).cumsum(2), (1, 0, 1, 0))
         rows, columns = torch.arange(height, device=side.device), torch.arange(width, device=side.device)
         below = (rows + side[:, None]).clamp_max(height)[:, :, None].expand(-1, -1, width + 1)

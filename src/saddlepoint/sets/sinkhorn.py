@@ -21,7 +21,7 @@ TENTH = 10
 
 @dc.dataclass(frozen=True)
 class Sinkhorn:
-    """A projection of pictures, not of plans: z nearest to what δ makes of x, with entropy, as Wong et al. published it.
+    """A projection of pictures, not of plans: z nearest to what δ makes of x, with entropy, as Wong et al. have it.
 
     minimize λ/2 |z - w|² + Σ Π log Π over plans Π from x to z of a cost of at most the radius, w what δ makes of x; in
     shares of all brightness. By ascent of the dual, coordinate after coordinate, all in logarithms:
@@ -29,8 +29,8 @@ class Sinkhorn:
     α_i = log x_i - log Σ_j exp(-ψ C_ij + β_j),  β_j = λ w_j - W(λ exp(λ w_j) Σ_i exp(α_i - ψ C_ij)),
     ψ by Newton's method; then Π_ij = exp(α_i + β_j - ψ C_ij).
 
-    As ``price`` λ grows it comes near the nearest picture that a plan reaches, in rounds in proportion; where λ is small,
-    everything is blurred. A plan that is cheap enough already is left as it is.
+    As ``price`` λ grows it comes near the nearest picture that a plan reaches, in rounds in proportion; where λ is
+    small, everything is blurred. A plan that is cheap enough already is left as it is.
 
     Args:
         price: λ, above 0.

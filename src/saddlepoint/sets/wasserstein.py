@@ -58,8 +58,8 @@ class Wasserstein(Neighborhood):
     than black or brighter than the box allows, and the sum of each channel is that of the clean picture. Other
     arguments and errors as for ``Neighborhood``.
 
-    ``project`` is by default the exact Euclidean one onto plans that cost no more than the radius, found by its dual (Wu
-    et al.); ``projection`` may be another, ``saddlepoint.sets.Sinkhorn`` the published one with its entropy. Where
+    ``project`` is by default the exact Euclidean one onto plans that cost no more than the radius, found by its dual
+    (Wu et al.); ``projection`` may be another, ``saddlepoint.sets.Sinkhorn`` the published one with its entropy. Where
     pixels then exceed the box, what came in is sent back, which makes the plan cheaper. ``lmo`` is exact for the
     same plans, then sent back likewise.
 
@@ -162,6 +162,7 @@ class Wasserstein(Neighborhood):
 
     @property
     def center(self) -> int:
+        """The number of a pixel's own place among the k² around it."""
         return self.kernel**2 // 2
 
     def cost(self, like: Tensor) -> Tensor:
