@@ -221,4 +221,5 @@ def _longest(matrices: Tensor) -> Tensor:
 
 
 def _unit(v: Tensor, tiny: float) -> Tensor:
-    return v / v.norm(dim=2, keepdim=True).clamp_min(tiny)
+    length: Tensor = v.norm(dim=2, keepdim=True)
+    return v / length.clamp_min(tiny)

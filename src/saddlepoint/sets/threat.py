@@ -79,7 +79,8 @@ def parse(
     name = name.lower()
     if name not in _KINDS:
         raise ThreatError(f"unknown perturbation set {name!r} in {spec!r}; known: {', '.join(_KINDS)} (linf:8/255)")
-    kind, place = _KINDS[name], {}
+    kind = _KINDS[name]
+    place: dict[str, Any] = {}
     if kind is Patch and radius is not None:
         radius, place = _placed(radius, spec)
     size = math.inf if radius is None else _number(radius.strip(), spec)
