@@ -140,7 +140,7 @@ def test_what_it_cannot_change_is_refused(kind: type[Neighborhood]) -> None:
 @KINDS
 def test_options_are_written_and_read(kind: type[Neighborhood]) -> None:
     for name, value in kind.options().items():
-        if isinstance(value, str):
+        if not isinstance(value, (int, float)):
             continue
         other = kind(0.25, **{name: 2 * value + 1})
         assert str(other) == f"{kind.name}({name}={2 * value + 1}):0.25"
