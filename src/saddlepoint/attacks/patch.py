@@ -138,7 +138,12 @@ def patch(
     shape = inputs.shape[1:] if worn is not None else (inputs.shape[1], side, side)
     before = wrapped.asked
     with wrapped.quiet(seed):
-        access = require(wrapped.access(len(inputs)), GradientAccess, "patch", "a black box has no slope to follow")
+        access = require(
+            wrapped.access(len(inputs), device=inputs.device),
+            GradientAccess,
+            "patch",
+            "a black box has no slope to follow",
+        )
         own = predict(ask_clean(wrapped, inputs))
         if target is not None:
             check_labels(torch.full_like(own, target), inputs, ask_clean(wrapped, inputs[:1]).shape[1], "the target")
@@ -180,7 +185,7 @@ def _epoch(
     """One pass over the pictures in random order."""
     x = scene.x
     rows = noise.at("order").uniform(()).argsort()
-    for part in batches(len(rows), min(scene.access.ledger.batch_size, BATCH, max(len(rows) // 4, 1))):
+    for part in batches(len(rows), min(scene.access.ledger.batch_size, BATCH, max(len(rows) // 4, 1)), rows.device):
         some = rows[part.to(rows.device)]
         shared = content.detach().requires_grad_()
         printed = _printed(shared, scene.palette)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.access.checks import check_inputs
 from saddlepoint.access.model import Model, wrap
 from saddlepoint.attacks.run import ask_labels
 from saddlepoint.errors import DataError, OptionError
@@ -85,11 +86,13 @@ def learn_substitute(
     if step <= 0 or shift < 0:
         raise OptionError(f"step must be above 0 and shift not below, got {step:g} and {shift}")
     draw = torch.Generator().manual_seed(seed)
-    x = seeds[:budget].detach().clone()
+    x = check_inputs(seeds[:budget], target.box)
     started = len(x)
     y, classes = ask_labels(target, x)
     if int(y.min()) == int(y.max()):
         raise DataError(f"the target gives all {len(x)} seeds one label: take seeds of several classes")
+    if held_out is not None:
+        held_out = check_inputs(held_out, target.box)
     apart = None if held_out is None else (held_out, ask_labels(target, held_out)[0])
     queries, agreement = [], []
     lessons = _Lessons(epochs, shift if _is_image(x) else 0, draw)

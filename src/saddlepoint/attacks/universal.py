@@ -165,7 +165,7 @@ class _Task:
 def _along_slopes(task: _Task, method: Method, step: float) -> tuple[Tensor, int]:
     """The best δ seen after an epoch, and how many slopes it took."""
     instead = "for a black box, method='search'"
-    access = require(task.model.access(len(task.x)), GradientAccess, "universal", instead)
+    access = require(task.model.access(len(task.x), device=task.x.device), GradientAccess, "universal", instead)
     best = one = task.ball.zero(task.x[:1])
     most, backwards = int(task.fooled(one).sum()), 0
     for epoch in range(task.epochs):
@@ -185,7 +185,9 @@ def _along_slopes(task: _Task, method: Method, step: float) -> tuple[Tensor, int
 
 def _searched(task: _Task) -> tuple[Tensor, int]:
     """The last window that was better than all before it, [1, *D], and no slopes. Each costs a question an input."""
-    access = require(task.model.access(len(task.x)), ScoreAccess, "universal", "labels have no value to raise")
+    access = require(
+        task.model.access(len(task.x), device=task.x.device), ScoreAccess, "universal", "labels have no value to raise"
+    )
     scores = access.lower(ScoreAccess)
     start, propose = squares_in(task.ball, halving(0.8, task.epochs))
     space = dc.replace(task.ball, box=Box(-math.inf, math.inf))  # the box is kept when the perturbation is applied
@@ -237,7 +239,7 @@ def _project(ball: Ball, delta: Tensor) -> Tensor:
 def _descended(access: GradientAccess, task: _Task, delta: Tensor, rows: Tensor, step: float) -> Tensor:
     """One epoch of projected steepest ascent on the mean over batches."""
     ball = task.ball
-    for part in batches(len(rows), min(access.ledger.batch_size, max(len(rows) // 4, 1))):
+    for part in batches(len(rows), min(access.ledger.batch_size, max(len(rows) // 4, 1)), rows.device):
         some = rows[part.to(rows.device)]
         shared = delta.detach().requires_grad_()
         logits = access.view(some).logits(ball.apply(task.x[some], shared))

@@ -108,11 +108,15 @@ class Nuclear(Ball):
     def _filled(self, x: Tensor, gradient: Tensor, radius: Tensor, near: Tensor | None) -> Tensor:
         low, high = self.interval(x)
         gradient, finite = self.masked(gradient), torch.minimum(radius, self._widest(x))
-        found, left = torch.zeros_like(gradient), finite
+        found, left, whole = torch.zeros_like(gradient), finite, True
         for _ in range(FILLS):
             room = torch.where(gradient > 0, high - found, found - low)
             way = self._steepest(torch.where(room > 0, gradient, 0), near)
-            more = self._shrunk(((found + column(left, way) * way).clamp(low, high) - found) * (room > 0), left)
+            wanted = column(left, way) * way
+            cut = ((found + wanted).clamp(low, high) - found) * (room > 0)
+            if whole and torch.equal(cut, wanted):
+                return wanted  # of the radius to the last digits, without a decomposition that says so
+            whole, more = False, self._shrunk(cut, left)
             gains = (more * gradient).flatten(1).sum(1) > 0
             found = torch.where(column(gains, more), found + more, found)
             left = (finite - self.size(found, found)).clamp_min(0)

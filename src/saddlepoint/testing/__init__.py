@@ -1,6 +1,7 @@
 """Public tools to test attacks with: the conformance suite, problems with known answers, watchful networks."""
 
 from saddlepoint.testing.conformance import check, checks
+from saddlepoint.testing.manners import mind
 from saddlepoint.testing.problems import MLP, ConvNet, LinearClassifier
 from saddlepoint.testing.snapshot import Snapshot
 from saddlepoint.testing.tripwire import CountingModel, LabelOnly, ScoresOnly
@@ -15,4 +16,5 @@ __all__ = [
     "Snapshot",
     "check",
     "checks",
+    "mind",
 ]
