@@ -9,6 +9,7 @@ Prints the tables of patch_sets.md.
 from __future__ import annotations
 
 import argparse
+import dataclasses as dc
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from measure import provenance, share
 
 import saddlepoint as sp
+from saddlepoint.attacks.patch import Patch
 
 NETWORKS = ("fashion-standard", "fashion-pgd-l2")
 SIDES = (2, 3, 5, 7)
@@ -80,10 +82,8 @@ def worn(n: int) -> None:
             print(f"| {name} | {label} |", " | ".join(cells), "|", flush=True)
 
 
-def _fooled(found: object, views: sp.Views, network: torch.nn.Module, x: Tensor, blank: bool = False) -> str:
-    import dataclasses as dc
-
-    fooled = dc.replace(found, views=views).fools(network, x, seed=7, blank=blank)  # type: ignore[type-var]
+def _fooled(found: Patch, views: sp.Views, network: torch.nn.Module, x: Tensor, blank: bool = False) -> str:
+    fooled = dc.replace(found, views=views).fools(network, x, seed=7, blank=blank)
     return share(int(fooled.sum()), len(x))
 
 

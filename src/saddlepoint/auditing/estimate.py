@@ -51,6 +51,7 @@ from saddlepoint.optimizers.lagrangian import Lagrangian
 from saddlepoint.optimizers.lbfgs import LBFGS
 from saddlepoint.optimizers.local_ascent import LocalAscent
 from saddlepoint.optimizers.parsimonious import Parsimonious
+from saddlepoint.optimizers.pointwise import Pointwise
 from saddlepoint.optimizers.projected_gradient import ProjectedGradient
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.ray import RaySearch
@@ -254,6 +255,7 @@ def _tuned(optimizer: Tuned, steps: int, classes: int) -> float:  # type: ignore
 
 @walk.register(InformedSearch)
 @walk.register(Parsimonious)
+@walk.register(Pointwise)
 @walk.register(RandomSearch)
 @walk.register(Visits)
 def _one_look(optimizer: Any, steps: int, classes: int) -> float:

@@ -10,7 +10,7 @@ from saddlepoint.attacks.recipe import get
 from saddlepoint.auditing.entry import Entry
 from saddlepoint.auditing.stages import Over
 from saddlepoint.errors import OptionError
-from saddlepoint.sets import L0, L1, Corruption, Flow, Insertions, Neighborhood, Perceptual, Spatial
+from saddlepoint.sets import L0, L1, Corruption, Flow, Insertions, Neighborhood, Patch, Perceptual, Spatial
 
 
 class Usual(NamedTuple):
@@ -92,6 +92,9 @@ OWN: Final[Mapping[type[Neighborhood], Mapping[type[LabelAccess], Entries]]] = {
     },
     L0: {
         GradientAccess: ((Entry("fmn", {}), "standing"), (Entry("sparse_rs", {"steps": 1000}), "standing")),
+    },
+    Patch: {
+        GradientAccess: ((Entry("triage", {}), "standing"), (Entry("sparse_rs", {"steps": 1000}), "standing")),
     },
     Spatial: {
         GradientAccess: (
