@@ -63,9 +63,8 @@ def seconds_of(contenders: dict[str, Project]) -> dict[str, list[float]]:
 
 def entropic(x: Tensor) -> None:
     """Projected Sinkhorn beside the exact projection of plans: what each costs, and how near it comes."""
-    print(
-        f"\nn = {len(x)}\n\n| projection of a step of 3 radii | s | from the wanted picture | from the wanted plan | size, in radii |"
-    )
+    print(f"\nn = {len(x)}\n")
+    print("| projection of a step of 3 radii | s | from the wanted picture | from the wanted plan | size, in radii |")
     print("|---|---|---|---|---|")
     ball, step, radius = steps(x, 3.0)
     share = ball.shares(x)

@@ -48,8 +48,8 @@ def main() -> None:
 
 def sides(n: int) -> None:
     """Of the pictures a network reads rightly, those that a square of that side misleads."""
-    print("| network | side | in the middle, `triage` | anywhere, `triage` | `frank_wolfe` | `sparse_rs`, 500 scores |")
-    print("|---|---|---|---|---|---|")
+    print("| network | side | in the middle, `triage` | anywhere, `triage` | `sparse_rs`, 500 scores |")
+    print("|---|---|---|---|---|")
     for name in NETWORKS:
         network, x, y = _right(name, n)
         scores = sp.wrap(network, access="scores")
@@ -59,7 +59,6 @@ def sides(n: int) -> None:
             found = [
                 sp.attacks.triage(network, x, y, there, steps=25, rounds=2),
                 sp.attacks.triage(network, x, y, anywhere, steps=25, rounds=2),
-                sp.attacks.frank_wolfe(network, x, y, anywhere, steps=50),
                 sp.attacks.sparse_rs(scores, x, y, anywhere, steps=500),
             ]
             cells = [share(int(one.met.sum()), len(x)) for one in found]
