@@ -125,7 +125,8 @@ class Case:
         """The sets it is tested in: the balls, where it knows any, else a few of the others; and patches."""
         patches = tuple(kind for kind in self.recipe.sets if issubclass(kind, Patch))
         others = tuple(kind for kind in self.recipe.sets if kind not in patches)
-        few = [kind for kind in others if issubclass(kind, Ball)] or [kind for kind in others if kind in APART]
+        few: list[type[Neighborhood]] = [kind for kind in others if issubclass(kind, Ball)]
+        few = few or [kind for kind in others if kind in APART]
         return (*(few or others), *patches)
 
     def threats(self, scale: float = 1.0, **knobs: Any) -> Iterator[Neighborhood]:
