@@ -28,9 +28,9 @@ def make_network(dtype: torch.dtype = torch.float64) -> nn.Module:
     return made.to(dtype)
 
 
-def make_samples(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
-    """Forty samples, labeled as the network says but for every seventh."""
-    x = torch.rand(40, 2, 3, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64).to(dtype)
+def make_samples(dtype: torch.dtype = torch.float64, n: int = 40) -> tuple[Tensor, Tensor]:
+    """Samples labeled as the network says but for every seventh."""
+    x = torch.rand(n, 2, 3, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64).to(dtype)
     with torch.no_grad():
         y = make_network(dtype)(x).argmax(1)
     y[::7] = (y[::7] + 1) % 4

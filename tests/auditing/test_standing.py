@@ -132,7 +132,8 @@ def test_some_of_the_right_are_picked_evenly_whatever_broke_them() -> None:
 
 def test_where_few_stand_all_are_close(two: Standing) -> None:
     assert two.rows("closest", "linf:0.1").tolist() == two.rows("standing", "linf:0.1").tolist()
-    assert len(two.rows("nearest", "linf:0.1")) == 1
+    assert not len(two.rows("nearest", "linf:0.1"))
+    assert not len(two.rows("sampled", "linf:0.1"))
 
 
 def test_where_few_stand_all_are_sentinels(two: Standing) -> None:

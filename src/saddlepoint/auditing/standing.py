@@ -23,19 +23,22 @@ EVERY, FEWEST = 8, 16
 BRITTLE = 20
 """Where no more than one of so many stands, nearly all fell."""
 SAMPLED, LEAST, MOST = 24, 12, 48
-"""One of so many that are right is attacked once more with other draws, but no fewer and no more than these."""
+"""One of so many that are right is attacked once more with other draws: no more than so many, none where these would be
+fewer, for they would tell nothing."""
 CLOSEST, PRESSED, NEAREST = 24, 20, 128
-"""One of so many of those who stand is close; then one of so many, where one of the closest fell or where none did."""
+"""One of so many of those who stand is close; then one of so many, where one of the closest fell or where none did: of
+fewer than 128 none is worth thousands of questions."""
 
 
 def asked(over: Over, standing: int) -> int:
     """How many of those who stand, or are right, a stage over ``over`` asks, if it asks anyone."""
     if over == "sampled":
-        return min(max(standing // SAMPLED, LEAST), MOST, standing)
+        some = standing // SAMPLED
+        return min(some, MOST) if some >= LEAST else 0
     if over == "sentinels":
         return min(max(standing // EVERY, FEWEST), SENTINELS, standing)
     if over == "nearest":
-        return min(max(standing // NEAREST, 1), standing)
+        return standing // NEAREST
     if over in ("closest", "pressed"):
         return min(max(standing // (CLOSEST if over == "closest" else PRESSED), FEWEST), standing)
     return standing
