@@ -16,6 +16,7 @@ ADDRESS = Address("linf:0.1", "01-pgd", 3)
 def example() -> Piece:
     columns = {name: [1, 2] for name in COLUMNS.names}
     columns |= {"attack": ["pgd"] * 2, "status": ["held", "fooled"], "met": [False, True]}  # type: ignore[dict-item]
+    columns |= {"progress": [[1.0, 0.5], None]}  # type: ignore[dict-item]
     x = torch.rand(1, 2, 3, 3)
     return Piece(columns, Evidence(torch.tensor([2]), x, x + 0.25))
 

@@ -22,8 +22,10 @@ def told(answer: Tensor) -> Output:
     """
     if _on_the_simplex(answer):
         return "probabilities"
-    if answer.shape[1] > 1 and bool((answer <= 0).all()) and _on_the_simplex(answer.exp()):
-        return "log-probabilities"
+    if answer.shape[1] > 1 and bool((answer <= 0).all()):
+        p = answer.exp()
+        if _on_the_simplex(p) and bool(((p > 0) & (p < 1)).any()):  # [0, -1e9] may as well be logits
+            return "log-probabilities"
     return "logits"
 
 
@@ -35,7 +37,8 @@ def as_logits(answer: Tensor, output: Output) -> Tensor:
     """
     tiny = torch.finfo(answer.dtype).tiny
     if output == "log-probabilities":
-        return answer.clamp(min=math.log(tiny))
+        least = answer.masked_fill(answer.isneginf(), math.log(tiny)).amin(1, keepdim=True)
+        return torch.where(answer.isneginf(), least, answer)
     if output == "sigmoid" and answer.shape[1] > 1:
         return answer.clamp(min=tiny).log() - (1 - answer).clamp(min=tiny).log()
     if output in ("probabilities", "sigmoid"):

@@ -90,8 +90,10 @@ class CleanStage:
         x, y, ids = subject.rows(rows)
         with subject.model.quiet(self.seed):
             logits = subject.logits(x)
-        goal = subject.goal(y)
-        wrong = goal.met(predict(logits))
+        goal, predicted = subject.goal(y), predict(logits)
+        wrong = goal.met(predicted)
+        if not goal.toward:
+            wrong |= predicted < 0  # no answer is no right answer
         status = torch.where(wrong, int(Status.CLEAN), int(Status.HELD))
         return Piece(
             {

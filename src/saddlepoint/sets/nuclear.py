@@ -108,22 +108,27 @@ class Nuclear(Ball):
     def _filled(self, x: Tensor, gradient: Tensor, radius: Tensor, near: Tensor | None) -> Tensor:
         low, high = self.interval(x)
         gradient, finite = self.masked(gradient), torch.minimum(radius, self._widest(x))
-        found, left, whole = torch.zeros_like(gradient), finite, True
-        for _ in range(FILLS):
+        found, left, going = torch.zeros_like(gradient), finite, torch.ones_like(finite, dtype=torch.bool)
+        first, free = found, going
+        for fill in range(FILLS):
             room = torch.where(gradient > 0, high - found, found - low)
             way = self._steepest(torch.where(room > 0, gradient, 0), near)
             wanted = column(left, way) * way
             cut = ((found + wanted).clamp(low, high) - found) * (room > 0)
-            if whole and torch.equal(cut, wanted):
-                return wanted  # of the radius to the last digits, without a decomposition that says so
-            whole, more = False, self._shrunk(cut, left)
-            gains = (more * gradient).flatten(1).sum(1) > 0
-            found = torch.where(column(gains, more), found + more, found)
+            if fill == 0:
+                first, free = wanted, (cut == wanted).flatten(1).all(1)
+                if bool(free.all()):
+                    break
+            more = self._shrunk(cut, left)
+            going = going & ((more * gradient).flatten(1).sum(1) > 0)
+            found = torch.where(column(going, more), found + more, found)
             left = (finite - self.size(found, found)).clamp_min(0)
-            if not bool((gains & (left > CLOSE * finite)).any()):
+            going = going & (left > CLOSE * finite)
+            if not bool(going.any()):
                 break
             near = None
-        return self._shrunk(found, radius)
+        # What the box does not cut is of the radius to the last digits, without a decomposition that says so.
+        return torch.where(column(free, first), first, self._shrunk(found, radius))
 
     def _steepest(self, g: Tensor, near: Tensor | None) -> Tensor:
         largest = g.flatten(1).abs().amax(1) if g.numel() else g.new_zeros(len(g))

@@ -92,6 +92,8 @@ FEW: dict[str, int] = {
     "tries": 20,
 }
 """Options that cost time, and how much of each is enough to see how an attack behaves."""
+LUCK: dict[str, dict[str, int]] = {"worst_of": {"k": 60}}
+"""Of recipes that only draw, how many draws find anything at all."""
 MAY_BE_NONE = ("neighbors",)
 """Options of which 0 makes sense to some attacks."""
 N = 8
@@ -166,7 +168,7 @@ class Case:
 
 def few(recipe: Recipe) -> dict[str, Any]:
     """Few steps, queries and restarts, for those options the recipe has; more steps where one is a question or two."""
-    chosen = {name: value for name, value in FEW.items() if name in recipe.options}
+    chosen = {name: value for name, value in FEW.items() if name in recipe.options} | LUCK.get(recipe.name, {})
     if "steps" in chosen and recipe.access is not GradientAccess:
         many = bool({"samples", "pairs"} & set(chosen))
         comes_home = "candidates" in recipe.options and not recipe.minimal  # from outside, as far as the radius
