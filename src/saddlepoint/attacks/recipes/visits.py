@@ -6,6 +6,7 @@ from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one
+from saddlepoint.attacks.recipes.square import AT_ONCE
 from saddlepoint.core.protocols import Attack
 from saddlepoint.initializers import zero
 from saddlepoint.objectives import margin
@@ -20,7 +21,7 @@ PAPER = "Engstrom, Tran, Tsipras, Schmidt, Madry: Exploring the landscape of spa
 def worst_of(threat: Neighborhood, k: int = 10) -> Attack[ScoreAccess]:
     """The worst of ``k`` random perturbations: what bad luck alone does, or noise of that size."""
     at_least_one(k=k)
-    return Iterate(threat, margin, Visits(drawn), zero, k - 1)
+    return Iterate(threat, margin, Visits(drawn), zero, k - 1, compact_below=AT_ONCE)
 
 
 @recipe(access=ScoreAccess, sets=(Spatial,), paper=PAPER)
@@ -31,4 +32,4 @@ def grid(threat: Neighborhood, angles: int = 31, shifts: int = 5) -> Attack[Scor
     """
     at_least_one(angles=angles, shifts=shifts)
     points = grid_of(angles, shifts)
-    return Iterate(threat, margin, Visits(among(points)), zero, len(points) - 1)
+    return Iterate(threat, margin, Visits(among(points)), zero, len(points) - 1, compact_below=AT_ONCE)
