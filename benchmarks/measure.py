@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import os
 import platform
@@ -82,6 +83,17 @@ def share(count: int, n: int) -> str:
     """A share of n in percent, and its exact 95 % interval."""
     one = Estimate.of(count, n)
     return f"{one.value:.0%} [{one.low:.0%}, {one.high:.0%}]"
+
+
+def run_part(about: str | None, parts: Mapping[str, Callable[[int], None]], n: int) -> None:
+    """The part of a study that the command line names, on so many samples (``--n``), on one thread."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=list(parts))
+    parser.add_argument("--n", type=int, default=n)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    print(provenance(asked.n), flush=True)
+    parts[asked.part](asked.n)
 
 
 def provenance(n: int) -> str:

@@ -9,7 +9,6 @@ Prints rows for accelerated.md.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses as dc
 import math
 import sys
@@ -23,7 +22,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from measure import provenance
+from measure import run_part
 
 import saddlepoint as sp
 from saddlepoint.access import Box, GradientAccess
@@ -50,13 +49,7 @@ BUDGETS = (100, 300, 1000)
 
 def main() -> None:
     """Run one of the parts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("attacks", "slopes", "regression"))
-    parser.add_argument("--n", type=int, default=50)
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    print(provenance(asked.n), flush=True)
-    {"attacks": attacks, "slopes": slopes, "regression": regression}[asked.part](asked.n)
+    run_part(__doc__, {"attacks": attacks, "slopes": slopes, "regression": regression}, n=50)
 
 
 def attacks(n: int) -> None:

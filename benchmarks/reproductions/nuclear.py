@@ -8,7 +8,6 @@ Prints rows for nuclear.md.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from measure import provenance, right, share
+from measure import right, run_part, share
 
 import saddlepoint as sp
 from saddlepoint.access import GradientAccess
@@ -39,13 +38,7 @@ RATES: dict[str, Schedule] = {"2 / (t + 2)": harmonic, "0.1": constant(0.1)}
 
 def main() -> None:
     """Run one of the parts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("attacks", "steps"))
-    parser.add_argument("--n", type=int, default=60)
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    print(provenance(asked.n), flush=True)
-    {"attacks": attacks, "steps": steps}[asked.part](asked.n)
+    run_part(__doc__, {"attacks": attacks, "steps": steps}, n=60)
 
 
 def attacks(n: int) -> None:

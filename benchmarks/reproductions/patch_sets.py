@@ -8,7 +8,6 @@ Prints the tables of patch_sets.md.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses as dc
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from measure import provenance, share
+from measure import run_part, share
 
 import saddlepoint as sp
 from saddlepoint.attacks.patch import Patch
@@ -37,13 +36,7 @@ VIEWS = (
 
 def main() -> None:
     """Run one of the parts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("sides", "worn"))
-    parser.add_argument("--n", type=int, default=60)
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    print(provenance(asked.n), flush=True)
-    {"sides": sides, "worn": worn}[asked.part](asked.n)
+    run_part(__doc__, {"sides": sides, "worn": worn}, n=60)
 
 
 def sides(n: int) -> None:

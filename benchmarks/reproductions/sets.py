@@ -9,7 +9,6 @@ Prints rows for README.md.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 import warnings
@@ -20,7 +19,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from measure import provenance
+from measure import run_part
 
 import saddlepoint as sp
 from saddlepoint.auditing.summary import Estimate
@@ -31,12 +30,7 @@ NETWORKS = ("fashion-standard", "fashion-pgd-linf", "fashion-pgd-l2")
 
 def main() -> None:
     """Run one of the parts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("spatial", "wasserstein", "others"))
-    parser.add_argument("--n", type=int, default=500)
-    asked = parser.parse_args()
-    print(provenance(asked.n))
-    {"spatial": spatial, "wasserstein": wasserstein, "others": others}[asked.part](asked.n)
+    run_part(__doc__, {"spatial": spatial, "wasserstein": wasserstein, "others": others}, n=500)
 
 
 def spatial(n: int) -> None:

@@ -8,7 +8,6 @@ Prints rows for several_models.md.
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from measure import provenance, right
+from measure import right, run_part
 
 import saddlepoint as sp
 from saddlepoint.access import linear_backward, soft_backward
@@ -37,12 +36,7 @@ SOURCE, TARGETS = "fashion-fgsm", ("fashion-standard", "fashion-pgd-l2", "fashio
 
 def main() -> None:
     """Run one of the parts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("together", "carried"))
-    parser.add_argument("--n", type=int, default=200)
-    asked = parser.parse_args()
-    print(provenance(asked.n))
-    {"together": together, "carried": carried}[asked.part](asked.n)
+    run_part(__doc__, {"together": together, "carried": carried}, n=200)
 
 
 def together(n: int) -> None:

@@ -7,7 +7,6 @@ Prints the table of zeroth.md.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -15,19 +14,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from measure import middle, provenance
+from measure import middle, run_part
 
 import saddlepoint as sp
 
 
 def main() -> None:
     """Run one of the parts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("zoo",))
-    parser.add_argument("--n", type=int, default=40)
-    asked = parser.parse_args()
-    print(provenance(asked.n))
-    {"zoo": zoo}[asked.part](asked.n)
+    run_part(__doc__, {"zoo": zoo}, n=40)
 
 
 def zoo(n: int) -> None:
