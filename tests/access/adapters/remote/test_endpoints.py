@@ -1,13 +1,10 @@
 """A model behind HTTP: the answers of the model itself, every input paid for once, every fault one line."""
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
-import types
 from pathlib import Path
 
 import pytest
@@ -26,32 +23,7 @@ from saddlepoint.errors import ModelError, OptionError
 from saddlepoint.zoo.opening import open_model
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
-sys.path.append(str(EXAMPLES))
 SECRET = "swordfish-1234"
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SADDLEPOINT_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def served():
-    """Starts servers of zoo:fashion-standard, and stops them."""
-    from serve_model import Server
-
-    with contextlib.ExitStack() as stack:
-
-        def start(kind, faults=()):
-            classes = sp.zoo.data.load("fashion-mnist-1k[:1]").classes
-            server = stack.enter_context(
-                Server(sp.wrap(sp.zoo.load("fashion-standard")), classes, kind, 0, tuple(faults))
-            )
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-            stack.callback(server.shutdown)
-            return server
-
-        yield start
 
 
 @pytest.fixture
@@ -394,8 +366,8 @@ def grown(attempt):
     return pytest.approx(0.1 * 2**attempt * 0.75, rel=1 / 3 + 0.01)
 
 
-def test_the_first_question_is_tried_again_as_others_are():
-    waits, left = [], [(503, ""), (429, ""), (200, '{"kind": "labels", "classes": ["cat", "owl"]}')]
+def test_the_first_question_is_tried_again_as_others_are(waits):
+    left = [(503, ""), (429, ""), (200, '{"kind": "labels", "classes": ["cat", "owl"]}')]
     model = mocked({"classes": ()}, lambda _: left.pop(0), sleep=waits.append)
     assert model.class_names == ("cat", "owl")
     assert len(waits) == 2
@@ -417,19 +389,15 @@ def test_a_refusal_is_not_tried_again():
     assert len(asked) == 1
 
 
-def test_waits_are_those_that_the_server_asks_for():
-    waits, left = [], [(503, ""), (429, ""), (200, '{"labels": ["owl"]}')]
+def test_waits_are_those_that_the_server_asks_for(waits):
+    left = [(503, ""), (429, ""), (200, '{"labels": ["owl"]}')]
     model = mocked({}, lambda _: left.pop(0), sleep=waits.append)
     assert model(torch.zeros(1, 2)).argmax(1).tolist() == [2]
     assert len(waits) == 2
     assert waits == [grown(0), grown(1)]
 
 
-def test_requests_keep_to_a_rate(monkeypatch):
-    waits = []
-    monkeypatch.setattr(
-        "saddlepoint.access.adapters.remote.client.time", types.SimpleNamespace(monotonic=lambda: sum(waits))
-    )
+def test_requests_keep_to_a_rate(waits):
     model = mocked({"rate": 10.0, "batch": 1}, lambda _: (200, '{"labels": [0]}'), sleep=waits.append)
     model(torch.rand(5, 2))
     assert waits == pytest.approx([0.1] * 4)

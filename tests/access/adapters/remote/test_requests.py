@@ -1,13 +1,9 @@
 """How requests are written, sent side by side, held back and counted, with the examples' server and its faults."""
 
-import contextlib
 import datetime
 import email.utils
 import json
-import sys
-import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,31 +19,7 @@ from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.setup import prepare
 from saddlepoint.errors import ModelError, OptionError
 
-sys.path.append(str(Path(__file__).parents[4] / "examples"))
 SECRET = "swordfish-1234"
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SADDLEPOINT_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def served():
-    """Starts servers of zoo:fashion-standard, and stops them."""
-    from serve_model import Server
-
-    with contextlib.ExitStack() as stack:
-
-        def start(kind="scores", faults=()):
-            classes = sp.zoo.data.load("fashion-mnist-1k[:1]").classes
-            model = sp.wrap(sp.zoo.load("fashion-standard"))
-            server = stack.enter_context(Server(model, classes, kind, 0, tuple(faults)))
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-            stack.callback(server.shutdown)
-            return server
-
-        yield start
 
 
 @pytest.fixture
@@ -235,16 +207,16 @@ def test_a_rate_holds_side_by_side(served, x):
     assert time.monotonic() - began >= 5 / 20
 
 
-def test_waits_grow_and_are_never_quite_the_same():
-    def waits():
-        found, left = [], [503, 429, 500, 200]
-        model = mocked({}, lambda _: response(left.pop(0), '{"labels": ["owl"]}'), sleep=found.append)
+def test_waits_grow_and_are_never_quite_the_same(waits):
+    def more():
+        before, left = len(waits), [503, 429, 500, 200]
+        model = mocked({}, lambda _: response(left.pop(0), '{"labels": ["owl"]}'), sleep=waits.append)
         model(torch.zeros(1, 2))
         model.network.cache.file.execute("delete from answers")
         model.network.cache.file.commit()
-        return found
+        return waits[before:]
 
-    some = [waits() for _ in range(5)]
+    some = [more() for _ in range(5)]
     for found in some:
         assert len(found) == 3
         assert all(0.04 * 2**i <= wait <= 0.1 * 2**i for i, wait in enumerate(found))
