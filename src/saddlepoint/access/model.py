@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.access.asking import GradientAccess, LabelAccess, Ledger, ScoreAccess
-from saddlepoint.access.output import Output, as_logits, one_hot, told
+from saddlepoint.access.output import Output, as_logits, told
 from saddlepoint.access.stand_ins import SmoothRounding, Standin, check_stand_ins, standing_in
 from saddlepoint.access.top import likeliest
 from saddlepoint.access.undisturbed import own_randomness, same_buffers
@@ -119,7 +119,7 @@ class Model:
             raise ModelError("a model that answers labels needs wrap(..., classes=K)")
         if answer.shape != (len(x),):
             raise ModelError(f"labels [{len(x)}] were expected, the model answered {list(answer.shape)}")
-        return one_hot(answer.to(x.device), self.classes, x.dtype)
+        return nn.functional.one_hot(answer.long().to(x.device), self.classes).to(x.dtype)
 
     def access(
         self,

@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 Output = Literal["auto", "logits", "probabilities", "log-probabilities", "sigmoid", "labels"]
 """``sigmoid``: for each class by itself a probability, so that rows need not sum to 1."""
@@ -46,11 +46,6 @@ def as_logits(answer: Tensor, output: Output) -> Tensor:
         both = torch.cat([(1 - answer).clamp(min=tiny), answer], 1)
         return (answer if answer.shape[1] > 1 else both).log()
     return answer if answer.shape[1] > 1 else torch.cat([-answer / 2, answer / 2], 1)
-
-
-def one_hot(labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-    """Labels (long [N]) as rows [N, classes] of 0 and 1."""
-    return nn.functional.one_hot(labels.long(), classes).to(dtype)
 
 
 def squashed(answer: Tensor) -> bool:

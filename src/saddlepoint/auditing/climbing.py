@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from saddlepoint.attacks.progress import questions
-from saddlepoint.auditing.records import column, stage_rows
+from saddlepoint.auditing.records import column, first_stage, stage_rows
 from saddlepoint.auditing.summary import Climb, ClimbPoint
 
 LONG = 8
@@ -23,7 +23,7 @@ HALF = 2
 
 def climb(spec: dict[str, Any], records: pa.Table, label: str) -> Climb | None:
     """The climb of the first attack under the threat ``label``; None where it was not watched or asked about nobody."""
-    first = next((one for one in spec["stages"] if one["threat"] == label and one["over"] == "standing"), None)
+    first = first_stage(spec, label)
     if first is None:
         return None
     table = stage_rows(records, first["name"]).table

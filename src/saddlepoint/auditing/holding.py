@@ -13,15 +13,11 @@ from torch import Tensor
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.access.model import Model
-from saddlepoint.attacks.iterate import Iterate
+from saddlepoint.attacks.recipes.triage import shrinking
 from saddlepoint.attacks.run import ask_clean
 from saddlepoint.core.goal import untargeted
-from saddlepoint.gradients import backprop
-from saddlepoint.initializers import uniform
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
-from saddlepoint.optimizers.ascent import Ascent
-from saddlepoint.optimizers.schedules import cosine
 from saddlepoint.sets import Neighborhood
 
 STEPS = 20
@@ -64,7 +60,6 @@ def attack_held(model: Model, x: Tensor, y: Tensor, threat: Neighborhood, noise:
 
 def _fallen(model: Model, x: Tensor, y: Tensor, threat: Neighborhood, radius: Tensor, noise: Noise) -> Tensor:
     """Whom the attack breaks, bool [n]; nobody is dropped on the way, so that each keeps its draw."""
-    climb = Ascent(backprop, cosine(2.0, 0.0, STEPS))
-    attack: Iterate[GradientAccess] = Iterate(threat, margin, climb, uniform, STEPS, compact_below=0.0)
+    attack = dc.replace(shrinking(threat, margin, STEPS), compact_below=0.0)
     access = model.access(len(x), None, ask_clean(model, x), x.device).lower(GradientAccess)
     return attack(access, x, untargeted(y), noise, radius).met

@@ -61,6 +61,11 @@ def column(table: pa.Table, name: str) -> npt.NDArray[Any]:
     return values
 
 
+def first_stage(spec: dict[str, Any], label: str) -> dict[str, Any] | None:
+    """The first attack on whoever stands under the threat ``label``, as specified; None where there is none."""
+    return next((one for one in spec["stages"] if one["threat"] == label and one["over"] == "standing"), None)
+
+
 def stage_rows(records: pa.Table, stage: str) -> StageRows:
     """The rows of the stage of that name."""
     table = records.filter(pc.equal(records.column("stage"), stage))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from saddlepoint.auditing.records import stage_rows
-from saddlepoint.auditing.standing import Flags, Rows
+from saddlepoint.auditing.records import StageRows, first_stage, stage_rows
+from saddlepoint.auditing.standing import Flags
 from saddlepoint.auditing.summary import Again
 
 AGAIN = "sampled"
@@ -17,20 +17,19 @@ AGAIN = "sampled"
 
 def attacks_again(spec: dict[str, Any], records: pa.Table, label: str) -> tuple[Again, ...]:
     """Each run of the first attack again under the threat ``label``, beside the first one on the same samples."""
-    own = [stage for stage in spec["stages"] if stage["threat"] == label]
-    first = next((stage for stage in own if stage["over"] == "standing"), None)
+    first = first_stage(spec, label)
     if first is None:
         return ()
+    later = [
+        (stage, stage_rows(records, stage["name"]))
+        for stage in spec["stages"]
+        if stage["threat"] == label and stage["over"] == AGAIN and stage["attack"] == first["attack"]
+    ]
     fell = _broken(spec, records, first["name"])
-    return tuple(
-        _again(stage, first["options"], records, fell)
-        for stage in own
-        if stage["over"] == AGAIN and stage["attack"] == first["attack"] and len(_positions(records, stage["name"]))
-    )
+    return tuple(_again(stage, first["options"], rows, fell) for stage, rows in later if len(rows.positions))
 
 
-def _again(stage: dict[str, Any], usual: dict[str, Any], records: pa.Table, fell: Flags) -> Again:
-    rows = stage_rows(records, stage["name"])
+def _again(stage: dict[str, Any], usual: dict[str, Any], rows: StageRows, fell: Flags) -> Again:
     before, now = fell[rows.positions], rows.met
     return Again(
         stage=stage["name"],
@@ -49,7 +48,3 @@ def _broken(spec: dict[str, Any], records: pa.Table, name: str) -> Flags:
     fell = np.ones(spec["data"]["n"], dtype=np.bool_)
     fell[rows.positions] = rows.met
     return fell
-
-
-def _positions(records: pa.Table, name: str) -> Rows:
-    return stage_rows(records, name).positions

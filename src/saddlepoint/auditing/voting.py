@@ -11,19 +11,15 @@ from torch import Tensor
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.access.model import wrap
-from saddlepoint.attacks.iterate import Iterate
+from saddlepoint.attacks.recipes.triage import shrinking
 from saddlepoint.auditing.plan import Threat
 from saddlepoint.auditing.subject import Subject
 from saddlepoint.auditing.summary import Vote
 from saddlepoint.certificates import smoothed
 from saddlepoint.core.goal import untargeted
 from saddlepoint.errors import OptionError
-from saddlepoint.gradients import backprop
-from saddlepoint.initializers import uniform
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
-from saddlepoint.optimizers.ascent import Ascent
-from saddlepoint.optimizers.schedules import cosine
 from saddlepoint.sets import L2
 
 COUNTED, ALPHA = 1000, 0.001
@@ -92,8 +88,7 @@ def _attacked(subject: Subject, x: Tensor, y: Tensor, threat: L2, sigma: float, 
 
     bounds = (model.box.low, model.box.high)
     mean = wrap(noisy, bounds=bounds, output="logits", draws=DRAWS, batch_size=model.batch_size)
-    climb = Ascent(backprop, cosine(2.0, 0.0, STEPS))
-    attack: Iterate[GradientAccess] = Iterate(threat, margin, climb, uniform, STEPS, stop_when_met=False)
+    attack = dc.replace(shrinking(threat, margin, STEPS), stop_when_met=False)
     with model.quiet(seed):
         access = mean.access(len(x), device=x.device).lower(GradientAccess)
         noise = Noise.seeded(seed, subject.ids.to(x.device)).at("vote")

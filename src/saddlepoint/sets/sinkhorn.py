@@ -72,18 +72,18 @@ class Sinkhorn:
         alpha, beta = torch.zeros_like(x), torch.zeros_like(x)
         psi = torch.ones_like(radius)
 
-        def summed(dual: Tensor) -> Tensor:
-            """log Σ exp(dual - ψ C) over the places around each pixel."""
-            around = ball.around(dual) - column(psi, delta) * cost
-            return around.masked_fill(barred, -torch.inf).logsumexp(2)
+        def ways(dual: Tensor) -> Tensor:
+            """The dual - ψ C of the places around each pixel, [N, C, k², H, W]."""
+            return (ball.around(dual) - column(psi, delta) * cost).masked_fill(barred, -torch.inf)
 
         for i in range(self.rounds):
-            alpha = share.log() - summed(beta)
+            alpha = share.log() - ways(beta).logsumexp(2)
             sent = self.price * wanted
             settled = beta
-            beta = sent - omega(sent + torch.log(torch.full_like(sent, self.price)) + summed(alpha))
-            alpha = share.log() - summed(beta)
-            plan = _entries(ball, alpha, beta, psi, cost, barred)
+            beta = sent - omega(sent + torch.log(torch.full_like(sent, self.price)) + ways(alpha).logsumexp(2))
+            given = ways(beta)
+            alpha = share.log() - given.logsumexp(2)
+            plan = (alpha.unsqueeze(2) + given).exp()
             spent = (plan * cost).flatten(1).sum(1)
             bent = (plan * cost.square()).flatten(1).sum(1).clamp_min(torch.finfo(plan.dtype).tiny)
             if i % TENTH == TENTH - 1 and self._done(beta - settled, spent, psi, radius, share):
@@ -112,12 +112,6 @@ def omega(u: Tensor) -> Tensor:
         w = w * (1 + inner - w.log()) / (1 + w)
         w = w.clamp_min(torch.finfo(w.dtype).tiny)
     return torch.where(u < UNDERFLOW, u.exp(), w)
-
-
-def _entries(ball: Wasserstein, alpha: Tensor, beta: Tensor, psi: Tensor, cost: Tensor, barred: Tensor) -> Tensor:
-    """Π_ij = exp(α_i + β_j - ψ C_ij), as what each pixel gives to those around it: [N, C, k², H, W]."""
-    ways = alpha.unsqueeze(2) + ball.around(beta) - psi.view(-1, 1, 1, 1, 1) * cost
-    return ways.masked_fill(barred, -torch.inf).exp()
 
 
 def _no_dearer(ball: Wasserstein, delta: Tensor, radius: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from saddlepoint.access.model import Model
 from saddlepoint.errors import SaddlepointError
-from saddlepoint.testing.checks.demands import demand
+from saddlepoint.testing.checks.demands import demand, unchanged
 from saddlepoint.testing.problems import SHAPE, ConvNet
 from saddlepoint.testing.snapshot import Snapshot
 from saddlepoint.testing.tripwire import FailsAt, Homeless
@@ -56,7 +56,7 @@ def leaves_no_trace(call: Call) -> None:
     network, x = _scene()
     before = Snapshot.of(network, x)
     call(network, x, 0)
-    _unchanged(before, Snapshot.of(network, x))
+    unchanged(before, Snapshot.of(network, x))
 
 
 def leaves_no_trace_after_an_error(call: Call) -> None:
@@ -71,7 +71,7 @@ def leaves_no_trace_after_an_error(call: Call) -> None:
             demand(not isinstance(error, AssertionError), f"the error at call {k} became {error}")
         else:
             demand(broken.calls < k, f"an error at call {k} was swallowed")
-        _unchanged(before, Snapshot.of(broken, x))
+        unchanged(before, Snapshot.of(broken, x))
 
 
 def follows_its_seed(call: Call) -> None:
@@ -133,11 +133,6 @@ def _scene(dtype: torch.dtype = torch.float64) -> tuple[nn.Module, Tensor]:
             parameter.grad = torch.ones_like(parameter)
     x = torch.rand(8, *SHAPE, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     return network, x.to(dtype)
-
-
-def _unchanged(before: Snapshot, after: Snapshot) -> None:
-    changed = before.differences(after)
-    demand(not changed, f"changed: {', '.join(changed)}")
 
 
 def _tensors(answer: Any) -> Iterator[Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
+
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.anneal import Anneal
 from saddlepoint.attacks.close_calls import CloseCalls, Round
@@ -73,6 +75,11 @@ def climb(threat: Neighborhood, objective: Objective, steps: int, first: float =
     """Steepest ascent whose steps shrink to nothing; in L1 the sparse kind, whose steps shrink by themselves."""
     if isinstance(threat, L1):
         return sparse(threat, objective, steps)
+    return shrinking(threat, objective, steps, first)
+
+
+def shrinking(threat: Neighborhood, objective: Objective, steps: int, first: float = FIRST) -> Iterate[GradientAccess]:
+    """Steepest ascent from a random start, whose steps fall from ``first`` radii to nothing along half a cosine."""
     return Iterate(threat, objective, Ascent(backprop, cosine(first, 0.0, steps)), uniform, steps)
 
 
@@ -87,7 +94,7 @@ def from_outside(
         return climb(threat, objective, steps, first)
     wide, late = steps // 2, steps - steps // 2
     runs = [
-        Iterate(threat, objective, Ascent(backprop, cosine(first, 0.0, wide)), uniform, wide, stop_when_met=False),
-        Iterate(threat, objective, Ascent(backprop, cosine(first / 2, 0.0, late)), uniform, late),
+        dc.replace(shrinking(threat, objective, wide, first), stop_when_met=False),
+        shrinking(threat, objective, late, first / 2),
     ]
     return Anneal(runs, radius_factors=(WIDE, 1.0))

@@ -12,6 +12,7 @@ from saddlepoint.core.goal import Goal
 from saddlepoint.core.problem import tolerance
 from saddlepoint.core.result import Result, Status
 from saddlepoint.sets.neighborhood import Neighborhood
+from saddlepoint.testing.snapshot import Snapshot
 
 SUCCESS = (Status.FOOLED, Status.CLEAN)
 
@@ -20,6 +21,12 @@ def demand(condition: bool | Tensor, complaint: str) -> None:
     """Raise AssertionError with the complaint unless the condition (all of it) holds."""
     if not bool(torch.as_tensor(condition).all()):
         raise AssertionError(complaint)
+
+
+def unchanged(before: Snapshot, after: Snapshot, where: str = "") -> None:
+    """Nothing is other than before; ``where``, a word for the message."""
+    changed = before.differences(after)
+    demand(not changed, f"{where}changed {', '.join(changed)}")
 
 
 def feasible(result: Result, x: Tensor, threat: Neighborhood, box: Box = Box()) -> None:

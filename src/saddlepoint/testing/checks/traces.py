@@ -14,7 +14,7 @@ from saddlepoint.attacks.recipe import Recipe
 from saddlepoint.errors import AccessError
 from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.testing.case import Case
-from saddlepoint.testing.checks.demands import demand, identical
+from saddlepoint.testing.checks.demands import demand, identical, unchanged
 from saddlepoint.testing.problems import ConvNet, stochastic
 from saddlepoint.testing.snapshot import Snapshot
 from saddlepoint.testing.tripwire import FailsAt, Homeless, LabelOnly, ScoresOnly
@@ -30,7 +30,7 @@ def leaves_no_trace(recipe: Recipe, options: Mapping[str, Any] | None = None) ->
         ids = torch.arange(len(x)) * 3
         before = Snapshot.of(network, x, y, mask, radius, ids)
         case.run(dc.replace(kind, radius=radius, mask=mask), model=network, x=x, y=y, ids=ids)
-        _unchanged(before, Snapshot.of(network, x, y, mask, radius, ids), kind)
+        unchanged(before, Snapshot.of(network, x, y, mask, radius, ids), f"{kind}: ")
 
 
 def names_every_device(recipe: Recipe, options: Mapping[str, Any] | None = None) -> None:
@@ -49,7 +49,7 @@ def leaves_a_stochastic_network_alone(recipe: Recipe, options: Mapping[str, Any]
     for threat in case.natural():
         before = Snapshot.of(network, case.x)
         first = case.run(threat, model=network)
-        _unchanged(before, Snapshot.of(network, case.x), threat)
+        unchanged(before, Snapshot.of(network, case.x), f"{threat}: ")
         torch.rand(3)  # the global state moves on; the answer must not
         identical(first, case.run(threat, model=network), f"{threat}: a stochastic network")
 
@@ -65,7 +65,7 @@ def leaves_no_trace_after_an_error(recipe: Recipe, options: Mapping[str, Any] | 
             before = Snapshot.of(broken, x, y)
             came_through = _breaks(case, threat, broken, x, y)
             demand(came_through == (broken.calls >= call), f"{threat}: an error of the network was swallowed")
-            _unchanged(before, Snapshot.of(broken, x, y), threat)
+            unchanged(before, Snapshot.of(broken, x, y), f"{threat}: ")
             after = case.run(threat, model=broken, x=x, y=y)
             plain = case.run(threat, model=network, x=x, y=y) if plain is None else plain
             identical(plain, after, f"{threat}: after an error at call {call}")
@@ -111,8 +111,3 @@ def _breaks(case: Case, threat: Neighborhood, network: FailsAt, x: Tensor, y: Te
         demand("the model broke" in str(error), f"{threat}: the network's own error was replaced by: {error}")
         return True
     return False
-
-
-def _unchanged(before: Snapshot, after: Snapshot, threat: Neighborhood) -> None:
-    changed = before.differences(after)
-    demand(not changed, f"{threat}: changed {', '.join(changed)}")
