@@ -16,13 +16,13 @@ from saddlepoint.core.problem import tolerance
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
-SENTINELS = 64
+SENTINELS = 48
 """At most so many samples are asked whether another attack breaks what the usual ones did not, ..."""
 EVERY, FEWEST = 8, 16
 """... every eighth of those who stand, but no fewer than this."""
 BRITTLE = 20
 """Where no more than one of so many stands, nearly all fell."""
-SAMPLED, LEAST, MOST = 24, 12, 48
+SAMPLED, LEAST, MOST = 36, 12, 48
 """One of so many that are right is attacked once more with other draws: no more than so many, none where these would be
 fewer, for they would tell nothing."""
 CLOSEST, PRESSED, NEAREST = 24, 20, 128

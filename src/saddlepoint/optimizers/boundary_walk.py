@@ -22,6 +22,9 @@ Directions = Callable[[Noise, tuple[int, ...], torch.dtype], Tensor]
 """(streams of N samples, shape, dtype) -> random directions [N, *shape], of any length."""
 COARSEST = 1e-3
 """The bisection never stops earlier than at this share of the perturbation, so that few entries are no excuse."""
+NEAR = 128
+"""In units of what the numbers resolve: nearer to a boundary than this share of a perturbation, an answer given in
+another batch may be another one."""
 LONGER = 6
 """How often a step from the input is made longer before it is given up."""
 
@@ -181,9 +184,9 @@ class BoundaryWalk:
         return edge
 
     def _bisections(self, delta: Tensor) -> int:
-        """How often to halve until θ is reached, or the resolution of the numbers."""
+        """How often to halve until θ is reached, or what answers resolve."""
         theta = min(self.gamma * _entries(delta) ** -self.power, COARSEST)
-        return math.ceil(-math.log2(max(theta, torch.finfo(delta.dtype).eps)))
+        return math.ceil(-math.log2(max(theta, NEAR * torch.finfo(delta.dtype).eps)))
 
 
 def _entries(delta: Tensor) -> int:
