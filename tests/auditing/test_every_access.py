@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -83,3 +85,13 @@ def test_features_of_a_model_that_shows_none_are_refused_with_another_way() -> N
     model = sp.wrap(lambda x: inner(x), access="labels")
     with pytest.raises(AccessError, match=r"give features of another network, sp.Perceptual\(0.5, network=Features"):
         sp.audit(model, torch.rand(2, *SHAPE).double(), torch.zeros(2).long(), threat=sp.Perceptual(0.5))
+
+
+@pytest.mark.parametrize("access", ACCESS)
+def test_who_looks_inside_of_a_black_box_is_told(access: str) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(SHAPE), 8), nn.ReLU(), nn.Linear(8, 3)).double()
+    model, x = sp.wrap(network, access=access), torch.rand(2, *SHAPE).double()  # type: ignore[arg-type]
+    own, other = sp.Perceptual(0.5), sp.Perceptual(0.5, network=sp.sets.Features(network))
+    said = [make_plan(model, x, threat, None, None, "auto", 0, None, "quick").notices for threat in (own, other)]
+    assert not any("look inside" in notice for notice in said[1])
+    assert any("look inside" in notice for notice in said[0]) == (access != "gradients")

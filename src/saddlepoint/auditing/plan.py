@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from saddlepoint.access.asking import LabelAccess, ScoreAccess
+from saddlepoint.access.asking import GradientAccess, LabelAccess, ScoreAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.recipe import Recipe, catalog, get
 from saddlepoint.auditing.entry import Entry, parse
@@ -19,6 +19,7 @@ from saddlepoint.auditing.usual import OWN, OWN_CURVE, STANDARD, THOROUGH, fitti
 from saddlepoint.certificates import why_not
 from saddlepoint.errors import AccessError, OptionError, ThreatError
 from saddlepoint.sets import L1, L2, Linf, Neighborhood
+from saddlepoint.sets.perceptual import OWN as OWN_FEATURES
 
 Options = Mapping[str, Mapping[str, Any]]
 AUTO = "auto"
@@ -123,7 +124,7 @@ def make_plan(
     if attacks is not None and name is not None:
         raise OptionError(f"attacks were named, and the plan {name!r} too: leave one out")
     choice = _choice(model, attacks, options, curve, name or STANDARD)
-    notices: list[str] = []
+    notices = _seen_inside(threats, model)
     wanted = [Item(t, *one) for t in threats for one in _tagged(choice.fitting(type(t.set)))]
     kept = [item for item in wanted if _fits(item, model, choice.chosen, notices)]
     curves = [item for item in _curves(threats, choice) if _fits(item, model, False, notices)]
@@ -138,6 +139,17 @@ def make_plan(
     unlimited = {item.threat.label: item.threat for item in curves}
     said = tuple(dict.fromkeys(notices))
     return Plan(threats, tuple(unlimited.values()), (CleanStage(seed), *stages, *last), said)
+
+
+def _seen_inside(threats: Sequence[Threat], model: Model) -> list[str]:
+    """What is said where a set looks into a model that gives no more than scores."""
+    inside = any(getattr(threat.set, "network", None) == OWN_FEATURES for threat in threats)
+    if not inside or issubclass(model.kind, GradientAccess):
+        return []
+    return [
+        "distances are those of the model's own features: they look inside of it, which nobody can who has only its"
+        " answers, and their forwards are not counted"
+    ]
 
 
 def _firsts(items: Sequence[Item]) -> set[int]:

@@ -112,7 +112,7 @@ OWN: Final[Mapping[type[Neighborhood], Mapping[type[LabelAccess], Entries]]] = {
         ),
     },
     Corruption: {
-        GradientAccess: ((Entry("worst_of", {"k": 20}), "standing"), (Entry("triage", {"steps": 25}), "standing")),
+        GradientAccess: ((Entry("worst_of", {"k": 60}), "standing"), (Entry("triage", {"steps": 25}), "standing")),
         ScoreAccess: ((Entry("worst_of", {"k": 100}), "standing"),),
     },
 }

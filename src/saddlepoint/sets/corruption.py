@@ -29,7 +29,7 @@ class Corruption(Warp):
     Other arguments and errors as for ``Neighborhood``; the box must be finite.
 
     Args:
-        kind: a key of ``kinds()``, or "any": then the pattern also says which.
+        kind: a key of ``kinds()``; else any of them, and the pattern also says which.
 
     Raises:
         ThreatError: an unknown kind, a finite radius above 5, a saturation of pictures without three channels.
@@ -46,7 +46,7 @@ class Corruption(Warp):
     axes: ClassVar[int] = 1
 
     _: dc.KW_ONLY
-    kind: str = "contrast"
+    kind: str = ANY
 
     def __post_init__(self) -> None:
         super().__post_init__()
