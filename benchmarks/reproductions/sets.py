@@ -3,6 +3,7 @@
     python benchmarks/reproductions/sets.py spatial      # turns and shifts: slopes are weak, trying is strong
     python benchmarks/reproductions/sets.py wasserstein  # exact projections are stronger than Sinkhorn's, and faster
     python benchmarks/reproductions/sets.py others       # flows, colors, and both kinds of networks
+    python benchmarks/reproductions/sets.py scores       # from scores alone: estimated slopes, or changes at random
 
 Prints rows for README.md.
 """
@@ -30,7 +31,7 @@ NETWORKS = ("fashion-standard", "fashion-pgd-linf", "fashion-pgd-l2")
 
 def main() -> None:
     """Run one of the parts."""
-    run_part(__doc__, {"spatial": spatial, "wasserstein": wasserstein, "others": others}, n=500)
+    run_part(__doc__, {"spatial": spatial, "wasserstein": wasserstein, "others": others, "scores": scores}, n=500)
 
 
 def spatial(n: int) -> None:
@@ -71,6 +72,16 @@ def wasserstein(n: int) -> None:
         cells += [_left(name, data.x, data.y, threat, one) for one in columns[1:]]
         cells += _sinkhorn(name, data.x, data.y, float(threat.radius), own)
         print(f"| {name} |", " | ".join(cells), "|", flush=True)
+
+
+def scores(n: int) -> None:
+    """Accuracy left after 400 questions for each picture: estimated slopes, and changes at random."""
+    data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+    columns = ("rgf(steps=36,samples=10)", "one_plus_one(steps=400)", "triage")
+    print("| set | clean |", " | ".join(columns), "|")
+    for text in ("wasserstein:0.1", "recolor:0.06+flow:0.3+linf:0.03", "recolor:0.2", "flow:0.5", "nuclear:2"):
+        cells = [_left(NETWORKS[0], data.x, data.y, parse(text), one) for one in (None, *columns)]
+        print(f"| {text} |", " | ".join(cells), "|", flush=True)
 
 
 def _left(name: str, x: Tensor, y: Tensor, threat: Neighborhood, attack: str | None) -> str:

@@ -10,7 +10,19 @@ from saddlepoint.attacks.recipe import get
 from saddlepoint.auditing.entry import Entry
 from saddlepoint.auditing.stages import Over
 from saddlepoint.errors import OptionError
-from saddlepoint.sets import L0, L1, Corruption, Flow, Insertions, Neighborhood, Patch, Perceptual, Spatial
+from saddlepoint.sets import (
+    L0,
+    L1,
+    Composed,
+    Corruption,
+    Flow,
+    Insertions,
+    Neighborhood,
+    Patch,
+    Perceptual,
+    Spatial,
+    Wasserstein,
+)
 
 
 class Usual(NamedTuple):
@@ -160,7 +172,14 @@ def _alone(options: Options, kind: type[Neighborhood]) -> Options:
     return {name: options[name] for name in ("steps", "rounds")}
 
 
+def _proposals(options: Options, kind: type[Neighborhood]) -> Options:
+    """As many proposals."""
+    return {"steps": options["steps"] * options["restarts"]}
+
+
 Substitute = tuple[str, Callable[[Options, type[Neighborhood]], Options]]
+WIDE: Final = (Wasserstein, Composed)
+"""Sets with many more parameters than there are pixels, along which no slope is estimated."""
 INSTEAD: Final[Mapping[str, tuple[Substitute, ...]]] = {
     "square": (("rgf", _slopes), ("sparse_rs", _swaps)),
     "hop_skip_jump": (("shrinking_rings", _draws), ("pointwise", _back)),
@@ -173,13 +192,15 @@ INSTEAD: Final[Mapping[str, tuple[Substitute, ...]]] = {
 def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     """``entry``; where it does not know a set, what asks about as often there.
 
-    In place of square ascent on estimated slopes or, where few entries may change, a search of swaps; in place of a
-    walk on labels a search of rings or, where entries count, the way back one by one; and triage alone where windows
-    cannot be painted.
+    In place of square ascent on estimated slopes or, where a set has more parameters than there are pixels, changes at
+    random or, where few entries may change, a search of swaps; in place of a walk on labels a search of rings or, where
+    entries count, the way back one by one; and triage alone where windows cannot be painted.
 
     >>> from saddlepoint.sets import Flow, Nuclear
     >>> fitting(Entry("square", {"steps": 220}), Nuclear)
     Entry(name='rgf', options={'steps': 20, 'samples': 10, 'tile': 4})
+    >>> fitting(Entry("square", {"steps": 220, "restarts": 2}), Wasserstein)
+    Entry(name='one_plus_one', options={'steps': 440})
     >>> fitting(Entry("square", {"steps": 220}), L0)
     Entry(name='sparse_rs', options={'steps': 220, 'restarts': 1})
     >>> fitting(Entry("hop_skip_jump", {"steps": 16}), Flow)
@@ -188,6 +209,8 @@ def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     recipe = get(entry.name)
     if issubclass(kind, recipe.sets):
         return entry
+    if entry.name == "square" and issubclass(kind, WIDE):
+        return Entry("one_plus_one", dict(_proposals({**recipe.options, **entry.options}, kind)))
     for other, options in INSTEAD.get(entry.name, ()):
         if issubclass(kind, get(other).sets):
             return Entry(other, dict(options({**recipe.options, **entry.options}, kind)))

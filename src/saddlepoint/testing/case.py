@@ -92,7 +92,7 @@ FEW: dict[str, int] = {
     "tries": 20,
 }
 """Options that cost time, and how much of each is enough to see how an attack behaves."""
-LUCK: dict[str, dict[str, int]] = {"worst_of": {"k": 60}}
+LUCK: dict[str, dict[str, int]] = {"worst_of": {"k": 60}, "one_plus_one": {"steps": 60}}
 """Of recipes that only draw, how many draws find anything at all."""
 MAY_BE_NONE = ("neighbors",)
 """Options of which 0 makes sense to some attacks."""
@@ -168,13 +168,13 @@ class Case:
 
 def few(recipe: Recipe) -> dict[str, Any]:
     """Few steps, queries and restarts, for those options the recipe has; more steps where one is a question or two."""
-    chosen = {name: value for name, value in FEW.items() if name in recipe.options} | LUCK.get(recipe.name, {})
+    chosen = {name: value for name, value in FEW.items() if name in recipe.options}
     if "steps" in chosen and recipe.access is not GradientAccess:
         many = bool({"samples", "pairs"} & set(chosen))
         comes_home = "candidates" in recipe.options and not recipe.minimal  # from outside, as far as the radius
         searches = "first_draws" in chosen or (many and recipe.access is LabelAccess)  # bisects after each estimate
         chosen["steps"] = 2 if searches and not comes_home else 8 if many and not comes_home else 20
-    return chosen
+    return chosen | LUCK.get(recipe.name, {})
 
 
 def radius_for(kind: type) -> float:

@@ -59,7 +59,7 @@ from saddlepoint.attacks.recipes.transferable import (
     vni_fgsm,
 )
 from saddlepoint.attacks.recipes.triage import triage
-from saddlepoint.attacks.recipes.visits import grid, worst_of
+from saddlepoint.attacks.recipes.visits import grid, one_plus_one, worst_of
 from saddlepoint.attacks.recipes.zeroth_order import zoo
 
 __all__ = [
@@ -104,6 +104,7 @@ __all__ = [
     "nes_partial",
     "ni_fgsm",
     "odi_pgd",
+    "one_plus_one",
     "p_rgf",
     "parsimonious",
     "pgd",
