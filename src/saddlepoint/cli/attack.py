@@ -181,8 +181,9 @@ def _piece(attempt: Attempt, ready: Ready, rows: Tensor) -> Result:
 
 
 def _table(result: Result, target: str | None, threat: Neighborhood, seconds: float) -> Table:
-    n, wrong = len(result), int((result.status == Status.CLEAN).sum())
-    standing = int((~result.met).sum())
+    n, silent = len(result), (result.status == Status.HELD) & ~result.value.isfinite()
+    wrong = int(((result.status == Status.CLEAN) | silent).sum())
+    standing = int((~result.met & ~silent).sum())
     robust, fooled = Estimate.of(standing, n), n - wrong - standing
     sizes = result.size[result.met & (result.status != Status.CLEAN)]
     standing_name = "robust accuracy" if math.isfinite(float(threat.radius)) else "not broken"
@@ -203,6 +204,8 @@ def _table(result: Result, target: str | None, threat: Neighborhood, seconds: fl
         ("time", f"{duration(seconds)} ({n / seconds:.1f} samples/s)"),
     ]
     spent = int((result.status == Status.OUT_OF_BUDGET).sum())
+    if bool(silent.any()):
+        rows.append(("no answer", f"{int(silent.sum())} samples, counted as wrong: the model answers NaN"))
     return table(("", ""), [*rows, ("out of budget", f"{spent} samples")] if spent else rows)
 
 

@@ -37,6 +37,12 @@ def prepare(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Rea
     Raises:
         ModelError, DataError, OptionError: what is wrong, and what to do.
     """
+    model, data = _opened(spec, samples, of, work)
+    return Ready(model, data, check_shape(model, data.x[:1], data.name))
+
+
+def _opened(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> tuple[Model, Data]:
+    """Both, compared as far as that takes no question."""
     if work.batch_size < 1:
         raise OptionError(f"--batch-size must be at least 1, got {work.batch_size}")
     made = open_model(spec, of.weights, of.access)
@@ -53,7 +59,7 @@ def prepare(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Rea
     check_features(data.features, model.feature_names, data.name)
     if data.low is not None and data.high is not None:
         model.rescale(data.low, data.high)
-    return Ready(model, data, check_shape(model, data.x[:1], data.name))
+    return model, data
 
 
 def prepare_labeled(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Ready:
@@ -62,10 +68,17 @@ def prepare_labeled(spec: str, samples: str, of: ModelOptions, work: WorkOptions
     Raises:
         ModelError, DataError, OptionError: what is wrong, and what to do.
     """
-    ready = prepare(spec, samples, of, work)
-    class_names(ready.data.classes, ready.model, ready.classes)
-    check_labels(ready.data.y, ready.data.x, ready.classes, f"the labels of {ready.data.name}")
+    model, data = _opened(spec, samples, of, work)
+    if model.classes is not None:  # before anything is asked, for an answer may cost money
+        _compare(model, data, model.classes)
+    ready = Ready(model, data, check_shape(model, data.x[:1], data.name))
+    _compare(model, data, ready.classes)
     return ready
+
+
+def _compare(model: Model, data: Data, classes: int) -> None:
+    class_names(data.classes, model, classes)
+    check_labels(data.y, data.x, classes, f"the labels of {data.name}")
 
 
 LEARN = "learn:"

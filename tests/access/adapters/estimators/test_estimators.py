@@ -3,16 +3,19 @@
 import warnings
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier, SGDClassifier
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
@@ -158,6 +161,75 @@ def test_what_only_predicts_is_asked_for_labels():
     assert model(torch.from_numpy(x)).argmax(1).tolist() == [
         ["ham", "junk", "spam"].index(n) for n in estimator.predict(x)
     ]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FixedThresholdClassifier(LogisticRegression(), threshold=0.9),
+        lambda: make_pipeline(StandardScaler(), FixedThresholdClassifier(LogisticRegression(), threshold=0.9)),
+        lambda: GridSearchCV(FixedThresholdClassifier(LogisticRegression()), {"threshold": [0.9]}),
+    ],
+)
+def test_a_threshold_of_ones_own_decides(make):
+    x, y = samples(2)
+    estimator = make().fit(x, y)
+    model = from_estimator(estimator)
+    assert model.kind.kind == "labels"
+    assert model(torch.from_numpy(x)).argmax(1).tolist() == estimator.predict(x).tolist()
+    assert (estimator.predict(x) != (estimator.predict_proba(x)[:, 1] > 0.5)).any()
+
+
+def test_scores_of_pairs_are_no_classes():
+    x, y = samples(5)
+    estimator = SVC(kernel=lambda a, b: a @ b.T, decision_function_shape="ovo").fit(x, y)
+    model = from_estimator(estimator)
+    assert (model.kind.kind, model.classes) == ("labels", 5)
+    assert model(torch.from_numpy(x)).argmax(1).tolist() == estimator.predict(x).tolist()
+
+
+def test_the_nearest_center_is_asked_for_labels():
+    x, y = samples(3)
+    estimator = NearestCentroid().fit(x, y)
+    assert from_estimator(estimator)(torch.from_numpy(x)).argmax(1).tolist() == estimator.predict(x).tolist()
+
+
+def test_of_a_search_the_best_is_attacked_along_its_slopes():
+    x, y = samples(3)
+    inner = make_pipeline(make_pipeline(StandardScaler()), LogisticRegression())
+    search = GridSearchCV(inner, {"logisticregression__C": [0.1, 1.0]}).fit(x, y)
+    network = from_estimator(search)
+    torch.testing.assert_close(network(torch.from_numpy(x)), torch.from_numpy(search.decision_function(x)))
+    black = from_estimator(GridSearchCV(RandomForestClassifier(5, random_state=0), {"max_depth": [2, 3]}).fit(x, y))
+    assert black.kind.kind == "scores"
+
+
+def test_columns_are_picked_by_name():
+    x, y = samples(3)
+    table = pandas.DataFrame(x, columns=["a", "b", "c", "d"])
+    picked = ColumnTransformer([("first", StandardScaler(), ["a", "c"]), ("rest", "passthrough", ["d"])])
+    estimator = make_pipeline(picked, LogisticRegression()).fit(table, y)
+    model = from_estimator(estimator)
+    given = model(torch.from_numpy(x))
+    assert given.argmax(1).tolist() == estimator.predict(table).tolist()
+
+
+def test_weights_that_were_made_sparse_are_taken():
+    x, y = samples(3)
+    estimator = LogisticRegression().fit(x, y).sparsify()
+    torch.testing.assert_close(
+        from_estimator(estimator)(torch.from_numpy(x)), torch.from_numpy(estimator.decision_function(x))
+    )
+
+
+@pytest.mark.parametrize("make", [lambda: MLPClassifier(max_iter=20), RidgeClassifier])
+def test_several_labels_at_once_are_refused(make):
+    x, y = samples(2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = make().fit(x, np.stack([y, 1 - y, y], 1))
+    with pytest.raises(ModelError, match="predicts several labels at once"):
+        from_estimator(fitted)
 
 
 def test_labels_of_any_kind_are_places_among_the_classes():

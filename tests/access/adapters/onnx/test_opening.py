@@ -114,6 +114,57 @@ def test_a_branch_that_depends_on_the_sample_is_taken_for_each(tmp_path, weights
     assert opened.way == "in turn"
 
 
+def reduced(path, op, weights):
+    """A file of one sample a batch that divides it by a number taken from all of it."""
+    nodes = [
+        helper.make_node(op, ["x"], ["r"], keepdims=0),
+        helper.make_node("Div", ["x", "r"], ["z"]),
+        helper.make_node("MatMul", ["z", "w"], ["y"]),
+    ]
+    return save(path, nodes, [value("x", 1, 6)], [value("y", 1, 4)], {"w": weights.numpy()})
+
+
+@pytest.mark.parametrize(("op", "reduce"), [("ReduceMax", torch.amax), ("ReduceMean", torch.mean), ("ReduceL2", None)])
+def test_what_a_sample_is_divided_by_is_its_own_also_where_the_first_comes_alone(tmp_path, weights, op, reduce):
+    opened = from_onnx(reduced(tmp_path / "net.onnx", op, weights))
+    x = torch.rand(5, 6, generator=torch.Generator().manual_seed(1)) + 0.1
+    opened(x[:1])
+    size = x.norm(dim=1) if reduce is None else reduce(x, 1)
+    torch.testing.assert_close(opened(x), x / size[:, None] @ weights)
+
+
+def test_a_branch_on_the_sample_is_found_also_where_both_first_ones_take_the_same(tmp_path, weights):
+    branches = [
+        helper.make_graph([helper.make_node(op, ["z"], [name])], name, [], [value(name, 1, 4)])
+        for name, op in (("a", "Neg"), ("b", "Exp"))
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["z"]),
+        helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0),
+        helper.make_node("Greater", ["s", "zero"], ["positive"]),
+        helper.make_node("If", ["positive"], ["y"], then_branch=branches[0], else_branch=branches[1]),
+    ]
+    constants = {"w": weights.numpy(), "zero": np.float32(0)}
+    path = save(tmp_path / "net.onnx", nodes, [value("x", 1, 6)], [value("y", 1, 4)], constants)
+    opened, x = from_onnx(path), torch.cat([torch.ones(1, 6), -torch.ones(1, 6)])
+    opened(x[:1])
+    torch.testing.assert_close(opened(x), torch.stack([-(x @ weights)[0], (x @ weights)[1].exp()]))
+
+
+def test_labels_beside_the_scores_are_passed_over_and_alone_are_refused(tmp_path, weights):
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("ArgMax", ["p"], ["label"], axis=1, keepdims=1),
+    ]
+    label, scores = value("label", "n", 1, kind=TensorProto.INT64), value("p", "n", 4)
+    both = save(tmp_path / "both.onnx", nodes, [value("x", "n", 6)], [label, scores], {"w": weights.numpy()})
+    torch.testing.assert_close(from_onnx(both)(torch.ones(3, 6)), torch.ones(3, 6) @ weights)
+    alone = save(tmp_path / "alone.onnx", nodes, [value("x", "n", 6)], [label], {"w": weights.numpy()})
+    with pytest.raises(ModelError, match=r"answers 'label', of whole numbers: labels, and no scores.* \?output=NAME"):
+        from_onnx(alone)
+    torch.testing.assert_close(from_onnx(alone, output="p")(torch.ones(3, 6)), torch.ones(3, 6) @ weights)
+
+
 @pytest.mark.parametrize(("ending", "opset"), [("Softmax", 11), ("Softmax", 17), ("LogSoftmax", 17)])
 def test_logits_are_taken_from_before_a_last_softmax(tmp_path, weights, ending, opset):
     x = torch.randn(3, 6)

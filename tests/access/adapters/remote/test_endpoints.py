@@ -62,7 +62,7 @@ def test_of_the_likeliest_it_says_what_a_model_at_hand_says_that_is_wrapped_so(s
     )
 
 
-@pytest.mark.parametrize("answer", [[["dog", 1.0], ["cat", 1e-9]], [["dog", 0.0]], []])
+@pytest.mark.parametrize("answer", [[["dog", 1.0], ["cat", 1e-9]], [["dog", 0.0]]])
 def test_no_class_is_likelier_than_those_that_are_named(answer):
     """What is left for the others is taken for at least one in a million, and a named one may have less."""
     of = Description("http://a", kind="top", classes=("cat", "dog", "owl", "fox"))
@@ -176,6 +176,13 @@ def images_labels(images):
 def test_scores_that_are_none(answer, words):
     model = mocked({"kind": "scores"}, lambda _: (200, json.dumps(answer)))
     with pytest.raises(ModelError, match=words):
+        model(torch.zeros(1, 2))
+
+
+@pytest.mark.parametrize("answer", [[], [["cat", 0.5], ["cat", 0.3]]])
+def test_the_likeliest_are_some_and_each_of_them_once(answer):
+    model = mocked({"kind": "top"}, lambda _: (200, json.dumps({"top": [answer]})))
+    with pytest.raises(ModelError, match="one class or more were expected, each of them once"):
         model(torch.zeros(1, 2))
 
 
@@ -331,7 +338,15 @@ def test_a_host_is_not_taken_from_the_environment():
         Description("http://${HOST}/predict")
 
 
-@pytest.mark.parametrize("said", [(403, "no such key: {}"), (200, "who is {}?"), (200, '{{"error": "{}"}}')])
+@pytest.mark.parametrize(
+    "said",
+    [
+        (403, "no such key: {}"),
+        (200, "who is {}?"),
+        (200, '{{"error": "{}"}}'),
+        (200, '{{"labels": ["no such key: {}"]}}'),
+    ],
+)
 def test_an_endpoint_that_repeats_a_secret_is_told_without_it(said, monkeypatch):
     monkeypatch.setenv("KEY", SECRET)
     model = mocked({}, lambda _: (said[0], said[1].format(SECRET)), url="http://a/${KEY}/b")

@@ -24,7 +24,8 @@ class Linear(nn.Module):
 
     def __init__(self, estimator: Any) -> None:
         super().__init__()
-        self.weight, self.bias = constant(np.atleast_2d(estimator.coef_)), constant(estimator.intercept_)
+        rows = estimator.coef_.toarray() if hasattr(estimator.coef_, "toarray") else estimator.coef_  # sparsify()
+        self.weight, self.bias = constant(np.atleast_2d(rows)), constant(estimator.intercept_)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores of x [N, D]."""

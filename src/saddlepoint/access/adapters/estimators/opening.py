@@ -42,7 +42,8 @@ def from_estimator(estimator: Any) -> nn.Module | Model:
     With slopes, in double precision: linear classifiers, ``SVC`` and ``NuSVC`` with linear, polynomial, Gaussian and
     sigmoid kernels, ``MLPClassifier``, ``GaussianNB``, also behind ``StandardScaler``, ``MinMaxScaler``,
     ``MaxAbsScaler``, ``RobustScaler``, ``Normalizer``, ``PCA`` and ``FunctionTransformer``. All others are black boxes
-    by their probabilities or decision function, or by their labels if that is all. Labels are places in ``classes_``.
+    by their probabilities or decision function, or by their labels if that is all, or where the largest score need not
+    be of the class that is predicted. Labels are places in ``classes_``. Of a search over parameters the best is taken.
 
     Raises:
         ModelError: it is not fitted, or no classifier.
@@ -57,10 +58,11 @@ def from_estimator(estimator: Any) -> nn.Module | Model:
         raise ModelError(f"this {name} is not fitted: call fit(x, y) before it is attacked") from error
     if not hasattr(estimator, "classes_") or not hasattr(estimator, "predict"):
         raise ModelError(f"this {name} is no classifier: it has no classes_ or no predict")
-    if np.ndim(estimator.classes_[0]):
+    if np.ndim(estimator.classes_[0]) or _gives_several(estimator):
         raise ModelError(f"this {name} predicts several labels at once; one label for each sample is expected")
     names = tuple(map(str, estimator.classes_))
     features = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    estimator = _best(estimator)
     parts = _parts(estimator)
     if parts is not None:
         return Estimator(parts, names, features)
@@ -69,11 +71,44 @@ def from_estimator(estimator: Any) -> nn.Module | Model:
     return model
 
 
-def _parts(estimator: Any) -> list[nn.Module] | None:
-    """The modules of a pipeline or of one classifier, None if one of them has no formula here."""
+def _steps(estimator: Any) -> list[Any]:
+    """The steps of a pipeline, of those inside of it, and the best of a search in its place."""
     from sklearn.pipeline import Pipeline
 
-    steps = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    estimator = _best(estimator)
+    if not isinstance(estimator, Pipeline):
+        return [estimator]
+    return [inner for _, step in estimator.steps for inner in _steps(step)]
+
+
+def _best(estimator: Any) -> Any:
+    """What a search over parameters found, which predicts in its place."""
+    from sklearn.model_selection._search import BaseSearchCV
+
+    return estimator.best_estimator_ if isinstance(estimator, BaseSearchCV) else estimator
+
+
+def _gives_several(estimator: Any) -> bool:
+    """Whether several labels are predicted at once."""
+    last = _steps(estimator)[-1]
+    kind = getattr(getattr(last, "_label_binarizer", None), "y_type_", "")
+    return bool(getattr(last, "multilabel_", False)) or kind.startswith("multilabel")
+
+
+def _by_labels(estimator: Any) -> bool:
+    """Whether the largest score need not be of the class that is predicted, or scores are those of pairs."""
+    from sklearn.model_selection._classification_threshold import BaseThresholdClassifier
+    from sklearn.neighbors import NearestCentroid
+    from sklearn.svm import SVC, NuSVC
+
+    last = _steps(estimator)[-1]
+    pairs = isinstance(last, (SVC, NuSVC)) and last.decision_function_shape == "ovo" and len(last.classes_) > 2
+    return pairs or isinstance(last, (BaseThresholdClassifier, NearestCentroid))
+
+
+def _parts(estimator: Any) -> list[nn.Module] | None:
+    """The modules of a pipeline or of one classifier, None if one of them has no formula here."""
+    steps = _steps(estimator)
     parts = [_transform(step) for step in steps[:-1]] + [_classifier(steps[-1])]
     return None if None in parts else [part for part in parts if part is not None]
 
@@ -125,18 +160,21 @@ def _function(step: Any) -> nn.Module | None:
 
 
 def _black_box(estimator: Any, name: str) -> Model:
+    columns = getattr(estimator, "feature_names_in_", None)
+
     def asked(call: Callable[..., Any]) -> Callable[..., Any]:
         def answer(x: np.ndarray[Any, Any]) -> Any:
             with warnings.catch_warnings():  # names of columns are compared with those of the data beforehand
                 warnings.filterwarnings("ignore", message="X does not have valid feature names")
-                return call(x.reshape(len(x), -1))
+                return call(_with_names(x.reshape(len(x), -1), columns))
 
         return answer
 
     fitted = _identity(estimator)
-    if hasattr(estimator, "predict_proba"):
+    scored = not _by_labels(estimator)
+    if scored and hasattr(estimator, "predict_proba"):
         return from_numpy(asked(estimator.predict_proba), name=name, identity=fitted)
-    if hasattr(estimator, "decision_function"):
+    if scored and hasattr(estimator, "decision_function"):
         return from_numpy(asked(estimator.decision_function), name=name, identity=fitted)
     places, predict = {label: i for i, label in enumerate(estimator.classes_)}, asked(estimator.predict)
 
@@ -144,6 +182,17 @@ def _black_box(estimator: Any, name: str) -> Model:
         return np.array([places[label] for label in predict(x)])
 
     return from_numpy(labels, gives="labels", classes=len(places), name=name, identity=fitted)
+
+
+def _with_names(x: np.ndarray[Any, Any], columns: Any) -> Any:
+    """A table where the estimator knows its columns by name, for steps that pick some of them."""
+    if columns is None or len(columns) != x.shape[1]:
+        return x
+    try:
+        import pandas  # type: ignore[import-untyped]
+    except ImportError:  # whoever fitted on a table has it
+        return x
+    return pandas.DataFrame(x, columns=columns)
 
 
 def _identity(estimator: Any) -> str:
@@ -154,5 +203,5 @@ def _identity(estimator: Any) -> str:
 
     try:
         return str(joblib.hash(estimator))
-    except (pickle.PicklingError, AttributeError, TypeError):
+    except (pickle.PicklingError, AttributeError, TypeError, ValueError):
         return uuid.uuid4().hex

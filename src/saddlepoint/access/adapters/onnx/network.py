@@ -48,7 +48,7 @@ class OnnxNetwork(nn.Module):
         self._names: dict[str, str] = {}
         self._host: dict[str, Value] = {}
         self.register_buffer("_unit", torch.zeros(0), persistent=False)
-        needed = {name for node in nodes for name in _uses(node)} | {output}
+        needed = {name for node in nodes for name in uses(node)} | {output}
         for name in sorted(needed & known.keys()):
             self._keep(name, known[name], trainable=name in graph.constants)
         self._steps = _steps(nodes, known, output)
@@ -133,7 +133,7 @@ def _subgraph(graph: Graph, env: dict[str, Value], device: torch.device, floatin
 def _steps(nodes: Sequence[Node], known: Mapping[str, Value], output: str | None) -> list[Step]:
     last: dict[str, int] = {}
     for i, node in enumerate(nodes):
-        last.update(dict.fromkeys(_uses(node), i))
+        last.update(dict.fromkeys(uses(node), i))
     done: list[list[str]] = [[] for _ in nodes]
     for name, i in last.items():
         if output is not None and name != output and name not in known:
@@ -148,7 +148,7 @@ def _step(node: Node, known: Mapping[str, Value], done: tuple[str, ...]) -> Step
     return Step(node, run, node.inputs, numbers, done)
 
 
-def _uses(node: Node) -> Iterator[str]:
+def uses(node: Node) -> Iterator[str]:
     """The names a node needs, those that its subgraphs take from outside among them."""
     yield from (name for name in node.inputs if name)
     for value in node.attributes.values():
@@ -163,7 +163,7 @@ RUNTIME = ("", "ai.onnx.ml", "ai.onnx.preview.training", "com.microsoft", "com.m
 def _outside(graph: Graph) -> set[str]:
     own = {*graph.constants, *(port.name for port in graph.inputs)}
     own |= {name for node in graph.nodes for name in node.outputs}
-    used = {name for node in graph.nodes for name in _uses(node)} | {port.name for port in graph.outputs}
+    used = {name for node in graph.nodes for name in uses(node)} | {port.name for port in graph.outputs}
     return used - own
 
 
@@ -190,7 +190,7 @@ def _needed(nodes: Sequence[Node], output: str) -> list[Node]:
     for node in reversed(nodes):
         if wanted & set(node.outputs):
             out.append(node)
-            wanted.update(_uses(node))
+            wanted.update(uses(node))
     return out[::-1]
 
 

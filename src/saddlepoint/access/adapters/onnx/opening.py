@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.access.adapters.onnx.graph import Graph, Port, read_graph
-from saddlepoint.access.adapters.onnx.network import OnnxNetwork, bare_scores
+from saddlepoint.access.adapters.onnx.network import OnnxNetwork, bare_scores, uses
 from saddlepoint.access.adapters.onnx.runtime import Session
 from saddlepoint.errors import ModelError, OptionError
 
@@ -23,6 +23,10 @@ TOLERANCE = 1e-3
 """How far torch and onnxruntime may be apart, as a share of the largest score."""
 QUANTIZED_TOLERANCE = 0.05
 """The same where the graph rounds: a step of rounding may fall either way."""
+SHAPES = ("Shape", "Size")
+"""Operators whose answers depend on shapes alone."""
+BRANCHES = {"If": 1, "Loop": 2}
+"""Operators that go one way or another, by so many of their first inputs."""
 ROUNDS = ("Quantize", "QLinear", "QGemm", "QAttention")
 """Words in the names of operators that round to integers."""
 
@@ -54,8 +58,8 @@ def from_onnx(
     Args:
         path: the file.
         input: the input that is attacked; by default the only one, or the first that holds floating-point numbers.
-        output: the output with the scores; by default the first with two axes, else the first. A softmax or sigmoid
-            at its end is left out: the logits before it do not saturate.
+        output: the output with the scores; by default the first of floating-point numbers with two axes, else the
+            first of these. A softmax or sigmoid at its end is left out: the logits before it do not saturate.
         constants: values of the other inputs; a number fills the shape that the file declares (free axes: 1). Inputs
             that are not named are an error.
         access: "scores" or "labels" lets onnxruntime run the file as a black box; else torch does, with slopes.
@@ -77,7 +81,8 @@ def from_onnx(
         return Batched(lambda inputs: session({**inputs, **given}), path, port, identity, None)
     network = OnnxNetwork(graph, path.name, bare_scores(graph, named.name).name, given)
     mixes = any("DynamicQuantize" in node.op for node in graph.nodes)  # rounds by the range of a whole batch
-    return Batched(network, path, port, identity, _Check(graph, path, port, named, given), mixes)
+    check = _Check(graph, path, port, named, given)
+    return Batched(network, path, port, identity, check, mixes, branches_on(graph, {port.name}))
 
 
 def _identity(graph: Graph, path: Path, port: Port, named: Port, given: Mapping[str, Tensor]) -> str:
@@ -113,8 +118,14 @@ def _output(graph: Graph, name: str | None, path: Path) -> Port:
         if not found and name not in inside:
             raise ModelError(f"{path} has no output {name!r}; it has {', '.join(repr(p.name) for p in graph.outputs)}")
         return found[0] if found else Port(name, None, None)
-    scores = [port for port in graph.outputs if port.shape is not None and len(port.shape) == 2]
-    return (scores or list(graph.outputs))[0]
+    numbers = [port for port in graph.outputs if port.type is None or port.type.is_floating_point]
+    if not numbers:
+        raise ModelError(
+            f"{path} answers {', '.join(repr(port.name) for port in graph.outputs)}, of whole numbers: labels, and no"
+            " scores. Name a tensor inside of the graph that holds scores, behind the file's name: ?output=NAME"
+        )
+    scores = [port for port in numbers if port.shape is not None and len(port.shape) == 2]
+    return (scores or numbers)[0]
 
 
 def _given(graph: Graph, port: Port, constants: Mapping[str, Tensor | float], path: Path) -> dict[str, Tensor]:
@@ -135,22 +146,46 @@ def _filled(port: Port, value: Tensor | float) -> Tensor:
     return torch.full([n or 1 for n in port.shape or ()], value, dtype=port.type or torch.float32)
 
 
+def branches_on(graph: Graph, names: set[str]) -> bool:
+    """Whether a branch or a loop of the graph depends on the numbers of ``names``, not on their shapes alone."""
+    led = set(names)
+    for node in graph.nodes:
+        if node.op in SHAPES or led.isdisjoint(uses(node)):
+            continue
+        if not led.isdisjoint(node.inputs[: BRANCHES.get(node.op, 0)]):
+            return True
+        inner = [value for value in node.attributes.values() if isinstance(value, Graph)]
+        if any(branches_on(one, led | {port.name for port in one.inputs}) for one in inner):
+            return True
+        led |= set(node.outputs)
+    return False
+
+
 class Batched(nn.Module):
     """What takes whole batches, from what takes the batches that a file fixes.
 
     The first batch tells: all at once if that gives each sample the answer it has alone, else mapped over samples
-    (``torch.vmap``), else one after the other. A file that fixes no batch is taken at its word, unless it ``mixes``
-    samples.
+    (``torch.vmap``), else one after the other, as where the graph ``branches`` on what goes in. A file that fixes no
+    batch is taken at its word, unless it ``mixes`` samples.
     """
 
     def __init__(
-        self, network: Asked, path: Path, port: Port, identity: str, check: _Check | None, mixes: bool = False
+        self,
+        network: Asked,
+        path: Path,
+        port: Port,
+        identity: str,
+        check: _Check | None,
+        mixes: bool = False,
+        branches: bool = False,
     ) -> None:
         super().__init__()
         self.network, self.path, self.port, self.identity, self.check = network, path, port, identity, check
         self.fixed = (port.shape or (None,))[0]
         self.last, self.tried = _channels_last(port), False
         self.way: str | None = None if self.fixed or check is None or mixes else "at once"
+        if self.fixed and branches:
+            self.way = "in turn"
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores [N, K] of x [N, *D]."""
@@ -199,10 +234,15 @@ class Batched(nn.Module):
         return out.flatten(0, 1)[: len(x)]
 
     def _found(self, x: Tensor) -> str:
-        """The fastest way that answers two batches of the fixed size as one after the other does."""
+        """The fastest way that answers two batches of the fixed size as one after the other does.
+
+        The second is darker, so that its range, its mean and its deviation are others.
+        """
         size = self.fixed or 1
         with torch.no_grad():
-            two = torch.cat([x, x.flip(-1)] * size)[: 2 * size].detach()
+            other = x.flip(-1) / 2 + x.abs().amax() / 10
+            two = torch.cat([*[x] * size, *[other] * size]).detach()
+            two = torch.cat([two[:size], two[len(two) - size :]])
             right = self._by("in turn", two)
             for way in ("at once", "mapped"):
                 try:

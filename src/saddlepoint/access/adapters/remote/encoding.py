@@ -109,7 +109,7 @@ def row(of: Description, answer: Any) -> list[float]:
     except ModelError:
         raise
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{of.name} answered {_short(answer)}; {of.kind} were expected") from error
+        raise ModelError(f"{of.name} answered {_seen(of, answer)}; {of.kind} were expected") from error
 
 
 def _place(of: Description, label: Any) -> int:
@@ -118,8 +118,8 @@ def _place(of: Description, label: Any) -> int:
     if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(of.classes):
         return label
     raise ModelError(
-        f"{of.name} answered the label {_short(label)}, which is none of its {len(of.classes)} classes: its labels have"
-        " changed, or the description lacks some"
+        f"{of.name} answered the label {_seen(of, label)}, which is none of its {len(of.classes)} classes: its labels"
+        " have changed, or the description lacks some"
     )
 
 
@@ -127,8 +127,8 @@ def _scores(of: Description, answer: Any) -> list[float]:
     scores = [float(s) for s in answer]
     if len(scores) != len(of.classes) or not all(map(math.isfinite, scores)):
         raise ModelError(
-            f"{of.name} answered {len(scores)} scores ({_short(answer)}); {len(of.classes)} finite ones were expected,"
-            " one for each class"
+            f"{of.name} answered {len(scores)} scores ({_seen(of, answer)}); {len(of.classes)} finite ones were"
+            " expected, one for each class"
         )
     return scores
 
@@ -136,8 +136,10 @@ def _scores(of: Description, answer: Any) -> list[float]:
 def _spread(of: Description, answer: Any) -> list[float]:
     """What the likeliest leave of the probability is spread evenly over all others, none likelier than those."""
     named = {_place(of, label): float(p) for label, p in (_pair(of, one) for one in answer)}
+    if not named or len(named) < len(answer):
+        raise ModelError(f"{of.name} answered {_seen(of, answer)}; one class or more were expected, each of them once")
     if not all(0 <= p <= 1 for p in named.values()):
-        raise ModelError(f"{of.name} answered {_short(answer)}; probabilities were expected")
+        raise ModelError(f"{of.name} answered {_seen(of, answer)}; probabilities were expected")
     others = len(of.classes) - len(named)
     rest = min([max(1 - sum(named.values()), 1e-6) / max(others, 1), *named.values()])
     out = [named.get(k, rest) for k in range(len(of.classes))]
@@ -151,7 +153,7 @@ def _pair(of: Description, one: Any) -> tuple[Any, Any]:
         p = next((one[key] for key in NUMBERS if key in one), None)
         if label is None or p is None:
             raise ModelError(
-                f"{of.name} answered {_short(one)}; one of {', '.join(NAMES)} and one of"
+                f"{of.name} answered {_seen(of, one)}; one of {', '.join(NAMES)} and one of"
                 f" {', '.join(NUMBERS)} were expected"
             )
         return label, p
@@ -160,7 +162,12 @@ def _pair(of: Description, one: Any) -> tuple[Any, Any]:
 
 
 def _said(of: Description, content: bytes) -> str:
-    return _short(of.hidden(content.decode(errors="replace")))
+    return _seen(of, content.decode(errors="replace"))
+
+
+def _seen(of: Description, value: Any) -> str:
+    """The beginning of what came, without the secrets that were sent."""
+    return _short(of.hidden(str(value)))
 
 
 def _short(value: Any) -> str:
