@@ -330,6 +330,20 @@ def test_an_attack_equals_the_same_call_in_python(folder, capsys):
         assert torch.equal(found[name], getattr(expected, name))
 
 
+def test_a_model_that_answers_nan_is_right_nowhere(folder, capsys):
+    (folder / "silent.py").write_text(
+        "import torch\n\nimport saddlepoint as sp\n\n\ndef build():\n"
+        "    return sp.wrap(lambda x: torch.full((len(x), 3), torch.nan), access='scores')\n"
+    )
+    np.savez(folder / "few.npz", x=np.zeros((4, 1, 8, 8), np.float32), y=np.arange(4) % 3)
+    words = ["--data", "few.npz", "--threat", "linf:0.1", "--out", "silent.safetensors", "--steps", "5"]
+    assert main(["attack", "square", "silent:build", *words]) == 0
+    said = capsys.readouterr().out
+    assert "clean accuracy      0.0 % (0 of 4)" in said
+    assert "robust accuracy     0.0 % (0 of 4)" in said
+    assert "4 samples, counted as wrong: the model answers NaN" in said
+
+
 def test_an_attack_without_a_radius_looks_for_the_smallest_change(capsys):
     assert main(["attack", "hop_skip_jump", *ATTACK[2:5], "--steps", "2", "--first-draws", "10", "--threat", "l2"]) == 0
     words = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]

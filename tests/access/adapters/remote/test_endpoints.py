@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -89,6 +90,16 @@ def test_the_command_line_finds_what_it_finds_on_the_model_at_hand(served, tmp_p
 
         results.append(load_file(tmp_path / f"{i}.safetensors"))
     torch.testing.assert_close(results[0]["x_adv"], results[1]["x_adv"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("command", [["attack", "nes"], ["audit"]])
+def test_labels_are_compared_before_the_first_question(served, images, tmp_path, capsys, command):
+    server = served("scores")
+    np.savez(tmp_path / "off.npz", x=images.x.numpy(), y=np.full(6, 10))
+    words = ["--data", str(tmp_path / "off.npz"), "--threat", "linf:0.1", "--out", str(tmp_path / "o.safetensors")]
+    assert main([*command, server.url, *words]) == 2
+    assert "the labels of" in capsys.readouterr().err
+    assert server.seen == 0
 
 
 def test_nothing_is_paid_for_twice(served, images):
