@@ -52,6 +52,11 @@ def test_an_answer_of_another_form_is_refused(shape: tuple[int, ...]) -> None:
         wrap(lambda x: torch.zeros(shape))(X)
 
 
+def test_scores_of_a_picture_that_is_one_pixel_are_taken() -> None:
+    logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(wrap(lambda x: logits.view(5, 3, 1, 1))(X), logits)
+
+
 def same_odds(logits: Tensor, expected: Tensor) -> bool:
     return torch.allclose(logits.log_softmax(1), expected.log_softmax(1))
 

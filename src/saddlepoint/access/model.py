@@ -96,7 +96,7 @@ class Model:
             return self.network(self.normalize(inside) if self.normalize else inside)
 
     def _once(self, x: Tensor) -> Tensor:
-        logits = self._logits(_tensor(self.raw(x)), x)
+        logits = self._logits(scores_in(self.raw(x)), x)
         return logits if self.top is None else likeliest(logits, self.top)
 
     def _logits(self, answer: Tensor, x: Tensor) -> Tensor:
@@ -104,6 +104,8 @@ class Model:
             return self._from_labels(answer, x)
         if answer.ndim == 1 and len(answer) == len(x):
             answer = answer.unsqueeze(1)
+        if answer.ndim > 2 and answer.shape[2:].numel() == 1:  # averages over what is left of a picture
+            answer = answer.flatten(1)
         if answer.ndim != 2 or len(answer) != len(x):
             raise ModelError(
                 f"the model answered {list(answer.shape)} to {len(x)} inputs; logits [{len(x)}, classes] were expected"
@@ -302,7 +304,7 @@ def _tensors(network: object) -> Iterator[Tensor]:
         yield from network.buffers()
 
 
-def _tensor(answer: Any) -> Tensor:
+def scores_in(answer: Any) -> Tensor:
     """The logits inside a tensor, a tuple or list (first entry), a mapping or an object with ``logits``."""
     if isinstance(answer, Tensor):
         return answer

@@ -55,6 +55,24 @@ def exported(network, path, batch=2, dynamic=False):
     return path
 
 
+class Named(nn.Module):
+    """Answers by name, as networks of transformers do."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return {"logits": self.network(x)}
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_program_that_answers_by_name(network, tmp_path, batch):
+    opened = sp.wrap(open_model(str(exported(Named(network), tmp_path / "net.pt2", batch=batch))))
+    x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(opened(x), network(x))
+
+
 KINDS = {
     "script": lambda network, folder: scripted(network, folder / "net.pt"),
     "script, other name": lambda network, folder: scripted(network, folder / "net.ts"),

@@ -55,6 +55,18 @@ def test_jpeg_is_read(tmp_path: Path) -> None:
     assert (load(str(tmp_path / "set")).x.mean((1, 2, 3)) * 255).round().tolist() == [100, 200]
 
 
+@pytest.mark.parametrize("kind", ["bmp", "webp", "tif", "tiff", "gif"])
+def test_other_kinds_of_pictures_are_read_and_not_passed_over(tmp_path: Path, kind: str) -> None:
+    store(tmp_path / "set" / "one" / "a.png", gray(100, 16))
+    store(tmp_path / "set" / "one" / f"b.{kind}", gray(100, 16))
+    assert len(load(f"{tmp_path / 'set'}/?color=gray")) == 2
+
+
+def test_hidden_files_are_no_pictures(animals: Path) -> None:
+    (animals / "eel" / "._a.png").write_bytes(b"of another system")
+    assert len(load(str(animals))) == 3
+
+
 def test_a_folder_may_have_brackets_in_its_name(animals: Path) -> None:
     renamed = animals.rename(animals.parent / "set[old]")
     assert len(load(str(renamed))) == 3

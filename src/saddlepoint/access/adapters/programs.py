@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from saddlepoint.access.adapters import safety
 from saddlepoint.access.adapters.wording import first_line
+from saddlepoint.access.model import scores_in
 from saddlepoint.errors import ModelError
 
 REFUSED = {
@@ -105,8 +106,7 @@ class Exported(nn.Module):
             return self.module(x)
         short = -len(x) % self.size
         whole = torch.cat([x, x[-1:].expand(short, *x.shape[1:])]) if short else x
-        outs = [self.module(part) for part in torch.split(whole, self.size)]
-        return torch.cat([out[0] if isinstance(out, (tuple, list)) else out for out in outs])[: len(x)]
+        return torch.cat([scores_in(self.module(part)) for part in torch.split(whole, self.size)])[: len(x)]
 
 
 def _fixed_batch(program: Any) -> int | None:

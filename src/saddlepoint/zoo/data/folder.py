@@ -25,12 +25,12 @@ def read_folder(path: Path, query: str = "") -> Images:
             none of the classes.
     """
     said = options(query, OPTIONS, str(path))
-    if stray := next((f for f in sorted(path.iterdir()) if f.suffix.lower() in SUFFIXES), None):
+    if stray := next(iter(_pictures(path)), None):
         raise DataError(f"{stray} lies beside the class folders: expected {path}/CLASS/IMAGE.png")
     folders = sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
     if not folders:
         raise DataError(f"{path} has no class folders: expected {path}/CLASS/IMAGE.png")
-    members = [sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES) for folder in folders]
+    members = [_pictures(folder) for folder in folders]
     if empty := [folder for folder, files in zip(folders, members, strict=True) if not files]:
         inner = any(f.is_dir() for f in empty[0].iterdir())
         hint = f"; it has folders itself: if these are the classes, name {empty[0]}" if inner else ""
@@ -46,3 +46,8 @@ def read_folder(path: Path, query: str = "") -> Images:
         note=f"image folder {path.name}",
         fit=fit(said, str(path)),
     )
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The images in a folder, without hidden files: systems leave some behind that are called like pictures."""
+    return sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))

@@ -13,7 +13,7 @@ from saddlepoint.errors import DataError
 from saddlepoint.zoo.data.selection import Ids
 from saddlepoint.zoo.data.source import Array
 
-SUFFIXES: Final = (".png", ".jpg", ".jpeg")
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 OPTIONS: Final = ("size", "crop", "color", "classes")
 """What may stand behind ``?`` in the name of a set of images."""
 COLORS: Final = {"gray": "L", "rgb": "RGB"}

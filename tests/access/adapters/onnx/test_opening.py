@@ -335,6 +335,40 @@ def test_integers_alone_cannot_be_changed_by_a_little(tmp_path):
         from_onnx(path)
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_a_file_that_takes_bytes_is_attacked_in_the_unit_cube(tmp_path, last):
+    shape = (6, 5, 3) if last else (3, 6, 5)
+    w = torch.randn(90, 3, generator=torch.Generator().manual_seed(0))
+    nodes = [
+        helper.make_node("Cast", ["x"], ["f"], to=FLOAT),
+        helper.make_node("Flatten", ["f"], ["z"]),
+        helper.make_node("MatMul", ["z", "w"], ["y"]),
+    ]
+    into, out = value("x", 1, *shape, kind=TensorProto.UINT8), value("y", 1, 3)
+    path = save(tmp_path / "net.onnx", nodes, [into], [out], {"w": w.numpy()})
+    x = torch.rand(4, 3, 6, 5, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    laid = x.movedim(1, -1) if last else x
+    network = from_onnx(path)
+    torch.testing.assert_close(network(x), (laid * 255).round().flatten(1) @ w, rtol=1e-4, atol=1e-3)
+    slope = torch.autograd.grad(network(x)[:, 0].sum(), x)[0]
+    torch.testing.assert_close(slope, torch.autograd.grad((255 * laid).flatten(1).matmul(w)[:, 0].sum(), x)[0])
+    torch.testing.assert_close(from_onnx(path, access="scores")(x), network(x), rtol=1e-4, atol=1e-3)
+    y = network(x).argmax(1)
+    assert bool(sp.attacks.pgd(network, x.detach(), y, sp.Linf(0.2), steps=10).met.all())
+
+
+def test_rounding_to_types_that_are_not_known_is_refused(tmp_path, weights):
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s"], ["q"], output_dtype=TensorProto.INT4),
+        helper.make_node("DequantizeLinear", ["q", "s"], ["r"]),
+        helper.make_node("MatMul", ["r", "w"], ["y"]),
+    ]
+    constants = {"w": weights.numpy(), "s": np.float32(0.1)}
+    path = save(tmp_path / "net.onnx", nodes, [value("x", "n", 6)], [value("y", "n", 4)], constants, opset=21)
+    with pytest.raises(ModelError, match=r"QuantizeLinear 'q' cannot be run .* numbers of 4 bits or to short floats"):
+        from_onnx(path)(torch.ones(2, 6))
+
+
 def test_double_precision_all_the_way(tmp_path, weights):
     nodes = [
         helper.make_node("Cast", ["x"], ["same"], to=FLOAT),
@@ -402,7 +436,7 @@ class _Last(nn.Module):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("opset", [11, 14, 17, 20])
+@pytest.mark.parametrize("opset", [8, 11, 14, 17, 20])
 def test_networks_through_their_files(tmp_path, name, opset):
     torch.manual_seed(0)
     network, x = NETWORKS[name]().eval(), torch.randn(4, 6, requires_grad=True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from saddlepoint.access.adapters.onnx.graph import Graph, Port, read_graph
 from saddlepoint.access.adapters.onnx.network import OnnxNetwork, bare_scores, uses
+from saddlepoint.access.adapters.onnx.operators.quantization import rounded
 from saddlepoint.access.adapters.onnx.runtime import Session
 from saddlepoint.errors import ModelError, OptionError
 
@@ -65,7 +66,8 @@ def from_onnx(
         access: "scores" or "labels" lets onnxruntime run the file as a black box; else torch does, with slopes.
 
     A batch axis that the file fixes is no limit: inputs are mapped over it. Images [N, C, H, W] are turned to channels
-    last where the file declares that. At the first batch the answers are compared with onnxruntime's.
+    last where the file declares that; where it takes bytes, x in [0, 1] goes in as 255 x, rounded, with a slope that
+    passes the rounding. At the first batch the answers are compared with onnxruntime's.
 
     Raises:
         ModelError: damaged file, unknown operator or name, answers that differ.
@@ -78,8 +80,9 @@ def from_onnx(
     identity = _identity(graph, path, port, named, given)
     if access in {"labels", "scores"}:
         session = Session(path, named.name)
-        return Batched(lambda inputs: session({**inputs, **given}), path, port, identity, None)
-    network = OnnxNetwork(graph, path.name, bare_scores(graph, named.name).name, given)
+        return Batched(lambda inputs: session({**_as_declared(port, inputs), **given}), path, port, identity, None)
+    network: Asked = OnnxNetwork(graph, path.name, bare_scores(graph, named.name).name, given)
+    network = Bytes(network, port.name) if port.type == torch.uint8 else network
     mixes = any("DynamicQuantize" in node.op for node in graph.nodes)  # rounds by the range of a whole batch
     check = _Check(graph, path, port, named, given)
     return Batched(network, path, port, identity, check, mixes, branches_on(graph, {port.name}))
@@ -103,6 +106,9 @@ def _input(graph: Graph, name: str | None, path: Path) -> Port:
             raise ModelError(f"{path} has no input {name!r}; it has {names}")
         return found[0]
     floating = [port for port in graph.inputs if port.type is not None and port.type.is_floating_point]
+    pictures = [port for port in graph.inputs if port.type == torch.uint8 and len(port.shape or ()) == 4]
+    if not floating and pictures:
+        return pictures[0]
     if not floating:
         raise ModelError(
             f"{path} takes no floating-point numbers ({names or 'no inputs'}), so there is nothing to change by a"
@@ -144,6 +150,25 @@ def _filled(port: Port, value: Tensor | float) -> Tensor:
     if isinstance(value, Tensor):
         return value
     return torch.full([n or 1 for n in port.shape or ()], value, dtype=port.type or torch.float32)
+
+
+class Bytes(nn.Module):
+    """A network whose input ``name`` takes 0..255, asked with numbers in [0, 1]; slopes pass the rounding."""
+
+    def __init__(self, network: Asked, name: str) -> None:
+        super().__init__()
+        self.network, self.name = network, name
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """The answer, with the input multiplied and rounded."""
+        return self.network({**inputs, self.name: rounded(inputs[self.name] * 255)})
+
+
+def _as_declared(port: Port, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What onnxruntime is given: bytes where the file takes bytes."""
+    if port.type != torch.uint8:
+        return inputs
+    return {**inputs, port.name: (inputs[port.name] * 255).round().to(torch.uint8)}
 
 
 def branches_on(graph: Graph, names: set[str]) -> bool:
@@ -295,12 +320,13 @@ class _Check:
             x = x.expand(self.port.shape[0], *x.shape[1:])
         try:
             session = Session(self.path, self.named.name)
-            right = session({self.port.name: x, **self.given})
+            right = session({**_as_declared(self.port, {self.port.name: x}), **self.given})
         except ModelError:  # not installed, or it cannot run these: torch stands alone
             return
-        whole = OnnxNetwork(self.graph, self.path.name, self.named.name, self.given).to(x.device)
+        whole: nn.Module = OnnxNetwork(self.graph, self.path.name, self.named.name, self.given)
+        whole = Bytes(whole, self.port.name) if self.port.type == torch.uint8 else whole
         with torch.no_grad():
-            own = whole.to(torch.float32)({self.port.name: x.float() if x.is_floating_point() else x})
+            own = whole.to(x.device, torch.float32)({self.port.name: x.float() if x.is_floating_point() else x})
         rounds = any(word in node.op for node in self.graph.nodes for word in ROUNDS)
         bound = QUANTIZED_TOLERANCE if rounds else TOLERANCE
         gap = float((own.to(right.dtype) - right).abs().max())

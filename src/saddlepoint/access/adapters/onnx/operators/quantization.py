@@ -36,8 +36,11 @@ def _along(v: Tensor, x: Tensor, node: Node) -> Tensor:
 @operator("QuantizeLinear")
 def quantize(node: Node, x: Tensor, scale: Tensor, zero: Tensor | None = None) -> Tensor:
     """round(x / scale) + zero, cut to the range of the type of zero; a floating tensor of integers."""
-    kind = BY_CODE.get(node.get("output_dtype", 0), torch.uint8) if zero is None else zero.dtype
-    low, high = RANGES.get(kind, RANGES[torch.uint8])
+    code = node.get("output_dtype", 0)
+    kind = (BY_CODE.get(code) if code else torch.uint8) if zero is None else zero.dtype
+    if kind not in RANGES:
+        raise NotImplementedError("it rounds to numbers of 4 bits or to short floats, which are not known here")
+    low, high = RANGES[kind]
     scale = _along(scale, x, node).to(x.dtype)
     shift = 0.0 if zero is None else _along(zero, x, node).to(x.dtype)
     return (rounded(x / scale) + shift).clamp(low, high)

@@ -167,6 +167,15 @@ def filled(node: Node, run: Run, to: Ints) -> Tensor:
     return torch.full(to, value.item(), dtype=kind, device=run.device if kind.is_floating_point else None)
 
 
+@operator("ConstantFill", host=(0,), needs_run=True)
+def filled_before(node: Node, run: Run, to: Ints | None = None) -> Tensor:
+    """The same before version 9: an experiment that torch's exporter wrote for recurrent networks."""
+    if to is None or not node.get("input_as_shape", 0):
+        raise NotImplementedError("a shape is expected as its input (input_as_shape=1)")
+    kind = run.dtype(node.get("dtype", 1))
+    return torch.full((*to, *node.get("extra_shape", [])), node.get("value", 0.0), dtype=kind, device=run.device)
+
+
 @operator("Range", host=(0, 1, 2), needs_run=True)
 def arange(node: Node, run: Run, start: Any, limit: Any, step: Any) -> Tensor:
     """Numbers from start to before limit."""
