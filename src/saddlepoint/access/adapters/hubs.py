@@ -137,8 +137,8 @@ def _normalization(config: dict[str, Any]) -> tuple[list[float], list[float]]:
     """Mean and standard deviation for pixels in [0, 1], from those for 255 x times the factor."""
     factor = 255 * (config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 1.0)
     normal = config.get("do_normalize", True)
-    mean = _three(config.get("image_mean", [0.0])) if normal else [0.0]
-    std = _three(config.get("image_std", [1.0])) if normal else [1.0]
+    mean, std = config.get("image_mean") if normal else None, config.get("image_std") if normal else None
+    mean, std = _three([0.0] if mean is None else mean), _three([1.0] if std is None else std)
     return [m / factor for m in mean], [s / factor for s in std]
 
 

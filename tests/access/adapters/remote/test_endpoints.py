@@ -302,6 +302,11 @@ def test_a_secret_in_an_address_is_sent_and_recorded_by_its_name(served, tmp_pat
         assert_nowhere(form, tmp_path, capsys)
 
 
+def test_a_secret_that_is_half_written_into_an_address_is_refused():
+    with pytest.raises(ModelError, match="the value of 'key' in the address would be written into the run"):
+        Description(f"http://a/?key={SECRET}${{REST}}")
+
+
 def test_a_secret_that_is_written_into_an_address_is_refused_before_anything_is_written(served, tmp_path, capsys):
     server = served("labels")
     heard = heard_by(server)
@@ -474,6 +479,13 @@ def test_a_damaged_memory_is_told(tmp_path):
         ('url = "http://a"\nkind = "logits"', "kind is one of labels, scores, top; got 'logits'"),
         ('url = "http://a"\nbatch = 0', "batch, parallel and timeout are above 0"),
         ('url = "http://a"\nbody = "{"', "the body is no JSON"),
+        ("url = 5", "net.toml: url = 5; a text in quotes was expected"),
+        ('url = "http://a"\nanswer = 3', "answer = 3; a text in quotes was expected"),
+        ('url = "http://a"\ntimeout = "a"', "timeout = 'a'; a number was expected"),
+        ('url = "http://a"\nbatch = 2.5', "batch = 2.5; a whole number was expected"),
+        ('url = "http://a"\nretries = true', "retries = True; a whole number was expected"),
+        ('url = "http://a"\nclasses = "abc"', "classes = 'abc'; a list of names was expected"),
+        ('url = "http://a"\nclasses = ["a", "b", "a"]', "'a' is named twice among the classes"),
         ('url = "http://a"\nbody = "{}"', 'has neither "\\$inputs" nor "\\$input"'),
     ],
 )

@@ -19,6 +19,18 @@ Encoding = Literal["floats", "bytes", "float32", "png", "jpeg"]
 Form = Literal["json", "multipart", "raw"]
 
 
+WORDS, WHOLE, NUMBER = (str,), (int,), (int, float)
+EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("url", "kind", "encoding", "form", "answer"), (WORDS, "a text in quotes")),
+    **dict.fromkeys(("quality", "batch", "parallel", "retries", "max_queries"), (WHOLE, "a whole number")),
+    **dict.fromkeys(("timeout", "rate", "cost", "max_cost"), (NUMBER, "a number")),
+    "channels_last": ((bool,), "true or false"),
+    "classes": ((list,), "a list of names"),
+    "headers": ((dict,), "a table of texts"),
+}
+"""What a file may say for each key, and the words for it."""
+
+
 @dc.dataclass(frozen=True)
 class Description:
     """An endpoint, as a TOML file describes it.
@@ -83,6 +95,8 @@ class Description:
                 f"{self.name}: mean and std give numbers beyond [0, 1], which encoding {self.encoding!r} cannot hold:"
                 " take floats or float32"
             )
+        if twice := next((one for i, one in enumerate(self.classes) if one in self.classes[:i]), None):
+            raise ModelError(f"{self.name}: {twice!r} is named twice among the classes")
         secrets.check(self.name, self.url, self.headers)
         if self.form != "raw":
             template.check(self.name, self.form, self.body)
@@ -163,6 +177,10 @@ def read_description(path: Path) -> Description:
         raise ModelError(f"{path}: {sorted(odd)[0]!r} is not known; known are {', '.join(known)}")
     if "url" not in said:
         raise ModelError(f"{path} names no url")
+    for key in said.keys() & EXPECTED.keys():
+        types, words = EXPECTED[key]
+        if not isinstance(said[key], types) or (isinstance(said[key], bool) and bool not in types):
+            raise ModelError(f"{path}: {key} = {said[key]!r}; {words} was expected")
     body = said.get("body")
     if isinstance(body, dict):
         said["body"] = json.dumps(body)

@@ -29,7 +29,7 @@ def check(name: str, url: str, headers: Mapping[str, str]) -> None:
     if VARIABLE.search(address.partition("//")[2].partition("/")[0]):
         raise ModelError(f"{name}: answers are kept by address, so its host is written out; ${{NAME}} goes after it")
     for key, value in parse_qsl("".join(rest)):
-        if SECRET.search(key) and not VARIABLE.search(value):
+        if SECRET.search(key) and (not VARIABLE.search(value) or VARIABLE.sub("", value)):
             raise ModelError(
                 f"{name}: the value of {key!r} in the address would be written into the run: put it into the"
                 f" environment, and write '?{key}=${{NAME}}' instead (in single quotes on a command line)"
