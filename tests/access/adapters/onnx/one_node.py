@@ -9,11 +9,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 from saddlepoint.access.adapters.onnx.graph import parse
 from saddlepoint.access.adapters.onnx.network import OnnxNetwork
+from saddlepoint.access.adapters.onnx.runtime import EXACT
 
 onnxruntime.set_default_logger_severity(4)
 quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 seeds = st.integers(0, 2**16)
 versions = st.integers(7, 22)
+
+
+def exact():
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry(*EXACT)
+    return options
 
 
 def normal(seed, *shape):
@@ -37,7 +44,7 @@ def built(op, x, constants=(), opset=17, outputs=1, domain="", kind=TensorProto.
 
 def theirs(model, x):
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), exact(), providers=["CPUExecutionProvider"])
         return session.run(None, {"x": x.numpy()})
     except Exception:  # what onnxruntime itself refuses is no case
         assume(False)

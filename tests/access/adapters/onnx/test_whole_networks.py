@@ -1,6 +1,8 @@
 """Whole networks as onnxruntime's tools leave them, quantized or optimized: its answers, and slopes to attack by."""
 
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,6 +13,9 @@ from onnxruntime import quantization
 from torch import nn
 
 import saddlepoint as sp
+
+sys.path.append(str(Path(__file__).parent))
+from one_node import exact
 
 onnxruntime.set_default_logger_severity(4)
 RADIUS = 0.1
@@ -55,7 +60,7 @@ def quantized(path, x, name, form, kind=quantization.QuantType.QUInt8, per_chann
 
 
 def run(path, x):
-    return torch.from_numpy(onnxruntime.InferenceSession(str(path)).run(None, {"x": x.numpy()})[0])
+    return torch.from_numpy(onnxruntime.InferenceSession(str(path), exact()).run(None, {"x": x.numpy()})[0])
 
 
 FORMS = {
@@ -127,7 +132,7 @@ LEVELS = {
 
 
 def optimized(path, level):
-    options = onnxruntime.SessionOptions()
+    options = exact()
     options.graph_optimization_level = LEVELS[level]
     options.optimized_model_filepath = str(path.with_name(f"{path.stem}_{level}.onnx"))
     onnxruntime.InferenceSession(str(path), options)

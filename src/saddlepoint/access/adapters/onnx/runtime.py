@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from saddlepoint.access.adapters.wording import first_line
 from saddlepoint.errors import ModelError
 
+EXACT = ("session.x64quantprecision", "1")
+"""Where a processor has no instructions for them, sums of products of integers are not cut off at 16 bits: else an answer
+depends on the machine."""
 INSTALL = "running ONNX files as a black box needs onnxruntime: pip install 'saddlepoint[onnx]'"
 
 
@@ -29,6 +32,7 @@ class Session(nn.Module):
         except ImportError as error:
             raise ModelError(INSTALL) from error
         options = onnxruntime.SessionOptions()
+        options.add_session_config_entry(*EXACT)
         options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 4
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
