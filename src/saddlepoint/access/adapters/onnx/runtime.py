@@ -13,8 +13,8 @@ from saddlepoint.access.adapters.wording import first_line
 from saddlepoint.errors import ModelError
 
 EXACT = ("session.x64quantprecision", "1")
-"""Where a processor has no instructions for them, sums of products of integers are not cut off at 16 bits: else an answer
-depends on the machine."""
+"""Sums of products of integers are not cut off at 16 bits where a processor has no instructions for them: else an
+answer depends on the machine."""
 INSTALL = "running ONNX files as a black box needs onnxruntime: pip install 'saddlepoint[onnx]'"
 
 
