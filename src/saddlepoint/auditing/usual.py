@@ -177,14 +177,33 @@ def _proposals(options: Options, kind: type[Neighborhood]) -> Options:
     return {"steps": options["steps"] * options["restarts"]}
 
 
-Substitute = tuple[str, Callable[[Options, type[Neighborhood]], Options]]
+class Substitute(NamedTuple):
+    """An attack, its options from those of the attack it stands for, and the kinds of sets it does so in."""
+
+    name: str
+    options: Callable[[Options, type[Neighborhood]], Options]
+    kinds: tuple[type[Neighborhood], ...] = (Neighborhood,)
+
+    def fits(self, kind: type[Neighborhood]) -> bool:
+        """Whether it is for sets of a kind."""
+        return issubclass(kind, self.kinds) and issubclass(kind, get(self.name).sets)
+
+
 WIDE: Final = (Wasserstein, Composed)
 """Sets with many more parameters than there are pixels, along which no slope is estimated."""
 INSTEAD: Final[Mapping[str, tuple[Substitute, ...]]] = {
-    "square": (("rgf", _slopes), ("sparse_rs", _swaps)),
-    "hop_skip_jump": (("shrinking_rings", _draws), ("pointwise", _back)),
-    "auto_labels": (("shrinking_rings", _draws), ("pointwise", _back), ("hop_skip_jump", _walk)),
-    "pincer": (("triage", _alone),),
+    "square": (
+        Substitute("one_plus_one", _proposals, WIDE),
+        Substitute("rgf", _slopes),
+        Substitute("sparse_rs", _swaps),
+    ),
+    "hop_skip_jump": (Substitute("shrinking_rings", _draws), Substitute("pointwise", _back)),
+    "auto_labels": (
+        Substitute("shrinking_rings", _draws),
+        Substitute("pointwise", _back),
+        Substitute("hop_skip_jump", _walk),
+    ),
+    "pincer": (Substitute("triage", _alone),),
 }
 """What takes the place of an attack in sets it does not know, with which options for those that the attack has."""
 
@@ -209,11 +228,9 @@ def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     recipe = get(entry.name)
     if issubclass(kind, recipe.sets):
         return entry
-    if entry.name == "square" and issubclass(kind, WIDE):
-        return Entry("one_plus_one", dict(_proposals({**recipe.options, **entry.options}, kind)))
-    for other, options in INSTEAD.get(entry.name, ()):
-        if issubclass(kind, get(other).sets):
-            return Entry(other, dict(options({**recipe.options, **entry.options}, kind)))
+    for other in INSTEAD.get(entry.name, ()):
+        if other.fits(kind):
+            return Entry(other.name, dict(other.options({**recipe.options, **entry.options}, kind)))
     return entry
 
 

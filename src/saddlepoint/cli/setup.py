@@ -69,10 +69,12 @@ def prepare_labeled(spec: str, samples: str, of: ModelOptions, work: WorkOptions
         ModelError, DataError, OptionError: what is wrong, and what to do.
     """
     model, data = _opened(spec, samples, of, work)
-    if model.classes is not None:  # before anything is asked, for an answer may cost money
-        _compare(model, data, model.classes)
+    known = model.classes
+    if known is not None:  # before anything is asked, for an answer may cost money
+        _compare(model, data, known)
     ready = Ready(model, data, check_shape(model, data.x[:1], data.name))
-    _compare(model, data, ready.classes)
+    if ready.classes != known:
+        _compare(model, data, ready.classes)
     return ready
 
 

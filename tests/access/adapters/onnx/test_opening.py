@@ -95,20 +95,25 @@ def test_a_batch_that_is_written_into_a_shape_is_mapped_over(tmp_path, weights):
     torch.testing.assert_close(black(x), out)
 
 
-def test_a_branch_that_depends_on_the_sample_is_taken_for_each(tmp_path, weights):
-    def branch(name, op):
-        node = helper.make_node(op, ["z"], [name])
-        return helper.make_graph([node], name, [], [value(name, 1, 4)])
-
+def branching(path, weights):
+    """A file of one sample a batch: -z where the sum of x is positive, else exp(z), z = x @ weights."""
+    branches = [
+        helper.make_graph([helper.make_node(op, ["z"], [name])], name, [], [value(name, 1, 4)])
+        for name, op in (("a", "Neg"), ("b", "Exp"))
+    ]
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["z"]),
         helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0),
         helper.make_node("Greater", ["s", "zero"], ["positive"]),
-        helper.make_node("If", ["positive"], ["y"], then_branch=branch("a", "Neg"), else_branch=branch("b", "Exp")),
+        helper.make_node("If", ["positive"], ["y"], then_branch=branches[0], else_branch=branches[1]),
     ]
     constants = {"w": weights.numpy(), "zero": np.float32(0)}
-    path = save(tmp_path / "net.onnx", nodes, [value("x", 1, 6)], [value("y", 1, 4)], constants)
-    opened, x = from_onnx(path), torch.cat([torch.ones(1, 6), -torch.ones(1, 6), torch.ones(1, 6)])
+    return save(path, nodes, [value("x", 1, 6)], [value("y", 1, 4)], constants)
+
+
+def test_a_branch_that_depends_on_the_sample_is_taken_for_each(tmp_path, weights):
+    opened = from_onnx(branching(tmp_path / "net.onnx", weights))
+    x = torch.cat([torch.ones(1, 6), -torch.ones(1, 6), torch.ones(1, 6)])
     z = x @ weights
     torch.testing.assert_close(opened(x), torch.stack([-z[0], z[1].exp(), -z[2]]))
     assert opened.way == "in turn"
@@ -134,19 +139,8 @@ def test_what_a_sample_is_divided_by_is_its_own_also_where_the_first_comes_alone
 
 
 def test_a_branch_on_the_sample_is_found_also_where_both_first_ones_take_the_same(tmp_path, weights):
-    branches = [
-        helper.make_graph([helper.make_node(op, ["z"], [name])], name, [], [value(name, 1, 4)])
-        for name, op in (("a", "Neg"), ("b", "Exp"))
-    ]
-    nodes = [
-        helper.make_node("MatMul", ["x", "w"], ["z"]),
-        helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0),
-        helper.make_node("Greater", ["s", "zero"], ["positive"]),
-        helper.make_node("If", ["positive"], ["y"], then_branch=branches[0], else_branch=branches[1]),
-    ]
-    constants = {"w": weights.numpy(), "zero": np.float32(0)}
-    path = save(tmp_path / "net.onnx", nodes, [value("x", 1, 6)], [value("y", 1, 4)], constants)
-    opened, x = from_onnx(path), torch.cat([torch.ones(1, 6), -torch.ones(1, 6)])
+    opened = from_onnx(branching(tmp_path / "net.onnx", weights))
+    x = torch.cat([torch.ones(1, 6), -torch.ones(1, 6)])
     opened(x[:1])
     torch.testing.assert_close(opened(x), torch.stack([-(x @ weights)[0], (x @ weights)[1].exp()]))
 

@@ -81,8 +81,7 @@ def from_onnx(
     if access in {"labels", "scores"}:
         session = Session(path, named.name)
         return Batched(lambda inputs: session({**_as_declared(port, inputs), **given}), path, port, identity, None)
-    network: Asked = OnnxNetwork(graph, path.name, bare_scores(graph, named.name).name, given)
-    network = Bytes(network, port.name) if port.type == torch.uint8 else network
+    network = _network(graph, path, port, bare_scores(graph, named.name).name, given)
     mixes = any("DynamicQuantize" in node.op for node in graph.nodes)  # rounds by the range of a whole batch
     check = _Check(graph, path, port, named, given)
     return Batched(network, path, port, identity, check, mixes, branches_on(graph, {port.name}))
@@ -150,6 +149,12 @@ def _filled(port: Port, value: Tensor | float) -> Tensor:
     if isinstance(value, Tensor):
         return value
     return torch.full([n or 1 for n in port.shape or ()], value, dtype=port.type or torch.float32)
+
+
+def _network(graph: Graph, path: Path, port: Port, output: str, given: Mapping[str, Tensor]) -> nn.Module:
+    """The graph by torch's operations, asked with numbers in [0, 1] where its input takes bytes."""
+    network = OnnxNetwork(graph, path.name, output, given)
+    return Bytes(network, port.name) if port.type == torch.uint8 else network
 
 
 class Bytes(nn.Module):
@@ -266,8 +271,7 @@ class Batched(nn.Module):
         size = self.fixed or 1
         with torch.no_grad():
             other = x.flip(-1) / 2 + x.abs().amax() / 10
-            two = torch.cat([*[x] * size, *[other] * size]).detach()
-            two = torch.cat([two[:size], two[len(two) - size :]])
+            two = torch.cat([torch.cat([one] * size)[:size] for one in (x, other)]).detach()
             right = self._by("in turn", two)
             for way in ("at once", "mapped"):
                 try:
@@ -323,8 +327,7 @@ class _Check:
             right = session({**_as_declared(self.port, {self.port.name: x}), **self.given})
         except ModelError:  # not installed, or it cannot run these: torch stands alone
             return
-        whole: nn.Module = OnnxNetwork(self.graph, self.path.name, self.named.name, self.given)
-        whole = Bytes(whole, self.port.name) if self.port.type == torch.uint8 else whole
+        whole = _network(self.graph, self.path, self.port, self.named.name, self.given)
         with torch.no_grad():
             own = whole.to(x.device, torch.float32)({self.port.name: x.float() if x.is_floating_point() else x})
         rounds = any(word in node.op for node in self.graph.nodes for word in ROUNDS)
