@@ -602,6 +602,7 @@ def test_labels_need_not_fit_where_they_do_not_matter(capsys):
         (["audit", "zoo:fashion-standrd", *AUDIT[2:]], "did you mean fashion-standard?"),
         (["audit", "cli_tinny:build", *AUDIT[2:]], "no module 'cli_tinny'"),
         (["audit", "cli_tiny:biuld", *AUDIT[2:]], "did you mean build?"),
+        (["audit", "./cli_tiny.py:build", *AUDIT[2:]], "did you mean cli_tiny:...?"),
         ([*AUDIT[:3], "nowhere.npz", *AUDIT[4:]], "nowhere.npz does not exist"),
         ([*AUDIT[:3], "digit", *AUDIT[4:]], "did you mean digits?"),
         ([*AUDIT[:3], "other.npz", *AUDIT[4:]], "samples of other.npz, which are [1, 2, 7]"),
@@ -664,6 +665,13 @@ def test_errors_of_a_process_leave_no_traceback():
     done = saddlepoint("audit", "zoo:nothing", "--data", "digits", "--threat", "linf:0.1")
     assert (done.returncode, done.stdout) == (2, "")
     assert "shipped are" in one_line(done.stderr)
+
+
+def test_what_others_say_does_not_steer_the_terminal(capsys):
+    assert main(["audit", "\x1b[31mred\x9b2J", *AUDIT[2:]]) == 2
+    text = one_line(capsys.readouterr().err)
+    assert text.isprintable()
+    assert "[31mred" in text
 
 
 def test_debug_shows_where_an_error_came_from():

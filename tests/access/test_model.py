@@ -126,6 +126,20 @@ def test_labels_become_one_hot_rows() -> None:
         wrap(NET, output="labels", classes=4)(X)
 
 
+@pytest.mark.parametrize(("label", "told"), [(0.7, "0.7"), (3, "3"), (-1, "-1")])
+def test_labels_that_are_none_are_refused(label: float, told: str) -> None:
+    model = wrap(lambda x: torch.full((len(x),), label), output="labels", classes=3)
+    with pytest.raises(ModelError, match=rf"answered the label {told}; whole numbers 0..2 were expected"):
+        model(torch.zeros(2, 2))
+
+
+def test_the_number_of_scores_does_not_change() -> None:
+    model = wrap(lambda x: torch.zeros(len(x), 2 + len(x)))
+    model(torch.zeros(1, 2))
+    with pytest.raises(ModelError, match="answered 4 scores where it answered 3 before"):
+        model(torch.zeros(2, 2))
+
+
 def test_normalization_happens_inside_per_channel() -> None:
     seen: list[Tensor] = []
 

@@ -66,6 +66,7 @@ class Model:
         self.draws, self.stand_ins, self.smooth_rounding = draws, dict(stand_ins or {}), False
         self.asked, self.top = 0, top
         self._draw: int | None = None
+        self._width: int | None = None  # of the rows of scores, once one was seen
         self.usage: Usage | None = None
         self.facts: dict[str, Any] = {}
         self.class_names: Sequence[str] | None = getattr(network, "class_names", None)
@@ -111,6 +112,9 @@ class Model:
                 f"the model answered {list(answer.shape)} to {len(x)} inputs; logits [{len(x)}, classes] were expected"
                 " (wrap it so that it returns one row of scores per input)"
             )
+        if self._width not in {None, answer.shape[1]}:
+            raise ModelError(f"the model answered {answer.shape[1]} scores where it answered {self._width} before")
+        self._width = answer.shape[1]
         answer = answer.to(dtype=x.dtype, device=x.device)
         if self.output == "auto":
             self.output = told(answer.detach())
@@ -121,7 +125,14 @@ class Model:
             raise ModelError("a model that answers labels needs wrap(..., classes=K)")
         if answer.shape != (len(x),):
             raise ModelError(f"labels [{len(x)}] were expected, the model answered {list(answer.shape)}")
-        return nn.functional.one_hot(answer.long().to(x.device), self.classes).to(x.dtype)
+        labels = answer.long()
+        odd = (labels != answer) | (labels < 0) | (labels >= self.classes)
+        if bool(odd.any()):
+            raise ModelError(
+                f"the model answered the label {float(answer[odd][0]):g}; whole numbers 0..{self.classes - 1} were"
+                " expected"
+            )
+        return nn.functional.one_hot(labels.to(x.device), self.classes).to(x.dtype)
 
     def access(
         self,

@@ -90,7 +90,10 @@ def learn_substitute(
     started = len(x)
     y, classes = ask_labels(target, x)
     if int(y.min()) == int(y.max()):
-        raise DataError(f"the target gives all {len(x)} seeds one label: take seeds of several classes")
+        raise DataError(
+            f"the target gives all {len(x)} seeds one label: take more samples, and labels to ask for, until several"
+            " classes are among them"
+        )
     if held_out is not None:
         held_out = check_inputs(held_out, target.box)
     apart = None if held_out is None else (held_out, ask_labels(target, held_out)[0])

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from saddlepoint.access.foreign import made_from
 from saddlepoint.access.model import Model, Normalize
 from saddlepoint.certificates import known
 from saddlepoint.certificates.affine import Conv
@@ -72,6 +73,8 @@ def trace(model: Model, x: Tensor) -> Graph:
         raise CertificateError(f"a certificate needs the layers of the network; {kind} is no torch.nn.Module")
     if dtype not in (torch.float32, torch.float64):
         raise CertificateError(f"the network computes in {dtype}, too coarse to bound: certify model.float()")
+    if (origin := made_from(network)) is not None:
+        raise CertificateError(f"a certificate needs the layers of a torch module, which {origin} does not show")
     _refuse_hidden(network)
     traced = _traced(network)
     reader = _Reader(traced, x[:1].to(device, dtype).repeat(PROBES, *[1] * (x.ndim - 1)))

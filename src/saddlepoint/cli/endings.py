@@ -61,7 +61,9 @@ def _debugged(error: Exception, words: Sequence[str]) -> str:
 
 
 def _told(text: str, code: int) -> int:
-    print(f"saddlepoint: error: {' '.join(text.split())}", file=sys.stderr)
+    """One line, in which what a stranger's file or server said cannot steer the terminal."""
+    line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
+    print(f"saddlepoint: error: {line}", file=sys.stderr)
     return code
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 import saddlepoint as sp
 from saddlepoint.access.adapters.trying import check_shape
+from saddlepoint.certificates import why_not
 from saddlepoint.cli import main
 from saddlepoint.errors import ModelError, OptionError
 from saddlepoint.zoo.opening import open_model
@@ -127,6 +128,32 @@ def test_weights_alone_and_pickled_modules_are_no_models(network, tmp_path):
         with pytest.raises(ModelError, match=rf"--weights .*{name}.* pickled are not read"):
             open_model(str(tmp_path / name))
     assert not (tmp_path / "ran").exists()
+
+
+def test_files_that_have_the_name_of_another_kind_are_told_their_own(network, tmp_path):
+    from safetensors.torch import save_file
+
+    exported(network, tmp_path / "net.pt2").rename(tmp_path / "a.pt")
+    torch.onnx.export(network, (torch.zeros(1, 1, 8, 8),), str(tmp_path / "b.pt"), dynamo=False)
+    save_file(network.state_dict(), tmp_path / "c.pth")
+    for name, words in {
+        "a.pt": "a torch.export program by what is in it: give it the name a.pt2",
+        "b.pt": "an ONNX file by what is in it: give it the name b.onnx",
+        "c.pth": "a safetensors file of weights by what is in it: give it the name c.safetensors",
+    }.items():
+        with pytest.raises(ModelError, match=words):
+            open_model(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["net.pt", "net.pt2", "net.onnx"])
+def test_a_certificate_says_that_programs_show_no_layers(network, tmp_path, name):
+    path = tmp_path / name
+    if name == "net.onnx":
+        torch.onnx.export(network, (torch.zeros(1, 1, 8, 8),), str(path), dynamo=False)
+    else:
+        (scripted if name == "net.pt" else exported)(network, path)
+    said = why_not(sp.wrap(open_model(str(path))), torch.zeros(1, 1, 8, 8))
+    assert re.fullmatch(r"a certificate needs the layers of a torch module, which an? .* does not show", said or "")
 
 
 @pytest.mark.parametrize("suffix", [".pkl", ".joblib", ".skops", ".h5", ".tflite"])

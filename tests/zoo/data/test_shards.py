@@ -42,6 +42,14 @@ def test_files_of_one_name_are_a_sample(tmp_path: Path) -> None:
     assert data.classes == ("x", "y", "z")
 
 
+def test_images_whose_names_hold_a_dot_do_not_vanish(tmp_path: Path) -> None:
+    beside = pack(tmp_path / "beside.tar", {**FILES, "b/1.mask.png": picture(30)})
+    assert len(load(f"{beside}?size=4").y) == 2
+    odd = pack(tmp_path / "odd.tar", {**FILES, "c/1.5.png": picture(30), "c/1.5.cls": b"0"})
+    with pytest.raises(DataError, match=r"c/1.5.png belongs to no sample: .* ends at its first dot, so write _"):
+        load(str(odd))
+
+
 def test_many_archives_are_one_set_and_a_slice_reads_only_itself(tmp_path: Path) -> None:
     for k in range(9, 12):
         pack(tmp_path / f"s-{k:03d}.tar", {"0.png": picture(k), "0.cls": b"1", "1.png": b"damaged", "1.cls": b"0"})

@@ -79,6 +79,8 @@ def test_usual_names_of_labels_are_found(tmp_path, name):
         ("a,y\n1,\n2,1\n", "", r"column 'y' has no value in row 1 \(1 in all\); leave those rows out"),
         ("a,y\n1,9999999999\n2,1\n", "", "label 9999999999 is no class"),
         ("a;y\n1;0\n", "", "separated by ';'"),
+        ("a;b;y\n1,5;2,5;0\n", "", "columns are separated by ';'; commas are expected, and points in numbers"),
+        ("a,y\n1,caf\udce9\n2,the\n", "", "its text is not UTF-8: save it so"),
         ("a,y\n", "", "no samples"),
         ("y\n1\n", "", "has no column beside 'y'"),
         ("a,a,y\n1,2,0\n", "", "two columns called 'a'"),
@@ -88,7 +90,7 @@ def test_usual_names_of_labels_are_found(tmp_path, name):
     ],
 )
 def test_tables_that_are_none_say_where(tmp_path, text, query, words):
-    (tmp_path / "t.csv").write_text(text)
+    (tmp_path / "t.csv").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(DataError, match=words):
         load(f"{tmp_path / 't.csv'}{query}")
 

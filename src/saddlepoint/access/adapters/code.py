@@ -63,6 +63,9 @@ def _imported(place: str) -> object:
     here = os.getcwd()
     if here not in sys.path:
         sys.path.insert(0, here)
+    if not all(part.isidentifier() for part in place.split(".")) or place.endswith(".py"):
+        dotted = place.removesuffix(".py").strip("./").replace("/", ".")
+        raise ModelError(f"{place} is the name of a file, or none; did you mean {dotted}:...? (expected {GRAMMAR})")
     try:
         return importlib.import_module(place)
     except Exception as error:  # the user's own code

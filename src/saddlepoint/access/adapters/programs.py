@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from saddlepoint.access.adapters import safety
 from saddlepoint.access.adapters.wording import first_line
+from saddlepoint.access.foreign import Foreign
 from saddlepoint.access.model import scores_in
 from saddlepoint.errors import ModelError
 
@@ -40,6 +41,9 @@ def open_program(spec: str, access: Literal["labels", "scores", "gradients"] | N
         raise ModelError(f"no file at {path}{_hint(path)}")
     if path.suffix.lower() == ".pt2":
         return _exported(path)
+    if (other := _disguised(path)) is not None:
+        kind, suffix = other
+        raise ModelError(f"{path} is {kind} by what is in it: give it the name {path.with_suffix(suffix).name}")
     if not any("/code/" in name for name in _members(path)):
         raise ModelError(
             f"{path} is no TorchScript archive{_hint(path)}; whole modules that were pickled are not read, because that"
@@ -74,6 +78,19 @@ def _members(path: Path) -> list[str]:
         return []
 
 
+def _disguised(path: Path) -> tuple[str, str] | None:
+    """What a file is that has the name of a TorchScript archive, and the suffix that it should have."""
+    if any(name.endswith("/archive_format") for name in _members(path)):
+        return "a torch.export program", ".pt2"
+    with path.open("rb") as file:
+        first = file.read(16)
+    if first[:1] == b"\x08" and first[2:3] in {b"\x12", b":", b"B"}:  # the version of ONNX, then producer or graph
+        return "an ONNX file", ".onnx"
+    if len(first) > 8 and first[8:9] == b"{" and int.from_bytes(first[:8], "little") < path.stat().st_size:
+        return "a safetensors file of weights", ".safetensors"
+    return None
+
+
 def _exported(path: Path) -> nn.Module:
     if not _members(path):
         raise ModelError(f"{path} is no whole torch.export archive: it is no zip file, or truncated")
@@ -85,11 +102,13 @@ def _exported(path: Path) -> nn.Module:
     return Exported(program)
 
 
-class Exported(nn.Module):
+class Exported(Foreign):
     """A ``torch.export`` program that takes any number of inputs: groups of the size it was exported for.
 
     A batch axis that was exported as dynamic is used as it is.
     """
+
+    made_from = "a torch.export program"
 
     def __init__(self, program: Any) -> None:
         super().__init__()

@@ -31,15 +31,29 @@ def read_table(path: Path, query: str) -> Source:
             from pyarrow import csv
 
             content = csv.read_csv(path)
+            if any(pa.types.is_binary(kind) for kind in content.schema.types):
+                raise pa.ArrowInvalid("columns of bytes")
         else:
             from pyarrow import parquet
 
             content = parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path} is no readable table ({' '.join(str(error).split())}): truncated or damaged?"
-        ) from error
+        raise DataError(f"{path} is no readable table ({' '.join(str(error).split())}): {_ill(path)}") from error
     return samples(content, query, str(path), f"table {path.name}")
+
+
+def _ill(path: Path) -> str:
+    """What may be wrong with a table that cannot be read."""
+    if path.suffix == ".csv" and path.is_file():
+        with path.open("rb") as file:
+            first = file.readline(1 << 16)
+        if mark := next((mark for mark in (";", "\t", "|") if first.count(mark.encode()) > first.count(b",")), None):
+            return f"columns are separated by {mark!r}; commas are expected, and points in numbers"
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            return "its text is not UTF-8: save it so"
+    return "truncated or damaged?"
 
 
 def is_saved(path: Path) -> bool:

@@ -138,25 +138,45 @@ def _samples(archive: Path, key: str | None) -> Iterator[tuple[Place, Label]]:
 def _files(archive: Path) -> dict[str, dict[str, Place]]:
     """What belongs together: {sample: {kind: file}}."""
     found: dict[str, dict[str, Place]] = {}
+    passed: dict[str, str] = {}
+    for member, unpacked in _members(archive):
+        sample, kind = _name(member.name)
+        packed, kind = kind.endswith(PACKED), kind.removesuffix(PACKED)
+        if kind in (*SUFFIXES, NUMBER, JSON):
+            files = found.setdefault(sample, {})
+            if kind in files:
+                raise DataError(f"{archive}: two samples are called {sample}")
+            files[kind] = Place(archive, member.name, member.offset_data, member.size, packed, unpacked)
+        elif kind.endswith(SUFFIXES) and not kind.startswith("._"):
+            passed.setdefault(sample, member.name)
+    if alone := next((file for sample, file in passed.items() if sample not in found), None):
+        raise DataError(
+            f"{archive}: {alone} belongs to no sample: the name of one ends at its first dot, so write _ for the others"
+        )
+    return found
+
+
+def _name(path: str) -> tuple[str, str]:
+    """The sample that a file belongs to, and of what kind it is.
+
+    >>> _name("train/cat_1.PNG")
+    ('train/cat_1', '.png')
+    """
+    folder, _, file = path.rpartition("/")
+    name, dot, rest = file.partition(".")
+    return f"{folder}/{name}".lstrip("/"), f"{dot}{rest}".lower()
+
+
+def _members(archive: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """The files in an archive, and its stream where it is compressed as a whole."""
     try:
         unpacked = _unpacked(archive)
         with tarfile.open(archive, "r:", fileobj=unpacked) as tar:
-            for member in tar:
-                folder, _, file = member.name.rpartition("/")
-                name, dot, rest = file.partition(".")
-                kind = f"{dot}{rest}".lower()
-                packed, kind = kind.endswith(PACKED), kind.removesuffix(PACKED)
-                if not member.isfile() or kind not in (*SUFFIXES, NUMBER, JSON):
-                    continue
-                files = found.setdefault(f"{folder}/{name}".lstrip("/"), {})
-                if kind in files:
-                    raise DataError(f"{archive}: two samples are called {f'{folder}/{name}'.lstrip('/')}")
-                files[kind] = Place(archive, member.name, member.offset_data, member.size, packed, unpacked)
+            yield from ((member, unpacked) for member in tar if member.isfile())
             if not Place(archive, "", tar.offset, 1, unpacked=unpacked).open("rb").read():
                 raise tarfile.ReadError("it has no end mark")
     except DAMAGED as error:
         raise DataError(f"{archive} is no readable archive ({error}): missing, damaged or cut off?") from error
-    return found
 
 
 def _unpacked(archive: Path) -> IO[bytes] | None:

@@ -420,6 +420,17 @@ def test_a_refusal_is_not_tried_again():
     assert len(asked) == 1
 
 
+def test_json_that_is_nested_too_deep_is_none():
+    with pytest.raises(ModelError, match="answered no JSON"):
+        mocked({}, lambda _: (200, "[" * 100_000))(torch.zeros(1, 2))
+
+
+def test_labels_written_as_floats_are_labels():
+    assert mocked({}, lambda _: (200, '{"labels": [2.0, 1]}'))(torch.rand(2, 2)).argmax(1).tolist() == [2, 1]
+    with pytest.raises(ModelError, match=r"the label 1\.5, which is none of its 3 classes"):
+        mocked({}, lambda _: (200, '{"labels": [1.5, 1]}'))(torch.rand(2, 2))
+
+
 def test_waits_are_those_that_the_server_asks_for(waits):
     left = [(503, ""), (429, ""), (200, '{"labels": ["owl"]}')]
     model = mocked({}, lambda _: left.pop(0), sleep=waits.append)
@@ -479,6 +490,8 @@ def test_a_damaged_memory_is_told(tmp_path):
         ('url = "http://a"\nkind = "logits"', "kind is one of labels, scores, top; got 'logits'"),
         ('url = "http://a"\nbatch = 0', "batch, parallel and timeout are above 0"),
         ('url = "http://a"\nbody = "{"', "the body is no JSON"),
+        ('url = "http://"', "'http://' is no address of an endpoint; https://HOST/PATH or http:// was expected"),
+        ('url = "ftp://host/net"', "'ftp://host/net' is no address of an endpoint"),
         ("url = 5", "net.toml: url = 5; a text in quotes was expected"),
         ('url = "http://a"\nanswer = 3', "answer = 3; a text in quotes was expected"),
         ('url = "http://a"\ntimeout = "a"', "timeout = 'a'; a number was expected"),

@@ -207,6 +207,15 @@ def test_a_rate_holds_side_by_side(served, x):
     assert time.monotonic() - began >= 5 / 20
 
 
+def test_a_redirection_is_not_followed_and_told(monkeypatch):
+    monkeypatch.setenv("DOOR_KEY", SECRET)
+    sent = {"location": f"https://elsewhere/{SECRET}/net?key={SECRET}"}
+    model = mocked({"headers": {"X-Key": "${DOOR_KEY}"}}, lambda _: response(307, **sent))
+    with pytest.raises(ModelError, match=r"points to https://elsewhere/\$\{DOOR_KEY\}/net: name that address") as told:
+        model(torch.zeros(1, 2))
+    assert SECRET not in str(told.value)
+
+
 def test_waits_grow_and_are_never_quite_the_same(waits):
     def more():
         before, left = len(waits), [503, 429, 500, 200]

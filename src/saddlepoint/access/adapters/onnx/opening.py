@@ -16,6 +16,7 @@ from saddlepoint.access.adapters.onnx.graph import Graph, Port, read_graph
 from saddlepoint.access.adapters.onnx.network import OnnxNetwork, bare_scores, uses
 from saddlepoint.access.adapters.onnx.operators.quantization import rounded
 from saddlepoint.access.adapters.onnx.runtime import Session
+from saddlepoint.access.foreign import Foreign
 from saddlepoint.errors import ModelError, OptionError
 
 Access = Literal["labels", "scores", "gradients"]
@@ -191,13 +192,15 @@ def branches_on(graph: Graph, names: set[str]) -> bool:
     return False
 
 
-class Batched(nn.Module):
+class Batched(Foreign):
     """What takes whole batches, from what takes the batches that a file fixes.
 
     The first batch tells: all at once if that gives each sample the answer it has alone, else mapped over samples
     (``torch.vmap``), else one after the other, as where the graph ``branches`` on what goes in. A file that fixes no
     batch is taken at its word, unless it ``mixes`` samples.
     """
+
+    made_from = "an ONNX file"
 
     def __init__(
         self,
@@ -332,6 +335,8 @@ class _Check:
             own = whole.to(x.device, torch.float32)({self.port.name: x.float() if x.is_floating_point() else x})
         rounds = any(word in node.op for node in self.graph.nodes for word in ROUNDS)
         bound = QUANTIZED_TOLERANCE if rounds else TOLERANCE
+        if not bool(right.isfinite().all()):
+            raise ModelError(f"{self.path} answers NaN or infinity to the first sample, in onnxruntime too")
         gap = float((own.to(right.dtype) - right).abs().max())
         if own.shape != right.shape or not gap <= bound * max(float(right.abs().max()), 0.01):
             raise ModelError(

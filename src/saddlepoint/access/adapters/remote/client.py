@@ -58,7 +58,7 @@ class Client:
         if response.status_code != 200:
             raise ModelError(
                 f"{self.of.name} refused a request with status {response.status_code}:"
-                f" {self.of.hidden(response.text)[:80]!r}"
+                f" {self.of.hidden(response.text)[:80]!r}{self._elsewhere(response)}"
             )
         content: bytes = response.content
         return content
@@ -99,6 +99,11 @@ class Client:
         if response.status_code in PASSING:
             raise BusyError(f"status {response.status_code}", _seconds(response.headers.get("retry-after")))
         return response
+
+    def _elsewhere(self, response: Any) -> str:
+        """Where a redirection points, without its query: it is not followed, for inputs and secrets would go along."""
+        target = response.headers.get("location", "").partition("?")[0]
+        return f" (it points to {self.of.hidden(target)}: name that address, if you trust it)" if target else ""
 
     def _wait_for_turn(self) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from saddlepoint.access.adapters.remote import secrets, template
 from saddlepoint.access.adapters.remote.template import MANY
@@ -81,6 +82,9 @@ class Description:
     max_cost: float | None = None
 
     def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ModelError(f"{self.name!r} is no address of an endpoint; https://HOST/PATH or http:// was expected")
         for key, known in {"kind": Kind, "encoding": Encoding, "form": Form}.items():
             if getattr(self, key) not in get_args(known):
                 raise ModelError(

@@ -76,7 +76,7 @@ def answers(of: Description, content: bytes, count: int) -> list[Any]:
     """
     try:
         found = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{of.name} answered no JSON: {_said(of, content)}") from error
     try:
         found = _at(found, of.path.split("."))
@@ -115,8 +115,9 @@ def row(of: Description, answer: Any) -> list[float]:
 def _place(of: Description, label: Any) -> int:
     if isinstance(label, str) and label in of.classes:
         return of.classes.index(label)
-    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(of.classes):
-        return label
+    whole = isinstance(label, int) or (isinstance(label, float) and label.is_integer())
+    if whole and not isinstance(label, bool) and 0 <= label < len(of.classes):
+        return int(label)
     raise ModelError(
         f"{of.name} answered the label {_seen(of, label)}, which is none of its {len(of.classes)} classes: its labels"
         " have changed, or the description lacks some"

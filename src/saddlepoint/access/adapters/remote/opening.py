@@ -138,7 +138,7 @@ def _introduced(of: Description, client: Client) -> Description:
         said = json.loads(content or b"")
         kind: Kind = said["kind"]
         return dc.replace(of, kind=kind, classes=tuple(map(str, said["classes"])))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(
