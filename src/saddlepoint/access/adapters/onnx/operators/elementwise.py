@@ -119,6 +119,8 @@ def infinite(node: Node, x: Tensor) -> Tensor:
 def clip(node: Node, x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
     """Entries brought into [low, high]; where low > high, to high."""
     low, high = node.get("min", low), node.get("max", high)
+    if (low, high) == (0, 6) and x.is_floating_point():  # a ReLU6, whose backward pass takes a quarter of the time
+        return functional.relu6(x)
     return x if low is None and high is None else torch.clamp(x, low, high)
 
 
