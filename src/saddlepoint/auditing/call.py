@@ -24,7 +24,7 @@ from saddlepoint.auditing.listener import Listener, Silent
 from saddlepoint.auditing.outlay import Outlay
 from saddlepoint.auditing.plan import AUTO, Options, make_plan
 from saddlepoint.auditing.records import after
-from saddlepoint.auditing.run import folder_of, opened
+from saddlepoint.auditing.run import Run, folder_of, opened
 from saddlepoint.auditing.spec import make_spec
 from saddlepoint.auditing.subject import prepare, prepare_surrogate
 from saddlepoint.auditing.tally import summarize
@@ -136,20 +136,25 @@ def audit(
                 told.notice(notice)
             run = run.noting("known", elsewhere) if elsewhere else run
             before = None if run.spec.get("outlay") is None else Outlay.from_dict(run.spec["outlay"])
+
+            def counted(run: Run) -> Run:
+                spent = Outlay.of(subject.model, other, before)
+                return run if spent.nothing else run.noting("outlay", spent.to_dict())
+
             try:
-                records, notices = conduct(subject, made, run, piece_size, told)
+                begun_with = run
+                records, notices = conduct(subject, made, run, piece_size, told, lambda: counted(begun_with))
                 if diagnosis.random:
                     run = run.knowing("spread", lambda: spread(subject, records, spec, folder, seed))
                 if sigma is not None and {one["sigma"] for one in run.spec.get("votes") or ()} != {sigma}:
                     run = run.noting("votes", votes(subject, made.threats, sigma, seed))
-                begun_with = run.spec
+                known_so_far = run.spec
                 run = run.knowing(
                     "landscapes",
-                    lambda: [dc.asdict(one) for one in landscapes(subject, made, after(begun_with, records), seed)],
+                    lambda: [dc.asdict(one) for one in landscapes(subject, made, after(known_so_far, records), seed)],
                 )
             finally:
-                spent = Outlay.of(subject.model, other, before)
-                run = run if spent.nothing else run.noting("outlay", spent.to_dict())
+                run = counted(run)
             summary = summarize(run.spec, records, notices)
             run.finish(records, summary)
     except BaseException:

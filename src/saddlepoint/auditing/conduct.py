@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +21,18 @@ from saddlepoint.auditing.subject import Subject
 
 
 def conduct(
-    subject: Subject, plan: Plan, run: Run, piece_size: int, listener: Listener
+    subject: Subject,
+    plan: Plan,
+    run: Run,
+    piece_size: int,
+    listener: Listener,
+    written: Callable[[], object] = lambda: None,
 ) -> tuple[pa.Table, tuple[str, ...]]:
-    """Do what the plan says and the run does not hold yet: all records, and what a reader must know."""
-    audit = _Conduct(subject, run, piece_size, listener)
+    """Do what the plan says and the run does not hold yet: all records, and what a reader must know.
+
+    ``written`` is called after each new piece is on disk.
+    """
+    audit = _Conduct(subject, run, piece_size, listener, written)
     listener.begin([f"{stage.label} {stage.name}" for stage in plan.stages], len(subject))
     for notice in plan.notices:
         listener.notice(notice)
@@ -37,8 +46,11 @@ def conduct(
 class _Conduct:
     """What the loop knows so far: who stands, the records, the notices."""
 
-    def __init__(self, subject: Subject, run: Run, piece_size: int, listener: Listener) -> None:
+    def __init__(
+        self, subject: Subject, run: Run, piece_size: int, listener: Listener, written: Callable[[], object]
+    ) -> None:
         self.subject, self.run, self.piece_size, self.listener = subject, run, piece_size, listener
+        self.written = written
         self.standing = Standing(run.spec)
         self.tables: list[pa.Table] = []
         self.notices: list[str] = []
@@ -82,6 +94,7 @@ class _Conduct:
     def _compute(self, stage: Stage, address: Address, rows: Rows) -> pa.Table:
         batch_size = self.subject.model.batch_size
         self.run.write(stage.work(self.subject, rows), address)
+        self.written()
         give_back()
         if self.subject.model.batch_size < batch_size:
             self._notice(f"memory ran out: batches of {self.subject.model.batch_size} samples now, not {batch_size}")

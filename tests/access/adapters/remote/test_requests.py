@@ -3,6 +3,9 @@
 import datetime
 import email.utils
 import json
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -310,6 +313,34 @@ def test_an_audit_says_what_it_asked_over_all_of_its_calls(served, tmp_path, cap
     assert "Questions" in page
     assert f"paid {usage['paid']}," in " ".join(said.split())
     assert main(["report", str(tmp_path / "run"), "--format", "json"]) == 0
+
+
+KILLED = """
+import os, signal, sys
+import saddlepoint.auditing.atomic as atomic
+from saddlepoint.cli import main
+replace, count = os.replace, [0]
+def once(source, target):
+    replace(source, target)
+    count[0] += os.path.basename(target) == "outlay.json"
+    if count[0] == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+atomic.os.replace = once
+main(sys.argv[1:])
+"""
+
+
+def test_what_was_paid_before_a_kill_is_counted(served, tmp_path):
+    server = served("scores")
+    words = ["--data", "fashion-mnist-1k[:6]", "--threat", "linf:0.05", "--attacks", "square", "--curve", "none"]
+    words += ["--budget", "20", "--piece-size", "2", "--quiet", "--no-report", "--out", str(tmp_path / "run")]
+    typed = ["audit", server.url, *words]
+    done = subprocess.run([sys.executable, "-c", KILLED, *typed], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    before = server.seen
+    assert main(typed) == 0
+    usage = json.loads((tmp_path / "run" / "summary.json").read_text())["outlay"]["usage"]
+    assert usage["paid"] == server.seen > before > 0
 
 
 def test_an_attack_says_what_it_asked(served, capsys):
