@@ -23,6 +23,7 @@ from measure import provenance
 import saddlepoint as sp
 from saddlepoint.core import Problem, untargeted
 from saddlepoint.gradients import (
+    BanditPrior,
     Biased,
     Differences,
     Joined,
@@ -35,7 +36,6 @@ from saddlepoint.gradients import (
 )
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
-from saddlepoint.optimizers.bandits import Bandits
 from saddlepoint.rows import flat_norm
 
 QUESTIONS = (20, 50, 100, 200)
@@ -113,11 +113,11 @@ def remembered(tile: int) -> Estimate:
     """The prior of bandits in L2 after so many questions about the same point, two for each improvement."""
 
     def estimate(task: Problem, delta: Tensor, q: int) -> Tensor:  # type: ignore[type-arg]
-        walk = Bandits(rate=0.0, rate_prior=0.1, probe=0.01, explore=0.01, tile=tile, exponentiated=False)
-        state = walk.init(task, delta)
+        prior = BanditPrior(rate=0.1, probe=0.01, explore=0.01, tile=tile, exponentiated=False)
+        memory, slope = prior.begin(task, delta), torch.zeros_like(delta)
         for t in range(q // 2):
-            state, _ = walk.step(task.at(t), state)
-        return walk._spread(state.prior, delta)
+            memory, _, slope = prior(task.at(t), delta, memory)
+        return slope
 
     return estimate
 

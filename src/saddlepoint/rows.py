@@ -126,3 +126,9 @@ def as_images(x: Tensor) -> Tensor:
     if x.ndim == 2:
         return x[:, None, None, :]
     return x[:, :, None, :] if x.ndim == 3 else x.flatten(2, -2)
+
+
+def of_unit_mean(g: Tensor) -> Tensor:
+    """g with the mean of |g| over each sample scaled to 1: [N, *P]."""
+    mean = flat_norm(g, 1) / max(g[0].numel(), 1) if len(g) else g.new_zeros(0)
+    return g / column(mean.clamp_min(torch.finfo(g.dtype).tiny), g)

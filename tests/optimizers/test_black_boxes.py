@@ -10,11 +10,13 @@ import saddlepoint as sp
 from saddlepoint.access import ScoreAccess
 from saddlepoint.core import Problem, untargeted
 from saddlepoint.core.trial import Trial
-from saddlepoint.gradients import Differences, coordinates
+from saddlepoint.gradients import BanditPrior, Differences, coordinates
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
+from saddlepoint.optimizers import Ascent, FrankWolfe, Remembering
+from saddlepoint.optimizers.adam import Adam
 from saddlepoint.optimizers.adamm import AdaMM
-from saddlepoint.optimizers.bandits import Bandits
+from saddlepoint.optimizers.schedules import constant, harmonic
 from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.sets import L2, Linf
 from saddlepoint.sets.ball import Ball
@@ -46,18 +48,40 @@ def share(problem: Problem[ScoreAccess], trial: Trial) -> float:
     return float(rise.min())
 
 
+def climbing(slopes: BanditPrior, rate: float) -> Remembering[ScoreAccess]:
+    return Remembering(slopes, lambda slope: Ascent(slope, constant(rate)))
+
+
+CLIMBS = {
+    "Frank-Wolfe": lambda slope: FrankWolfe(slope, harmonic, 0.0),
+    "ZO-AdaMM": lambda slope: AdaMM(slope, 0.3),
+    "Adam": lambda slope: Adam(slope, constant(0.05), inside=True),
+}
+
+
+@pytest.mark.parametrize("climb", CLIMBS)
+def test_a_prior_leads_any_climb(climb: str) -> None:
+    task = problem(Linf())
+    optimizer: Remembering[ScoreAccess] = Remembering(BanditPrior(rate=2.0), CLIMBS[climb])  # type: ignore[arg-type]
+    state = optimizer.init(task, torch.zeros_like(task.x))
+    for t in range(400):
+        state, _ = optimizer.step(task.at(t), state)
+    assert share(task, optimizer.finish(task, state)) > 0.9
+    assert task.access.ledger.forwards.tolist() == [1201] * N
+
+
 @pytest.mark.parametrize(("ball", "exponentiated"), [(Linf(), True), (L2(), False), (Linf(), False)])
 def test_bandits_learn_a_linear_slope(ball: Ball, exponentiated: bool) -> None:
     task = problem(ball)
-    rates = {"rate_prior": 2.0} if exponentiated else {"rate_prior": 1.0, "probe": 0.01, "explore": 0.5}
-    optimizer = Bandits(0.1, **rates, exponentiated=exponentiated)  # type: ignore[arg-type]
+    rates = {"rate": 2.0} if exponentiated else {"rate": 1.0, "probe": 0.01, "explore": 0.5}
+    optimizer = climbing(BanditPrior(**rates, exponentiated=exponentiated), 0.1)  # type: ignore[arg-type]
     state = optimizer.init(task, torch.zeros_like(task.x))
     for t in range(400):
         state, _ = optimizer.step(task.at(t), state)
     assert share(task, optimizer.finish(task, state)) > 0.9
     assert task.access.ledger.forwards.tolist() == [1201] * N
     if exponentiated:
-        assert float(state.prior.abs().max()) <= 1
+        assert float(state.memory.abs().max()) <= 1
 
 
 @pytest.mark.parametrize("explore", [0.01, 1.0])
@@ -65,21 +89,23 @@ def test_bandits_learn_a_linear_slope(ball: Ball, exponentiated: bool) -> None:
 def test_the_first_prior_is_that_of_the_paper(explore: float, exponentiated: bool) -> None:
     """From v = 0 along e = explore · n / √d: Δ = 2 <W, n / |n|> / explore, and v = h Δ e, or tanh of it."""
     task = problem(L2())
-    optimizer = Bandits(0.1, rate_prior=0.1, probe=0.01, explore=explore, exponentiated=exponentiated)
-    state, _ = optimizer.step(task, optimizer.init(task, torch.zeros_like(task.x)))
+    slopes = BanditPrior(rate=0.1, probe=0.01, explore=explore, exponentiated=exponentiated)
+    delta = torch.zeros_like(task.x)
+    prior, _, slope = slopes(task, delta, slopes.begin(task, delta))
     normal = task.noise.at("explore").normal(SHAPE, dtype=torch.float64)
     along = (normal * W).flatten(1).sum(1) / normal.flatten(1).norm(dim=1)
     step = 0.1 * (2 * along / explore).view(N, 1, 1, 1) * (explore * normal / D**0.5)
-    torch.testing.assert_close(state.prior, step.tanh() if exponentiated else step, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(prior, step.tanh() if exponentiated else step, rtol=1e-6, atol=1e-9)
+    assert torch.equal(slope, prior)
 
 
 def test_a_prior_on_tiles_is_constant_on_them() -> None:
     task = problem(Linf())
-    optimizer = Bandits(0.5, tile=2)
+    optimizer = climbing(BanditPrior(tile=2), 0.5)
     state = optimizer.init(task, torch.zeros_like(task.x))
-    assert state.prior.shape == (N, 1, 2, 3)
+    assert state.memory.shape == (N, 1, 2, 3)
     state, _ = optimizer.step(task, state)
-    blocks = state.delta.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
+    blocks = state.climb.delta.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
     assert (blocks == blocks[..., :1]).all()
 
 

@@ -17,10 +17,13 @@ from saddlepoint.attacks.search import SearchWeight
 from saddlepoint.attacks.shrink import FreezeEntries, ShrinkCube
 from saddlepoint.attacks.smallest import CloserStarts, NearestTarget, Smallest
 from saddlepoint.gradients import Averaged
+from saddlepoint.gradients.bandits import BanditPrior
 from saddlepoint.gradients.differences import Differences
 from saddlepoint.gradients.guided import PriorGuided
+from saddlepoint.gradients.measured import Measured, measured_at
 from saddlepoint.gradients.natural import Natural
 from saddlepoint.gradients.seen import Smoothed, Through
+from saddlepoint.gradients.subspace import SubspacePrior
 from saddlepoint.gradients.tried import Tried
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.initializers.diversified import OutputDiversified
@@ -31,7 +34,6 @@ from saddlepoint.optimizers.adamm import AdaMM
 from saddlepoint.optimizers.admm import ADMM
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.auto_pgd import AutoPGD
-from saddlepoint.optimizers.bandits import Bandits
 from saddlepoint.optimizers.boundary_steps import BoundarySteps
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk
 from saddlepoint.optimizers.circle_walk import CircleWalk
@@ -42,7 +44,6 @@ from saddlepoint.optimizers.fab import FAB
 from saddlepoint.optimizers.fmn import FMN
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.greedy import Greedy
-from saddlepoint.optimizers.guided_ascent import GuidedAscent, measured_at
 from saddlepoint.optimizers.hand_over import HandOver
 from saddlepoint.optimizers.informed_search import InformedSearch
 from saddlepoint.optimizers.intermediate import Intermediate
@@ -55,11 +56,11 @@ from saddlepoint.optimizers.pointwise import Pointwise
 from saddlepoint.optimizers.projected_gradient import ProjectedGradient
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.ray import RaySearch
+from saddlepoint.optimizers.remembering import Remembering
 from saddlepoint.optimizers.rings import GrowingRings, ShrinkingRings
 from saddlepoint.optimizers.search_distribution import SearchDistribution
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.optimizers.sparse_auto_pgd import SparseAutoPGD
-from saddlepoint.optimizers.subspace import Subspace
 from saddlepoint.optimizers.transferred import Transferred
 from saddlepoint.optimizers.tuned import Tuned
 from saddlepoint.optimizers.variance_reduced import VarianceReduced
@@ -181,15 +182,8 @@ def _ascent(optimizer: Ascent, steps: int, classes: int) -> float:  # type: igno
 
 
 @walk.register
-def _guided_ascent(optimizer: GuidedAscent, steps: int, classes: int) -> float:
-    """The length of the slope is measured at few steps."""
-    measured = sum(map(measured_at, range(steps)))
-    return steps * (optimizer.gradient.questions + 1.0) + measured * optimizer.gradient.probes
-
-
-@walk.register
-def _bandits(optimizer: Bandits, steps: int, classes: int) -> float:
-    return 3.0 * steps
+def _remembering(optimizer: Remembering, steps: int, classes: int) -> float:  # type: ignore[type-arg]
+    return recalled(optimizer.slopes, steps)
 
 
 @walk.register
@@ -219,12 +213,6 @@ def _one_slope(optimizer: Any, steps: int, classes: int) -> float:
 @walk.register
 def _admm(optimizer: ADMM, steps: int, classes: int) -> float:  # type: ignore[type-arg]
     return steps * (slope(optimizer.gradient) + 1)
-
-
-@walk.register
-def _subspace(optimizer: Subspace, steps: int, classes: int) -> float:
-    """What surrogates are asked is not counted."""
-    return 3.0 * steps
 
 
 @walk.register
@@ -353,6 +341,24 @@ def _tried(gradient: Tried) -> float:
 @slope.register
 def _guided(gradient: PriorGuided) -> float:
     return gradient.probes + gradient.questions + 1.0
+
+
+@functools.singledispatch
+def recalled(slopes: Any, steps: int) -> float:
+    """Passes of so many slopes with a memory; NaN where it does not tell. What surrogates are asked is not counted."""
+    return math.nan
+
+
+@recalled.register
+def _measured(slopes: Measured, steps: int) -> float:
+    """The length of the slope is measured at few steps."""
+    measured = sum(map(measured_at, range(steps)))
+    return steps * (slopes.gradient.questions + 1.0) + measured * slopes.gradient.probes
+
+
+@recalled.register
+def _two_questions(slopes: BanditPrior | SubspacePrior, steps: int) -> float:
+    return 3.0 * steps
 
 
 @slope.register

@@ -18,10 +18,23 @@ A = TypeVar("A", bound=LabelAccess)
 C_contra = TypeVar("C_contra", bound=LabelAccess, contravariant=True)
 
 State = Any
-"""A frozen dataclass, every tensor in it with the sample as first axis."""
+"""A frozen dataclass or a tensor, every tensor in it with the sample as first axis."""
 
 Gradient = Callable[[Problem[A], Tensor], tuple[Trial, Tensor]]
 """(problem, δ) -> (what was seen at δ, the slope of the value there [N, *P]). Has no memory."""
+
+
+class Recalling(Protocol[C_contra]):
+    """A slope with a memory, such as a prior that each answer improves. The memory is a ``State``."""
+
+    def begin(self, problem: Problem[C_contra], delta: Tensor) -> State:
+        """The memory of one who knows nothing, at δ [N, *P]."""
+        ...
+
+    def __call__(self, problem: Problem[C_contra], delta: Tensor, memory: State) -> tuple[State, Trial, Tensor]:
+        """(the memory now, what was seen at δ [N, *P], the slope there [N, *P])."""
+        ...
+
 
 Initializer = Callable[[Problem[A]], Tensor]
 """problem -> the δ to begin with, [N, *P]."""

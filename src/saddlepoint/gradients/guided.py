@@ -27,7 +27,7 @@ class PriorGuided:
     random directions. Where α is large enough, v itself is returned, and nothing asked about other directions; else
     ``mix`` says how the two are put together. Steps have the length σ √d (``sigma`` is for each entry), doubled up to
     ``doublings`` times where the value along v does not change at all: scores that are rounded. The length is measured
-    anew for each slope; ``GuidedAscent`` remembers it, as published.
+    anew for each slope; ``Measured`` remembers it, as published.
     Costs a look, ``probes`` + 1 + ``mix.questions`` forwards and one for each doubling; where the budget does not cover
     them, the slope is 0, and v alone where doublings took what was left. The surrogate's passes are not counted.
 

@@ -11,6 +11,7 @@ from saddlepoint.optimizers.hand_over import HandOver
 from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.inward_walk import InwardWalk
 from saddlepoint.optimizers.random_search import RandomSearch
+from saddlepoint.optimizers.remembering import Remembering
 from saddlepoint.optimizers.squares import MovedMass, PaintedSquares, halving
 from saddlepoint.optimizers.transferred import Transferred
 from saddlepoint.optimizers.tuned import Tuned
@@ -30,6 +31,7 @@ __all__ = [
     "MovedMass",
     "PaintedSquares",
     "RandomSearch",
+    "Remembering",
     "Transferred",
     "Tuned",
     "WarmStart",

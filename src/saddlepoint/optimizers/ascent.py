@@ -13,7 +13,7 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.core.protocols import Gradient
 from saddlepoint.core.trial import Trial, look
 from saddlepoint.optimizers.schedules import Schedule
-from saddlepoint.rows import column, flat_norm
+from saddlepoint.rows import column, of_unit_mean
 
 A = TypeVar("A", bound=ScoreAccess)
 
@@ -53,9 +53,3 @@ class Ascent(Generic[A]):
     def finish(self, problem: Problem[A], state: AscentState) -> Trial:
         """Look at the last point."""
         return look(problem, state.delta)
-
-
-def of_unit_mean(g: Tensor) -> Tensor:
-    """g with the mean of |g| over each sample scaled to 1: [N, *P]."""
-    mean = flat_norm(g, 1) / max(g[0].numel(), 1) if len(g) else g.new_zeros(0)
-    return g / column(mean.clamp_min(torch.finfo(g.dtype).tiny), g)

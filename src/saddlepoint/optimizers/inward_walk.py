@@ -14,8 +14,7 @@ from saddlepoint.access.draws import covered
 from saddlepoint.access.top import named
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.trial import Trial, answered, look_at_labels, unfinished
-from saddlepoint.optimizers.ascent import of_unit_mean
-from saddlepoint.rows import column, put, take, where
+from saddlepoint.rows import column, of_unit_mean, put, take, where
 
 A = TypeVar("A", bound=LabelAccess)
 C_contra = TypeVar("C_contra", bound=LabelAccess, contravariant=True)

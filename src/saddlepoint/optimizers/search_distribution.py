@@ -88,7 +88,7 @@ class SearchDistribution:
         return problem.noise.at("draw", k).normal(tuple(mean.shape[1:]), dtype=mean.dtype)
 
     def _perturbation(self, problem: Problem[ScoreAccess], z: Tensor) -> Tensor:
-        x = problem.x
-        height, width = as_images(x).shape[2:]
-        z = spread(z, height, width).view_as(x)
-        return problem.set.project(x, column(problem.radius, x) * torch.tanh(z), problem.radius)
+        zero = problem.set.zero(problem.x)
+        height, width = as_images(zero).shape[2:]
+        z = spread(z, height, width).view_as(zero)
+        return problem.set.project(problem.x, column(problem.radius, zero) * torch.tanh(z), problem.radius)

@@ -12,9 +12,8 @@ from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.protocols import Gradient
 from saddlepoint.core.trial import Trial, look
-from saddlepoint.optimizers.ascent import of_unit_mean
 from saddlepoint.optimizers.schedules import Schedule
-from saddlepoint.rows import column
+from saddlepoint.rows import column, of_unit_mean
 
 A = TypeVar("A", bound=ScoreAccess)
 
@@ -33,9 +32,10 @@ class TunedState:
 class Tuned(Generic[A]):
     """v <- μ v + (g + e) / mean|g + e|, then a step along steepest(v); e is the excess of the slopes nearby, last step.
 
-    e = mean of ``draws`` slopes at uniform points within ``width`` radii of δ, less the slope g at δ; none without
-    draws. With ``lookahead`` the slope g is taken where the momentum leads, at δ + rate · radius · μ v.
-    Linf only: the points nearby are those of a cube. With neither it is ``Ascent`` with momentum.
+    e = mean of ``draws`` slopes at δ + what is drawn from the set of ``width`` radii, less the slope g at δ; none
+    without draws. With ``lookahead`` the slope g is taken where the momentum leads, at δ + rate · radius · μ s v: s,
+    the mean |steepest(v)|, is 1 in Linf, and makes v as long as a step elsewhere. With neither it is ``Ascent`` with
+    momentum.
 
     Source: variance: Wang and He, "Enhancing the transferability of adversarial attacks through variance tuning", CVPR
     2021; lookahead: Lin, Song, He, Wang, Hopcroft, "Nesterov accelerated gradient and scale invariance for adversarial
@@ -58,7 +58,7 @@ class Tuned(Generic[A]):
         reach = self.rate(state.t) * column(problem.radius, state.delta)
         ahead = state.delta
         if self.lookahead:
-            ahead = problem.valid(state.delta + reach * self.momentum * state.velocity)
+            ahead = problem.valid(state.delta + reach * self.momentum * self._of_a_step(problem, state.velocity))
         trial, g = self.gradient(problem, ahead)
         if self.lookahead:
             trial = look(problem, state.delta)
@@ -72,10 +72,14 @@ class Tuned(Generic[A]):
         """Look at the last point."""
         return look(problem, state.delta)
 
+    def _of_a_step(self, problem: Problem[A], velocity: Tensor) -> Tensor:
+        step = problem.set.steepest(problem.x, velocity)
+        return velocity * column(step.flatten(1).abs().mean(1), velocity)
+
     def _nearby(self, problem: Problem[A], delta: Tensor) -> Tensor:
-        total, wide = torch.zeros_like(delta), self.width * column(problem.radius, delta)
+        total = torch.zeros_like(delta)
         for k in range(self.draws):
             drawn = problem.at("nearby", k)
-            u = 2 * drawn.noise.uniform(tuple(delta.shape[1:]), dtype=delta.dtype) - 1
-            total = total + self.gradient(drawn, problem.valid(delta + wide * u))[1]
+            apart = problem.set.sample(problem.x, self.width * problem.radius, drawn.noise)
+            total = total + self.gradient(drawn, problem.valid(delta + apart))[1]
         return total / self.draws

@@ -19,7 +19,7 @@ from saddlepoint.sets.recolor import Recolor
 from saddlepoint.sets.sinkhorn import Sinkhorn
 from saddlepoint.sets.sparse import L0, L1
 from saddlepoint.sets.spatial import Spatial
-from saddlepoint.sets.threat import NON_ADDITIVE, kinds, names, parse
+from saddlepoint.sets.threat import NON_ADDITIVE, STEEP, kinds, names, parse
 from saddlepoint.sets.wasserstein import Wasserstein
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "L1",
     "L2",
     "NON_ADDITIVE",
+    "STEEP",
     "Ball",
     "Composed",
     "Corruption",

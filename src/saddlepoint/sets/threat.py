@@ -30,6 +30,8 @@ from saddlepoint.sets.wasserstein import Dual, Projection, Wasserstein
 
 NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein, Latent, Corruption, Composed)
 """Sets whose perturbations are not added to the input."""
+STEEP: tuple[type[Neighborhood], ...] = (Linf, L2, L1, Nuclear, Patch, Perceptual, *NON_ADDITIVE)
+"""Sets that are climbed in: along a steepest direction of more than one entry or place, and back by a projection."""
 _ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, Patch, Insertions, Perceptual, *NON_ADDITIVE)
 _KINDS = {kind.name: kind for kind in _ALL}
 _FORM = re.compile(r"\s*([\w ]*?)\s*(?:\((.*)\))?\s*(?::([^()]*))?", re.DOTALL)

@@ -13,32 +13,35 @@ from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.square import AT_ONCE
-from saddlepoint.core.protocols import Attack, Optimizer
+from saddlepoint.core.protocols import Attack, Optimizer, Recalling
 from saddlepoint.errors import OptionError
+from saddlepoint.gradients.bandits import BanditPrior
 from saddlepoint.gradients.differences import Differences, Directions, Tiled, sphere
 from saddlepoint.gradients.guided import PriorGuided
+from saddlepoint.gradients.measured import Measured
 from saddlepoint.gradients.prior_mixes import Biased, Joined
+from saddlepoint.gradients.subspace import SubspacePrior
 from saddlepoint.initializers import zero
 from saddlepoint.optimizers.adamm import AdaMM
 from saddlepoint.optimizers.ascent import Ascent
-from saddlepoint.optimizers.bandits import Bandits
 from saddlepoint.optimizers.chunks import all_up, flip_chunks
-from saddlepoint.optimizers.guided_ascent import GuidedAscent
 from saddlepoint.optimizers.parsimonious import Parsimonious
 from saddlepoint.optimizers.random_search import RandomSearch
+from saddlepoint.optimizers.remembering import Remembering
 from saddlepoint.optimizers.schedules import constant, growing
 from saddlepoint.optimizers.search_distribution import SearchDistribution
-from saddlepoint.optimizers.subspace import Subspace
 from saddlepoint.sets import L2, NON_ADDITIVE, Flow, Linf, Neighborhood, Nuclear, Perceptual
 
 Loss = Literal["margin", "cross-entropy"]
+ESTIMATED: tuple[type[Neighborhood], ...] = (Linf, L2, Nuclear, Perceptual, *NON_ADDITIVE)
+"""Sets in which a slope that is known by a few numbers leads somewhere."""
 MIXES: Mapping[str, type[Biased] | type[Joined]] = {"biased": Biased, "joined": Joined}
 """How the slope of a surrogate and random directions make one estimate."""
 
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2, Nuclear, Perceptual, *NON_ADDITIVE),
+    sets=ESTIMATED,
     paper="Nesterov, Spokoiny: Random gradient-free minimization of convex functions, 2017; signs: Liu et al.: signSGD"
     " via zeroth-order oracle, ICLR 2019",
 )
@@ -64,7 +67,7 @@ def rgf(
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2),
+    sets=ESTIMATED,
     paper="Cheng, Dong, Pang, Su, Zhu: Improving black-box adversarial attacks with a transfer-based prior, 2019",
 )
 def p_rgf(
@@ -90,13 +93,13 @@ def p_rgf(
     at_least_one(steps=steps, samples=samples, probes=probes, tile=tile)
     if mix not in MIXES:
         raise OptionError(f"mix is one of {', '.join(MIXES)}; got {mix!r}")
-    rate = constant(relative_step)
     if surrogate is None:
-        return climb_of(threat, objective, Ascent(differences(threat, samples, sigma, tile), rate), steps)
+        climb = Ascent(differences(threat, samples, sigma, tile), constant(relative_step))
+        return climb_of(threat, objective, climb, steps)
     if not isinstance(surrogate, Model):
         raise OptionError("surrogate is what sp.wrap(network) gives, with gradients")
     estimate = PriorGuided(surrogate, MIXES[mix](samples, tile), step_of(threat, sigma), probes)
-    return climb_of(threat, objective, GuidedAscent(estimate, rate), steps)
+    return climb_of(threat, objective, recalling(Measured(estimate), relative_step), steps)
 
 
 @recipe(
@@ -120,41 +123,43 @@ def zo_adamm(
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2),
+    sets=ESTIMATED,
     paper="Ilyas, Engstrom, Madry: Prior convictions: black-box adversarial attacks with bandits and priors, ICLR 2019",
 )
 def bandits(
     threat: Neighborhood,
     steps: int = 1500,
-    tile: int = 2,
+    tile: int | None = None,
     relative_step: float | None = None,
     rate_prior: float | None = None,
     objective: Loss = "margin",
 ) -> Attack[ScoreAccess]:
     """Ascent along a slope that is remembered, and improved by two questions a step.
 
-    It is constant on tiles of ``tile`` pixels. Three forwards a step: the paper looks at its point without counting.
+    It is constant on tiles of ``tile`` pixels, by default 2, or 1 where perturbations are no pictures. Three forwards a
+    step: the paper looks at its point without counting.
     ``relative_step`` in units of the radius: 0.2 in Linf, 0.1 in L2, as published; so is ``rate_prior`` in L2, 0.1, the
     rate of a step Δ u of the prior, where u is as long as ``Bandits.explore`` on average. In Linf it is 3, where 100 as
     published leaves a third more standing on small images.
     """
+    tile = tile_of(threat, tile)
     at_least_one(steps=steps, tile=tile)
     cube = isinstance(threat, Linf)
-    climb = Bandits(
-        rate=(0.2 if cube else 0.1) if relative_step is None else relative_step,
-        rate_prior=(3.0 if cube else 0.1) if rate_prior is None else rate_prior,
+    prior = BanditPrior(
+        rate=(3.0 if cube else 0.1) if rate_prior is None else rate_prior,
         probe=0.1 if cube else 0.01,
         explore=1.0 if cube else 0.01,
         tile=tile,
         exponentiated=cube,
         width=width_of(threat),
     )
-    return climb_of(threat, objective, climb, steps)
+    rate = (0.2 if cube else 0.1) if relative_step is None else relative_step
+    return climb_of(threat, objective, recalling(prior, rate), steps)
 
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2),
+    sets=ESTIMATED,
     paper="Guo, Yan, Zhang: Subspace attack: exploiting promising subspaces for query-efficient black-box attacks,"
     " NeurIPS 2019",
 )
@@ -184,13 +189,13 @@ def subspace(
         raise OptionError(f"dropout is the share of activations that is dropped in the end, in [0, 1); got {dropout:g}")
     if dropout and not all(droppable(one.network) for one in surrogates):
         raise OptionError("a surrogate has no activation that is a module, behind which to drop out: take dropout=0")
-    climb = Subspace(surrogates, relative_step, probe, explore, width_of(threat), growing(dropout))
-    return climb_of(threat, objective, climb, steps)
+    prior = SubspacePrior(surrogates, probe, explore, width_of(threat), growing(dropout))
+    return climb_of(threat, objective, recalling(prior, relative_step), steps)
 
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2),
+    sets=ESTIMATED,
     paper="Li, Li, Wang, Zhang, Gong: NATTACK: learning the distributions of adversarial examples, ICML 2019",
 )
 def nattack(
@@ -199,13 +204,15 @@ def nattack(
     samples: int = 30,
     sigma: float = 0.1,
     rate: float = 0.3,
-    tile: int = 2,
+    tile: int | None = None,
     objective: Loss = "margin",
 ) -> Attack[ScoreAccess]:
     """Learn a normal distribution whose samples fool the model; no slope is needed, so none can be masked.
 
-    ``samples`` forwards a step. The paper draws 300 at a rate of 0.008 for 600 steps, far more questions than needed.
+    ``samples`` forwards a step; perturbations are constant on tiles of ``tile`` pixels, by default 2, or 1 where they
+    are no pictures. The paper draws 300 at a rate of 0.008 for 600 steps, far more questions than needed.
     """
+    tile = tile_of(threat, tile)
     at_least_one(steps=steps, samples=samples, tile=tile)
     if not sigma > 0:
         raise OptionError(f"sigma is the deviation of the distribution, and must be positive; got {sigma:g}")
@@ -253,15 +260,31 @@ def climb_of(
     return Iterate(threat, objective_named(objective), optimizer, zero, steps, compact_below=AT_ONCE)
 
 
+def recalling(slopes: Recalling[ScoreAccess], relative_step: float) -> Remembering[ScoreAccess]:
+    """Steepest ascent along slopes with a memory."""
+    return Remembering(slopes, lambda slope: Ascent(slope, constant(relative_step)))
+
+
 def differences(threat: Neighborhood, samples: int, sigma: float, tile: int = 1) -> Differences:
     """One-sided differences along ``samples`` directions, for a ``sigma`` in units of the range of the input."""
     return Differences(directions(threat, tile), samples, step_of(threat, sigma), opposite=False)
 
 
+def tile_of(threat: Neighborhood, tile: int | None = None, usual: int = 2) -> int:
+    """The side of a tile: the ``usual`` one where none is said, and perturbations have pixels.
+
+    Raises:
+        OptionError: tiles are said where there are no pixels.
+    """
+    pixels = threat.additive or isinstance(threat, Flow)
+    if tile is not None and tile > 1 and not pixels:
+        raise OptionError(f"{threat.name} has no pixels to put on tiles: leave tile at 1")
+    return (usual if pixels else 1) if tile is None else tile
+
+
 def directions(threat: Neighborhood, tile: int) -> Directions:
     """Uniform on the sphere, constant on tiles where they are larger than a pixel."""
-    if tile > 1 and not (threat.additive or isinstance(threat, Flow)):
-        raise OptionError(f"{threat.name} has no pixels to put on tiles: leave tile at 1")
+    tile = tile_of(threat, tile)
     return Tiled(tile, sphere) if tile > 1 else sphere
 
 

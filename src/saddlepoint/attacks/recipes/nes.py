@@ -9,7 +9,7 @@ from torch import Tensor
 from saddlepoint.access.asking import LabelAccess, ScoreAccess
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
-from saddlepoint.attacks.recipes.estimated import climb_of, step_of, width_of
+from saddlepoint.attacks.recipes.estimated import ESTIMATED, climb_of, step_of, width_of
 from saddlepoint.attacks.recipes.hop_skip_jump import begin_outside
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.square import AT_ONCE
@@ -26,7 +26,7 @@ from saddlepoint.sets import L2, Linf, Neighborhood
 PAPER = "Ilyas, Engstrom, Athalye, Lin: Black-box adversarial attacks with limited queries and information, 2018"
 
 
-@recipe(access=ScoreAccess, sets=(Linf, L2), paper=PAPER)
+@recipe(access=ScoreAccess, sets=ESTIMATED, paper=PAPER)
 def nes(
     threat: Neighborhood,
     steps: int = 100,

@@ -19,14 +19,14 @@ from saddlepoint.objectives import cross_entropy, margin
 from saddlepoint.optimizers.adam import Adam
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L0, L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Patch, Perceptual, Wasserstein
+from saddlepoint.sets import L0, L2, NON_ADDITIVE, STEEP, Linf, Neighborhood, Nuclear, Perceptual, Wasserstein
 
 OBJECTIVES: dict[str, Objective] = {"cross-entropy": cross_entropy, "margin": margin}
 
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1, L0),
+    sets=(*STEEP, L0),
     paper="Goodfellow, Shlens, Szegedy: Explaining and harnessing adversarial examples, ICLR 2015",
 )
 def fgsm(threat: Neighborhood) -> Attack[GradientAccess]:
@@ -39,7 +39,7 @@ def fgsm(threat: Neighborhood) -> Attack[GradientAccess]:
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1),
+    sets=STEEP,
     paper="Kurakin, Goodfellow, Bengio: Adversarial examples in the physical world, ICLR workshop 2017",
 )
 def bim(threat: Neighborhood, steps: int | None = None, step_size: float | None = None) -> Attack[GradientAccess]:
@@ -64,7 +64,7 @@ def bim(threat: Neighborhood, steps: int | None = None, step_size: float | None 
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1, Nuclear, Patch, Perceptual, *NON_ADDITIVE),
+    sets=STEEP,
     paper="Madry, Makelov, Schmidt, Tsipras, Vladu: Towards deep learning models resistant to attacks, ICLR 2018",
 )
 def pgd(
@@ -88,7 +88,7 @@ def pgd(
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, Nuclear, *NON_ADDITIVE),
+    sets=(Linf, L2, Nuclear, Perceptual, *NON_ADDITIVE),
     paper="Uesato, O'Donoghue, van den Oord, Kohli: Adversarial risk and the dangers of evaluating against weak"
     " attacks, ICML 2018",
 )
@@ -111,7 +111,7 @@ def adam_pgd(
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1),
+    sets=STEEP,
     paper="Dong et al.: Boosting adversarial attacks with momentum, CVPR 2018",
 )
 def mi_fgsm(threat: Neighborhood, steps: int = 10, decay: float = 1.0) -> Attack[GradientAccess]:

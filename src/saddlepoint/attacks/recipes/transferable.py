@@ -16,13 +16,15 @@ from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.intermediate import Intermediate
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.optimizers.tuned import Tuned
-from saddlepoint.sets import L1, L2, Linf, Neighborhood
+from saddlepoint.sets import L1, L2, STEEP, Linf, Neighborhood, Nuclear, Patch
 
+PIXELS: tuple[type[Neighborhood], ...] = (Linf, L2, L1, Nuclear, Patch)
+"""Sets whose perturbations are pictures, with slopes that can be smoothed."""
 NESTEROV = "Lin et al.: Nesterov accelerated gradient and scale invariance for adversarial attacks, ICLR 2020"
 VARIANCE = "Wang, He: Enhancing the transferability of adversarial attacks through variance tuning, CVPR 2021"
 
 
-@recipe(access=GradientAccess, sets=(Linf,), paper=NESTEROV)
+@recipe(access=GradientAccess, sets=STEEP, paper=NESTEROV)
 def ni_fgsm(threat: Neighborhood, steps: int = 10, decay: float = 1.0) -> Attack[GradientAccess]:
     """MI-FGSM whose slope is taken where the momentum leads.
 
@@ -31,7 +33,7 @@ def ni_fgsm(threat: Neighborhood, steps: int = 10, decay: float = 1.0) -> Attack
     return family(threat, steps, decay, lookahead=True)
 
 
-@recipe(access=GradientAccess, sets=(Linf,), paper=NESTEROV)
+@recipe(access=GradientAccess, sets=STEEP, paper=NESTEROV)
 def si_fgsm(threat: Neighborhood, steps: int = 10, decay: float = 1.0, scales: int = 5) -> Attack[GradientAccess]:
     """MI-FGSM on the mean slope over ``scales`` copies of the input, x / 2^i."""
     return family(threat, steps, decay, scales=scales)
@@ -39,7 +41,7 @@ def si_fgsm(threat: Neighborhood, steps: int = 10, decay: float = 1.0, scales: i
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf,),
+    sets=STEEP,
     paper="Xie et al.: Improving transferability of adversarial examples with input diversity, CVPR 2019",
 )
 def di_fgsm(
@@ -51,7 +53,7 @@ def di_fgsm(
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf,),
+    sets=PIXELS,
     paper="Dong et al.: Evading defenses to transferable adversarial examples by translation-invariant attacks, 2019",
 )
 def ti_fgsm(threat: Neighborhood, steps: int = 10, decay: float = 1.0, kernel: int = 7) -> Attack[GradientAccess]:
@@ -59,7 +61,7 @@ def ti_fgsm(threat: Neighborhood, steps: int = 10, decay: float = 1.0, kernel: i
     return family(threat, steps, decay, kernel=kernel)
 
 
-@recipe(access=GradientAccess, sets=(Linf,), paper=VARIANCE)
+@recipe(access=GradientAccess, sets=STEEP, paper=VARIANCE)
 def vmi_fgsm(
     threat: Neighborhood, steps: int = 10, decay: float = 1.0, neighbors: int = 20, width: float = 1.5
 ) -> Attack[GradientAccess]:
@@ -68,7 +70,7 @@ def vmi_fgsm(
     return family(threat, steps, decay, False, neighbors, width)
 
 
-@recipe(access=GradientAccess, sets=(Linf,), paper=VARIANCE)
+@recipe(access=GradientAccess, sets=STEEP, paper=VARIANCE)
 def vni_fgsm(
     threat: Neighborhood, steps: int = 10, decay: float = 1.0, neighbors: int = 20, width: float = 1.5
 ) -> Attack[GradientAccess]:
@@ -79,7 +81,7 @@ def vni_fgsm(
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1),
+    sets=STEEP,
     paper="Huang et al.: Enhancing adversarial example transferability with an intermediate level attack, ICCV 2019",
 )
 def ila(threat: Neighborhood, steps: int = 10, decay: float = 1.0, layer: str | None = None) -> Attack[GradientAccess]:
@@ -94,7 +96,7 @@ def ila(threat: Neighborhood, steps: int = 10, decay: float = 1.0, layer: str | 
     return Anneal([first, Iterate(threat, cross_entropy, Intermediate(constant(1.0 / steps), layer), zero, steps)])
 
 
-@recipe(access=GradientAccess, sets=(Linf,), paper="all of the above; together: Wang, He, CVPR 2021, section 3.4")
+@recipe(access=GradientAccess, sets=STEEP, paper="all of the above; together: Wang, He, CVPR 2021, section 3.4")
 def transferable(
     threat: Neighborhood,
     steps: int = 10,
@@ -104,16 +106,18 @@ def transferable(
     width: float = 1.5,
     scales: int = 3,
     diversity: float = 0.5,
-    kernel: int = 3,
+    kernel: int | None = None,
 ) -> Attack[GradientAccess]:
     """All parts of the family at once, each of which can be left out: steps of radius / steps from the clean input.
 
     ``decay`` of the momentum (0: none), ``lookahead`` (NI), ``neighbors`` points within ``width`` radii (VMI; 0:
     none), ``scales`` copies x / 2^i (SI; 1: the input alone), a chance of ``diversity`` for a resized view (DI), slopes
-    smoothed by a Gaussian of ``kernel`` pixels (TI; odd, 1: none). A step costs (1 + neighbors) · scales passes
-    forwards and backwards, and a few looks.
+    smoothed by a Gaussian of ``kernel`` pixels (TI; odd, 1: none; by default 3 where perturbations are pictures). A
+    step costs (1 + neighbors) · scales passes forwards and backwards, and a few looks.
     """
-    return family(threat, steps, decay, lookahead, neighbors, width, scales, diversity, kernel)
+    usual = 3 if isinstance(threat, PIXELS) else 1
+    smooth = usual if kernel is None else kernel
+    return family(threat, steps, decay, lookahead, neighbors, width, scales, diversity, smooth)
 
 
 def family(
@@ -129,6 +133,8 @@ def family(
 ) -> Attack[GradientAccess]:
     """As ``transferable``, with nothing but momentum unless asked for."""
     at_least_one(steps=steps, scales=scales, kernel=kernel)
+    if kernel > 1 and not isinstance(threat, PIXELS):
+        raise OptionError(f"the perturbations of {threat.name} are no pictures to smooth: leave kernel at 1")
     if not kernel % 2:
         raise OptionError(f"a kernel has a middle: its width must be odd, got {kernel}")
     if not 0 <= diversity <= 1:

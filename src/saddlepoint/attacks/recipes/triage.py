@@ -20,7 +20,7 @@ from saddlepoint.initializers import uniform
 from saddlepoint.objectives import cross_entropy, margin, toward_target
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import cosine
-from saddlepoint.sets import L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Patch, Perceptual
+from saddlepoint.sets import L1, L2, STEEP, Neighborhood
 
 WITHIN_REACH = 0.5
 """After short runs, the share of the clean margin from which another class may yet be reached."""
@@ -36,7 +36,7 @@ CLOSER = 0.6
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1, Nuclear, Patch, Perceptual, *NON_ADDITIVE),
+    sets=STEEP,
     paper="parts: Madry et al., ICLR 2018; Carlini, Wagner, S&P 2017; Gowal et al. 2019; the order is our own",
 )
 def triage(

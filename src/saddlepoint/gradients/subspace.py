@@ -1,8 +1,9 @@
-"""Bandits along the slopes of surrogates: two questions a step tell which way to go along each."""
+"""The slope of the subspace attack: along the slopes of surrogates, two questions a step tell which way to go."""
 
 from __future__ import annotations
 
 import dataclasses as dc
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -12,37 +13,36 @@ from saddlepoint.access.dropping import dropping
 from saddlepoint.access.model import Model
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.slope import slope
-from saddlepoint.core.trial import Trial, answered, look
-from saddlepoint.optimizers.ascent import of_unit_mean
-from saddlepoint.optimizers.bandits import rise_between
-from saddlepoint.optimizers.schedules import Schedule, constant
-from saddlepoint.rows import column, unit
-
-NOTHING = constant(0.0)
+from saddlepoint.core.trial import Trial, answered
+from saddlepoint.gradients.bandits import rise_between
+from saddlepoint.rows import column, of_unit_mean, unit
 
 
 @dc.dataclass(frozen=True)
-class SubspaceState:
-    """The point to look at next, the prior g of the slope, both [N, *P]; steps made."""
+class SubspaceMemory:
+    """The guess g of the slope [N, *P], and how often it was improved."""
 
-    delta: Tensor
     prior: Tensor
     t: int
 
 
+def never(step: int) -> float:
+    """No drop-out at any step."""
+    return 0.0
+
+
 @dc.dataclass(frozen=True)
-class Subspace:
-    """g <- g ± u / |u|₁, whichever way the value rises; δ <- P(δ + rate · radius · steepest(g)).
+class SubspacePrior:
+    """g <- g ± u / |u|₁, whichever way the value rises: a guess of the slope that is remembered.
 
     u is the slope at δ of <v, z>, with z the logits of one of the ``surrogates``, drawn at each step, and v the slope
     of the objective in the logits that the model itself answered; without surrogates it is a random normal direction.
     Drop-out inside the surrogate makes its slopes span more than one line where δ hardly moves.
     The sign is that of f(δ + probe q+) - f(δ + probe q-), q± the unit vectors along g ± explore · u. A look and two
-    questions a step; what surrogates are asked does not count.
+    questions; what surrogates are asked does not count.
 
     Args:
         surrogates: models with gradients, for the same inputs and classes.
-        rate: step, in units of the radius.
         probe, explore: η and τ of the paper; ``probe`` in units of ``width``, the width of the box.
         drop: step -> rate of the drop-out behind the activations of the surrogate, in [0, 1).
 
@@ -51,30 +51,26 @@ class Subspace:
     """
 
     surrogates: tuple[Model, ...]
-    rate: float
     probe: float = 0.1
     explore: float = 0.1
     width: float = 1.0
-    drop: Schedule = NOTHING
+    drop: Callable[[int], float] = never
 
-    def init(self, problem: Problem[ScoreAccess], delta: Tensor) -> SubspaceState:
-        """Begin at δ, knowing nothing."""
-        return SubspaceState(delta, torch.zeros_like(delta), 0)
+    def begin(self, problem: Problem[ScoreAccess], delta: Tensor) -> SubspaceMemory:
+        """g = 0 at δ [N, *P]: nothing is known."""
+        return SubspaceMemory(torch.zeros_like(delta), 0)
 
-    def step(self, problem: Problem[ScoreAccess], state: SubspaceState) -> tuple[SubspaceState, Trial]:
-        """A look, two questions, one step."""
-        logits = problem.access.scores(problem.set.apply(problem.x, state.delta))
-        trial = answered(problem, state.delta, logits)
-        u = self.direction(problem, state.delta, logits, self.drop(state.t))
-        above, below = (state.prior + sign * self.explore * u for sign in (1, -1))
+    def __call__(
+        self, problem: Problem[ScoreAccess], delta: Tensor, memory: SubspaceMemory
+    ) -> tuple[SubspaceMemory, Trial, Tensor]:
+        """(g improved at δ, what was seen there, g)."""
+        logits = problem.access.scores(problem.set.apply(problem.x, delta))
+        trial = answered(problem, delta, logits)
+        u = self.direction(problem, delta, logits, self.drop(memory.t))
+        above, below = (memory.prior + sign * self.explore * u for sign in (1, -1))
         way = rise_between(problem, trial, above, below, self.width * self.probe).sign()
-        prior = state.prior + column(way, u) * of_unit_mean(u) / max(u[:1].numel(), 1)
-        moved = state.delta + self.rate * column(problem.radius, prior) * problem.set.steepest(problem.x, prior)
-        return SubspaceState(problem.set.project(problem.x, moved, problem.radius), prior, state.t + 1), trial
-
-    def finish(self, problem: Problem[ScoreAccess], state: SubspaceState) -> Trial:
-        """Look at the last point."""
-        return look(problem, state.delta)
+        prior = memory.prior + column(way, u) * of_unit_mean(u) / max(u[:1].numel(), 1)
+        return SubspaceMemory(prior, memory.t + 1), trial, prior
 
     def direction(self, problem: Problem[ScoreAccess], delta: Tensor, logits: Tensor, drop: float = 0.0) -> Tensor:
         """The unit vector u for each sample at δ, where the model answered ``logits`` [N, K]: [N, *P]."""

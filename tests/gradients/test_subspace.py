@@ -11,10 +11,9 @@ from saddlepoint.access import GradientAccess
 from saddlepoint.attacks import get
 from saddlepoint.core import Problem, untargeted
 from saddlepoint.errors import OptionError
-from saddlepoint.gradients import backprop
+from saddlepoint.gradients import SubspacePrior, backprop
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
-from saddlepoint.optimizers.subspace import Subspace
 from saddlepoint.sets import Linf
 from saddlepoint.testing.problems import MLP, SHAPE
 
@@ -34,7 +33,7 @@ def problem() -> Problem[GradientAccess]:
 
 def test_where_the_surrogate_is_the_model_the_direction_is_its_slope() -> None:
     task, zero = problem(), torch.zeros_like(X)
-    u = Subspace((sp.wrap(NET),), 0.1).direction(task, zero, NET(X))
+    u = SubspacePrior((sp.wrap(NET),)).direction(task, zero, NET(X))
     exact = backprop(task, zero)[1]
     length = torch.linalg.vector_norm(exact.flatten(1), dim=1).view(-1, 1, 1, 1)
     torch.testing.assert_close(u, exact / length)
@@ -43,18 +42,19 @@ def test_where_the_surrogate_is_the_model_the_direction_is_its_slope() -> None:
 def test_the_first_step_goes_uphill_along_the_surrogates_slope() -> None:
     """Up or down along the direction, as the two questions say, whatever the surrogate believes."""
     task, zero = problem(), torch.zeros_like(X)
-    walk = Subspace((sp.wrap(OTHER),), 0.1, probe=1e-4)
+    walk = SubspacePrior((sp.wrap(OTHER),), probe=1e-4)
     u, exact = walk.direction(task, zero, NET(X)), backprop(task, zero)[1]
-    state, _ = walk.step(task, walk.init(task, zero))
+    memory, _, slope = walk(task, zero, walk.begin(task, zero))
     way = (u * exact).flatten(1).sum(1).sign()
     assert set(way.tolist()) == {-1.0, 1.0}
-    torch.testing.assert_close(state.prior, way.view(-1, 1, 1, 1) * u / u.abs().flatten(1).sum(1).view(-1, 1, 1, 1))
+    torch.testing.assert_close(slope, way.view(-1, 1, 1, 1) * u / u.abs().flatten(1).sum(1).view(-1, 1, 1, 1))
+    assert torch.equal(memory.prior, slope)
 
 
 def test_of_several_surrogates_each_sample_is_led_by_one() -> None:
     task, zero = problem(), torch.zeros_like(X)
     one, other, both = (
-        Subspace(some, 0.1).direction(task, zero, NET(X))
+        SubspacePrior(some).direction(task, zero, NET(X))
         for some in ((sp.wrap(NET),), (sp.wrap(OTHER),), (sp.wrap(NET), sp.wrap(OTHER)))
     )
     first, second = ((both - u).flatten(1).abs().amax(1) < 1e-12 for u in (one, other))
@@ -74,7 +74,7 @@ def test_one_surrogate_is_a_line_and_with_drop_out_the_span_of_its_active_units(
     """Ranks of the directions at one point, over 80 steps."""
     task, zero, logits, network = problem(), torch.zeros_like(X), NET(X).detach(), rectified(0)
     active = (network[:2](X) > 0).sum(1)
-    walk = Subspace((sp.wrap(network),), 0.1)
+    walk = SubspacePrior((sp.wrap(network),))
     for rate, rank in ((0.0, torch.ones_like(active)), (0.5, active)):
         directions = torch.stack([walk.direction(task.at(t), zero, logits, rate) for t in range(80)])
         assert torch.equal(torch.linalg.matrix_rank(directions.flatten(2).transpose(0, 1), rtol=1e-6), rank)
@@ -82,7 +82,7 @@ def test_one_surrogate_is_a_line_and_with_drop_out_the_span_of_its_active_units(
 
 def test_what_is_dropped_does_not_depend_on_the_batch() -> None:
     task, zero, logits = problem(), torch.zeros_like(X), NET(X).detach()
-    walk, keep = Subspace((sp.wrap(rectified(0)), sp.wrap(rectified(1))), 0.1), torch.tensor([7, 2])
+    walk, keep = SubspacePrior((sp.wrap(rectified(0)), sp.wrap(rectified(1)))), torch.tensor([7, 2])
     whole = walk.direction(task, zero, logits, 0.4)
     torch.testing.assert_close(walk.direction(task.rows(keep), zero[keep], logits[keep], 0.4), whole[keep])
 

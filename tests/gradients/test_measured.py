@@ -12,10 +12,10 @@ from saddlepoint.access.model import Model
 from saddlepoint.auditing.estimate import passes
 from saddlepoint.core import Problem, untargeted
 from saddlepoint.errors import OptionError
-from saddlepoint.gradients import Biased, PriorGuided
+from saddlepoint.gradients import Biased, Measured, PriorGuided
 from saddlepoint.noise import Noise
-from saddlepoint.optimizers import Ascent
-from saddlepoint.optimizers.guided_ascent import GuidedAscent, GuidedState
+from saddlepoint.optimizers import Ascent, Remembering
+from saddlepoint.optimizers.remembering import RememberingState
 from saddlepoint.optimizers.schedules import constant
 
 SHAPE, D, N = (1, 20, 20), 400, 300
@@ -49,11 +49,19 @@ def problem(budget: int | None = None) -> Problem[ScoreAccess]:
     return Problem(access, x, untargeted(y), sp.Linf(), second, Noise.seeded(0, torch.arange(N)), radii, radii)
 
 
-def climb(cosine: float) -> GuidedAscent:
-    return GuidedAscent(PriorGuided(along(cosine), Biased(DRAWS), probes=PROBES), constant(0.1))
+Climb = Remembering[ScoreAccess]
+RATE = constant(0.1)
 
 
-def states(task: Problem[ScoreAccess], optimizer: GuidedAscent, steps: int) -> list[tuple[GuidedState, Tensor]]:
+def guided(cosine: float) -> PriorGuided:
+    return PriorGuided(along(cosine), Biased(DRAWS), probes=PROBES)
+
+
+def climb(cosine: float) -> Climb:
+    return Remembering(Measured(guided(cosine)), lambda slope: Ascent(slope, RATE))
+
+
+def states(task: Problem[ScoreAccess], optimizer: Climb, steps: int) -> list[tuple[RememberingState, Tensor]]:
     """The state after each step, and what was asked until then."""
     state, seen = optimizer.init(task, torch.zeros_like(task.x)), []
     for t in range(steps):
@@ -64,7 +72,7 @@ def states(task: Problem[ScoreAccess], optimizer: GuidedAscent, steps: int) -> l
 
 def test_the_length_of_a_linear_slope_is_found_within_the_error_of_its_probes() -> None:
     """|cos|² with a random direction is 1/d on average, with a variance of 2/d²: 300 samples of ten probes each."""
-    length = states(problem(), climb(0.05), 1)[0][0].length
+    length = states(problem(), climb(0.05), 1)[0][0].memory.length
     ratio = (length / W.norm()).square()
     assert abs(float(ratio.mean()) - 1) < 4 * (2 / PROBES / N) ** 0.5
     assert 0.8 < float(ratio.std()) / (2 / PROBES) ** 0.5 < 1.2
@@ -72,7 +80,7 @@ def test_the_length_of_a_linear_slope_is_found_within_the_error_of_its_probes() 
 
 def test_the_length_is_measured_at_few_steps_and_remembered_between() -> None:
     seen = states(problem(), climb(0.05), 24)
-    lengths = [torch.zeros(N, dtype=torch.float64), *(state.length for state, _ in seen)]
+    lengths = [torch.zeros(N, dtype=torch.float64), *(state.memory.length for state, _ in seen)]
     changed = [t for t in range(24) if not torch.equal(lengths[t], lengths[t + 1])]
     assert changed == [0, 3, 10, 20]
 
@@ -94,14 +102,14 @@ def test_where_the_prior_is_the_slope_two_questions_are_a_step() -> None:
 
 def test_steps_are_those_of_ascent_on_the_estimate_with_that_length() -> None:
     """At the first step the one with a length of its own; at the second the one with the first one's length."""
-    optimizer = climb(0.1)
-    (first, _), (second, _) = states(problem(), optimizer, 2)
+    gradient = guided(0.1)
+    (first, _), (second, _) = states(problem(), climb(0.1), 2)
     task = problem()
-    alone = Ascent(optimizer.gradient, optimizer.rate)
+    alone = Ascent(gradient, RATE)
     state, _ = alone.step(task.at(0), alone.init(task, torch.zeros_like(task.x)))
     torch.testing.assert_close(first.climb.delta, state.delta)
     here = (task.x + state.delta).mul(W).flatten(1).sum(1)
-    slope = optimizer.gradient.estimate(task.at(1), state.delta, here, first.length)
+    slope = gradient.estimate(task.at(1), state.delta, here, first.memory.length)
     torch.testing.assert_close(second.climb.delta, state.delta + 0.1 * 0.1 * slope.sign())
 
 
@@ -111,11 +119,11 @@ def test_a_budget_is_never_exceeded_and_an_estimate_asked_for_in_whole_or_not_at
     state, asked = states(task, climb(0.05), 1)[0]
     assert set(asked.tolist()) == {1}
     assert not state.climb.delta.any()
-    assert not state.length.any()
+    assert not state.memory.length.any()
     assert bool(task.access.refused.all())
     later = states(problem(whole + 2 + DRAWS + 5), climb(0.05), 3)
     assert [set(asked.tolist()) for _, asked in later] == [{whole}, {whole + 2 + DRAWS}, {whole + 3 + DRAWS}]
-    assert torch.equal(later[-1][0].length, later[0][0].length)
+    assert torch.equal(later[-1][0].memory.length, later[0][0].memory.length)
 
 
 def test_the_recipe_asks_what_is_estimated_of_it() -> None:
