@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any, TypeVar, get_args
 from beartype import beartype
 from jaxtyping import AbstractArray, install_import_hook
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # each worker on a core of its own; torch is not imported yet
 F = TypeVar("F", bound=Callable[..., Any])
 CHECKED = [
     "saddlepoint.access",

@@ -28,13 +28,12 @@ import saddlepoint as sp
 from saddlepoint.access import Box, GradientAccess
 from saddlepoint.auditing.summary import Estimate
 from saddlepoint.core import Goal, Gradient, Optimizer, Problem, Trial, untargeted
-from saddlepoint.gradients import RGF, backprop
+from saddlepoint.gradients import RGF, backprop, spider, storm, svrg
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
-from saddlepoint.optimizers import FrankWolfe
+from saddlepoint.optimizers import FrankWolfe, Remembering
 from saddlepoint.optimizers.accelerated_frank_wolfe import AcceleratedFrankWolfe
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.optimizers.variance_reduced import spider, storm, svrg
 from saddlepoint.sets import parse
 
 NETWORK = "fashion-standard"
@@ -105,9 +104,9 @@ def slopes(n: int) -> None:
     data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
     kinds: dict[str, Callable[[Any], Optimizer[Any]]] = {
         "new at each step, 20 directions": lambda climb: climb(RGF(20, 1e-3)),
-        "SPIDER, 100 at every 10th, then 5": lambda climb: spider(climb, RGF(100, 1e-3), RGF(5, 1e-3), 10),
-        "SVRG, 100 at every 10th, then 5": lambda climb: svrg(climb, RGF(100, 1e-3), RGF(5, 1e-3), 10),
-        "STORM, 10": lambda climb: storm(climb, RGF(10, 1e-3), RGF(10, 1e-3), 1000),
+        "SPIDER, 100 at every 10th, then 5": lambda climb: Remembering(spider(RGF(100, 1e-3), RGF(5, 1e-3), 10), climb),
+        "SVRG, 100 at every 10th, then 5": lambda climb: Remembering(svrg(RGF(100, 1e-3), RGF(5, 1e-3), 10), climb),
+        "STORM, 10": lambda climb: Remembering(storm(RGF(10, 1e-3), RGF(10, 1e-3), 1000), climb),
     }
     rates = (0.3, 0.1, 0.03, 0.01)
     print("| estimate |", " | ".join(f"steps of {rate:g} radius: error, cosine" for rate in rates), "|")
@@ -147,10 +146,12 @@ def regression(n: int) -> None:
     kinds: dict[str, Callable[[float], Optimizer[Any]]] = {
         "ZO-FW, 20 directions": lambda rate: FrankWolfe(RGF(20), constant(rate), 0.0),
         "the same, momentum 0.9": lambda rate: FrankWolfe(RGF(20), constant(rate), 0.9),
-        "Acc-SZOFW, 100 every 10th, then 5": lambda rate: spider(
-            partial(AcceleratedFrankWolfe, rate=rate), RGF(100), RGF(5), 10
+        "Acc-SZOFW, 100 every 10th, then 5": lambda rate: Remembering(
+            spider(RGF(100), RGF(5), 10), partial(AcceleratedFrankWolfe, rate=rate)
         ),
-        "Acc-SZOFW*, 10": lambda rate: storm(partial(AcceleratedFrankWolfe, rate=rate), RGF(10), RGF(10), 10**9),
+        "Acc-SZOFW*, 10": lambda rate: Remembering(
+            storm(RGF(10), RGF(10), 10**9), partial(AcceleratedFrankWolfe, rate=rate)
+        ),
     }
     levels, rates, spaces = (1000, 3000, 10000), (0.02, 0.005), n
     print("| method |", " | ".join(f"rate {rate}, {level} questions" for rate in rates for level in levels), "|")

@@ -13,7 +13,7 @@ from saddlepoint.attacks import get
 from saddlepoint.errors import OptionError
 from saddlepoint.sets import NON_ADDITIVE, Generator, Mixing, Neighborhood, Waves
 from saddlepoint.testing import check
-from saddlepoint.testing.case import RADII
+from saddlepoint.testing.case import COSTLY, RADII
 from saddlepoint.testing.problems import SHAPE
 
 CHECKS = (
@@ -33,21 +33,27 @@ OTHERS = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(3))
 MIXING = Mixing("others", Waves(6), Waves(6).encode(OTHERS))
 
 
-OTHERS = (*NON_ADDITIVE, sp.Perceptual)
+OTHERS = (*NON_ADDITIVE, *COSTLY)
+
+
+WHOLE = ("pgd", "fmn")
+MORE = ("frank_wolfe", "rgf", "bandits", "vni_fgsm", "apgd_dlr")
+"""Of these the first three checks; of some, in a perceptual ball, where each step takes many passes, the first."""
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
         pytest.param(name, kind, id=f"{name}-{kind.name}")
-        for name in ("pgd", "fmn", "frank_wolfe", "rgf", "apgd_dlr")
+        for name in (*WHOLE, *MORE)
         for kind in OTHERS
         if kind in get(name).sets
     ],
 )
 def test_conforms(name: str, kind: type[Neighborhood]) -> None:
-    whole = name == "pgd" or (name == "fmn" and kind is not sp.Perceptual)  # there each step takes many passes
-    for only in CHECKS if whole else CHECKS[:3]:
+    several = 1 if kind is sp.Perceptual and name != "pgd" else 3
+    whole = name in WHOLE and kind is not sp.Perceptual
+    for only in CHECKS if whole else CHECKS[:several]:
         check(dc.replace(get(name), sets=(kind,)), only=only)
 
 

@@ -17,16 +17,25 @@ from torch import Tensor, nn
 import saddlepoint as sp
 from saddlepoint.access import Box, ScoreAccess
 from saddlepoint.core import Optimizer, Problem, untargeted
-from saddlepoint.gradients import Differences, Natural, backprop, coordinates, sphere
+from saddlepoint.gradients import (
+    Differences,
+    Natural,
+    VarianceReduced,
+    backprop,
+    coordinates,
+    sphere,
+    spider,
+    storm,
+    svrg,
+)
 from saddlepoint.gradients.natural import natural
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import cross_entropy
-from saddlepoint.optimizers import Ascent, FrankWolfe
+from saddlepoint.optimizers import Ascent, FrankWolfe, Remembering
 from saddlepoint.optimizers.accelerated_frank_wolfe import AcceleratedFrankWolfe
 from saddlepoint.optimizers.admm import ADMM
 from saddlepoint.optimizers.projected_gradient import ProjectedGradient
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.optimizers.variance_reduced import VarianceReduced, spider, storm, svrg
 from saddlepoint.sets import L1, L2, Linf, Nuclear
 from saddlepoint.sets.ball import Ball
 from saddlepoint.testing.problems import MLP
@@ -74,9 +83,9 @@ ALL = Differences(coordinates, D, 1e-4)
 ACCELERATED = partial(AcceleratedFrankWolfe, rate=0.05)
 OPTIMIZERS: dict[str, Optimizer[ScoreAccess]] = {
     "zo_frank_wolfe": FrankWolfe(Differences(sphere, 10, 1e-4), lambda t: 2 / (t + 2), momentum=0.9),
-    "acc_szofw": spider(ACCELERATED, ALL, FEW, every=10),
-    "acc_szofw_star": storm(ACCELERATED, FEW, FEW, every=1000),
-    "zo_svrg": svrg(partial(ProjectedGradient, rate=constant(0.1)), ALL, FEW, every=10),
+    "acc_szofw": Remembering(spider(ALL, FEW, every=10), ACCELERATED),
+    "acc_szofw_star": Remembering(storm(FEW, FEW, every=1000), ACCELERATED),
+    "zo_svrg": Remembering(svrg(ALL, FEW, every=10), partial(ProjectedGradient, rate=constant(0.1))),
     "zo_admm": ADMM(Differences(sphere, 10, 1e-4), rate=1.0),
 }
 PROJECTS = {"zo_svrg", "zo_admm"}
@@ -130,7 +139,8 @@ def test_the_two_sequences_move_as_published() -> None:
 
 def test_nothing_kept_is_the_plain_estimate() -> None:
     task, plain = problem(bowl, Linf()), Ascent(FEW, constant(0.1))
-    forgetful = VarianceReduced(partial(Ascent, rate=constant(0.1)), FEW, FEW, 1000, constant(0.0), follow=True)
+    slopes = VarianceReduced(FEW, FEW, 1000, constant(0.0), follow=True)
+    forgetful: Remembering[ScoreAccess] = Remembering(slopes, partial(Ascent, rate=constant(0.1)))
     assert torch.equal(walked(forgetful, task, 5)[0][-1].climb.delta, walked(plain, task, 5)[0][-1].delta)
 
 
@@ -138,19 +148,19 @@ def test_nothing_kept_is_the_plain_estimate() -> None:
 def test_of_a_linear_value_one_exact_anchor_is_enough(kind: Callable[..., VarianceReduced]) -> None:
     """The slope does not change, so along any direction nothing is added, however few there are."""
     task = problem(linear, L2())
-    states, _ = walked(kind(partial(Ascent, rate=constant(0.01)), ALL, FEW, 1000), task, 6)
-    torch.testing.assert_close(states[-1].slope, W.expand_as(task.x), rtol=1e-5, atol=1e-5)
+    states, _ = walked(Remembering(kind(ALL, FEW, 1000), partial(Ascent, rate=constant(0.01))), task, 6)
+    torch.testing.assert_close(states[-1].memory.slope, W.expand_as(task.x), rtol=1e-5, atol=1e-5)
     assert task.access.ledger.forwards.tolist() == [(2 * D + 1) + 5 * (2 * 6 + 1) + 1] * N
 
 
 def test_an_anchor_stays_and_a_follower_moves() -> None:
     task = problem(bowl, Linf())
     climb = partial(Ascent, rate=constant(0.02))
-    anchored, _ = walked(svrg(climb, ALL, FEW, 3), task, 5)
-    assert torch.equal(anchored[1].point, anchored[3].point)
-    assert not torch.equal(anchored[3].point, anchored[4].point)
-    following, _ = walked(spider(climb, ALL, FEW, 3), task, 5)
-    assert all(torch.equal(new.point, old.climb.delta) for old, new in itertools.pairwise(following))
+    anchored, _ = walked(Remembering(svrg(ALL, FEW, 3), climb), task, 5)
+    assert torch.equal(anchored[1].memory.point, anchored[3].memory.point)
+    assert not torch.equal(anchored[3].memory.point, anchored[4].memory.point)
+    following, _ = walked(Remembering(spider(ALL, FEW, 3), climb), task, 5)
+    assert all(torch.equal(new.memory.point, old.climb.delta) for old, new in itertools.pairwise(following))
 
 
 @pytest.mark.parametrize("kind", [spider, storm, svrg])
@@ -160,20 +170,15 @@ def test_at_equal_questions_the_variance_is_lower(kind: Callable[..., VarianceRe
     Each correction asks 12 times, and so does the plain estimate.
     """
     task = problem(bowl, L2(), n=1000)
-    reduced = kind(partial(Ascent, rate=constant(0.01)), Differences(sphere, 40, 1e-4), FEW, 1000)
+    reduced: Remembering[ScoreAccess] = Remembering(
+        kind(Differences(sphere, 40, 1e-4), FEW, 1000), partial(Ascent, rate=constant(0.01))
+    )
     states, _ = walked(reduced, task, 10)
-    asked: list[Tensor] = []
-
-    def recorded(problem: Problem[ScoreAccess], delta: Tensor) -> Any:
-        trial, slope = reduced._slope(problem, states[-1], delta)
-        asked.append(slope)
-        return trial, slope
-
-    recorded(task.at(10), states[-1].climb.delta)
     at = states[-1].climb.delta
+    _, _, recalled = reduced.slopes(task.at(10), at, states[-1].memory)
     truth = 2 * (C - task.x - at)
     plain = Differences(sphere, 12, 1e-4, opposite=False)(task.at(10), at)[1]
-    remembered, fresh = ((g - truth).flatten(1).square().sum(1).mean() for g in (asked[0], plain))
+    remembered, fresh = ((g - truth).flatten(1).square().sum(1).mean() for g in (recalled, plain))
     assert float(remembered) < 0.7 * float(fresh)
 
 
@@ -259,7 +264,7 @@ def test_regression_that_outliers_do_not_rule(name: str, share: float) -> None:
     task = Problem(access, zero, untargeted(y), ball, second, Noise.seeded(0, torch.arange(2)), radii, radii)
     every, few = Differences(coordinates, 30, 1e-4), Differences(sphere, 5, 1e-4, opposite=False)
     climb = partial(AcceleratedFrankWolfe, rate=0.005)
-    made = spider(climb, every, few, 5) if name == "acc_szofw" else storm(climb, every, few, 1000)
+    made = Remembering(spider(every, few, 5) if name == "acc_szofw" else storm(every, few, 1000), climb)
     states, reached = walked(made, task, 200)
     _, exact = walked(climb(backprop), task, 200)  # type: ignore[arg-type]
     start = network(zero)[:, 1]

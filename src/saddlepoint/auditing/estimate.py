@@ -25,6 +25,7 @@ from saddlepoint.gradients.natural import Natural
 from saddlepoint.gradients.seen import Smoothed, Through
 from saddlepoint.gradients.subspace import SubspacePrior
 from saddlepoint.gradients.tried import Tried
+from saddlepoint.gradients.variance_reduced import VarianceReduced
 from saddlepoint.initializers.adversarial import Adversarial
 from saddlepoint.initializers.diversified import OutputDiversified
 from saddlepoint.initializers.stripes import BumpGrid
@@ -63,7 +64,6 @@ from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.optimizers.sparse_auto_pgd import SparseAutoPGD
 from saddlepoint.optimizers.transferred import Transferred
 from saddlepoint.optimizers.tuned import Tuned
-from saddlepoint.optimizers.variance_reduced import VarianceReduced
 from saddlepoint.optimizers.visits import Visits
 from saddlepoint.optimizers.warm_start import WarmStart
 from saddlepoint.sets import Perceptual
@@ -184,14 +184,6 @@ def _ascent(optimizer: Ascent, steps: int, classes: int) -> float:  # type: igno
 @walk.register
 def _remembering(optimizer: Remembering, steps: int, classes: int) -> float:  # type: ignore[type-arg]
     return recalled(optimizer.slopes, steps)
-
-
-@walk.register
-def _reduced(optimizer: VarianceReduced, steps: int, classes: int) -> float:
-    """What a step of the climb asks besides its slope, it asks here too."""
-    anchors = math.ceil(steps / optimizer.every)
-    change = 2.0 * optimizer.change.questions + 1
-    return anchors * slope(optimizer.anchor) + (steps - anchors) * change
 
 
 @walk.register(AcceleratedFrankWolfe)
@@ -354,6 +346,12 @@ def _measured(slopes: Measured, steps: int) -> float:
     """The length of the slope is measured at few steps."""
     measured = sum(map(measured_at, range(steps)))
     return steps * (slopes.gradient.questions + 1.0) + measured * slopes.gradient.probes
+
+
+@recalled.register
+def _reduced(slopes: VarianceReduced, steps: int) -> float:
+    anchors = math.ceil(steps / slopes.every)
+    return anchors * slope(slopes.anchor) + (steps - anchors) * (2.0 * slopes.change.questions + 1)
 
 
 @recalled.register

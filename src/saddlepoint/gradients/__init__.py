@@ -11,6 +11,7 @@ from saddlepoint.gradients.prior_mixes import Biased, Joined
 from saddlepoint.gradients.seen import Resized, Smoothed, Through, halved
 from saddlepoint.gradients.subspace import SubspacePrior
 from saddlepoint.gradients.tried import Tried
+from saddlepoint.gradients.variance_reduced import VarianceReduced, spider, storm, svrg
 from saddlepoint.gradients.voted import Voted
 
 __all__ = [
@@ -30,10 +31,14 @@ __all__ = [
     "Through",
     "Tiled",
     "Tried",
+    "VarianceReduced",
     "Voted",
     "backprop",
     "coordinates",
     "gaussian",
     "halved",
     "sphere",
+    "spider",
+    "storm",
+    "svrg",
 ]

@@ -14,6 +14,8 @@ from saddlepoint.core.protocols import Gradient, Optimizer, Recalling, State
 from saddlepoint.core.trial import Trial
 
 A = TypeVar("A", bound=ScoreAccess)
+Climb = Callable[[Gradient[A]], Optimizer[A]]
+"""A slope -> the optimizer that follows it; one that asks for a slope once a step, for all samples together."""
 
 
 @dc.dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Remembering(Generic[A]):
 
     Args:
         slopes: the slope with a memory.
-        climb: makes an optimizer of a slope without: one that asks for it once a step, for all samples together.
+        climb: what follows it.
 
     >>> from saddlepoint.gradients import BanditPrior
     >>> from saddlepoint.optimizers import FrankWolfe
@@ -38,7 +40,7 @@ class Remembering(Generic[A]):
     """
 
     slopes: Recalling[A]
-    climb: Callable[[Gradient[A]], Optimizer[A]]
+    climb: Climb[A]
 
     def init(self, problem: Problem[A], delta: Tensor) -> RememberingState:
         """Begin at δ, knowing nothing."""

@@ -56,6 +56,8 @@ RADII: dict[type, float] = {
 """At these radii a good attack fools some of the samples of a ``Case``, not all."""
 APART: tuple[type, ...] = (Spatial, Latent)
 """Sets whose perturbations are not added, one of few parameters and one of codes: enough for attacks that know all."""
+COSTLY: tuple[type, ...] = (Nuclear, Perceptual)
+"""Balls in which a step takes a decomposition, or many passes through a network: not tested where there are others."""
 KNOBS: dict[type, dict[str, Any]] = {
     Insertions: {"unit": 0.1},
     Perceptual: {"network": looks()},
@@ -124,10 +126,10 @@ class Case:
 
     @property
     def kinds(self) -> tuple[type[Neighborhood], ...]:
-        """The sets it is tested in: the balls, where it knows any, else a few of the others; and patches."""
+        """The sets it is tested in: the balls of numbers, where it knows any, else a few of the others; and patches."""
         patches = tuple(kind for kind in self.recipe.sets if issubclass(kind, Patch))
         others = tuple(kind for kind in self.recipe.sets if kind not in patches)
-        few: list[type[Neighborhood]] = [kind for kind in others if issubclass(kind, Ball)]
+        few: list[type[Neighborhood]] = [kind for kind in others if issubclass(kind, Ball) and kind not in COSTLY]
         few = few or [kind for kind in others if kind in APART]
         return (*(few or others), *patches)
 

@@ -15,13 +15,14 @@ from saddlepoint.core.protocols import Attack
 from saddlepoint.errors import OptionError
 from saddlepoint.gradients.differences import Differences
 from saddlepoint.gradients.natural import Natural
+from saddlepoint.gradients.variance_reduced import VarianceReduced, spider, storm, svrg
 from saddlepoint.optimizers.accelerated_frank_wolfe import AcceleratedFrankWolfe
 from saddlepoint.optimizers.admm import ADMM
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.projected_gradient import ProjectedGradient
+from saddlepoint.optimizers.remembering import Climb, Remembering
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.optimizers.variance_reduced import Climb, VarianceReduced, spider, storm, svrg
 from saddlepoint.sets import L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear
 
 HUANG = "Huang, Tao, Chen: Accelerated stochastic gradient-free and projection-free methods, ICML 2020"
@@ -175,15 +176,15 @@ def zo_admm(
     return climb_of(threat, objective, ADMM(differences(threat, samples, sigma, tile), rate, coupling, price), steps)
 
 
-def _frank_wolfe(rate: float) -> Climb:
+def _frank_wolfe(rate: float) -> Climb[ScoreAccess]:
     if not 0 <= rate <= 1:
         raise OptionError(f"relative_step is a share of the way to a vertex, in [0, 1]; got {rate:g}")
     return lambda slope: AcceleratedFrankWolfe(slope, rate)
 
 
 def _reduced(
-    kind: Callable[[Climb, Differences, Differences, int], VarianceReduced],
-    climb: Climb,
+    kind: Callable[[Differences, Differences, int], VarianceReduced],
+    climb: Climb[ScoreAccess],
     threat: Neighborhood,
     steps: int,
     samples: int,
@@ -195,4 +196,4 @@ def _reduced(
 ) -> Attack[ScoreAccess]:
     at_least_one(steps=steps, samples=samples, changes=changes, every=every, tile=tile)
     anchor, change = (differences(threat, many, sigma, tile) for many in (samples, changes))
-    return climb_of(threat, objective, kind(climb, anchor, change, every), steps)
+    return climb_of(threat, objective, Remembering(kind(anchor, change, every), climb), steps)
