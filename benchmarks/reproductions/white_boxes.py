@@ -2,6 +2,7 @@
 
     python benchmarks/reproductions/white_boxes.py radius    # what each leaves within a radius, over its passes
     python benchmarks/reproductions/white_boxes.py pairs     # what one breaks and another does not
+    python benchmarks/reproductions/white_boxes.py vertices  # the steps of Frank-Wolfe, set by set
     python benchmarks/reproductions/white_boxes.py smallest  # how near each comes, over its passes [--ball l0]
     python benchmarks/reproductions/white_boxes.py picture   # docs/images/white_boxes.svg
 
@@ -45,6 +46,13 @@ NEAREST = {
     "l0": ("cw_l0", "fmn", "pointwise"),
     "flow": ("adef", "fmn"),
 }
+SETS = (
+    "linf:0.05", "l2:1", "l1:8", "nuclear:3", "wasserstein:0.1", "flow:0.5", "spatial:0.3", "recolor:0.1",
+    "flow:0.3+linf:0.03",
+)  # fmt: skip
+VERTICES = (
+    "frank_wolfe(steps=20)", "frank_wolfe(steps=20,relative_step=0.1,momentum=0.9)", "pgd(steps=20)",
+)  # fmt: skip
 STEPS = (5, 10, 20, 50, 100)
 PICTURE = Path(__file__).parents[2] / "docs/images/white_boxes.svg"
 
@@ -52,7 +60,7 @@ PICTURE = Path(__file__).parents[2] / "docs/images/white_boxes.svg"
 def main() -> None:
     """Run one of the parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("radius", "pairs", "smallest", "picture"))
+    parser.add_argument("part", choices=("radius", "pairs", "vertices", "smallest", "picture"))
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--ball", choices=tuple(NEAREST))
     asked = parser.parse_args()
@@ -61,7 +69,7 @@ def main() -> None:
     if asked.part == "smallest":
         nearest(asked.n, tuple(NEAREST) if asked.ball is None else (asked.ball,))
     else:
-        {"radius": within, "pairs": pairs, "picture": picture}[asked.part](asked.n)
+        {"radius": within, "pairs": pairs, "vertices": vertices, "picture": picture}[asked.part](asked.n)
 
 
 def within(n: int) -> None:
@@ -92,6 +100,23 @@ def pairs(n: int) -> None:
         one, other = (int((met[a] & ~met[b]).sum()) for a, b in ((first, second), (second, first)))
         p = stats.binomtest(one, one + other).pvalue if one + other else 1.0
         print(f"| `{first}` | `{second}` | {one} | {other} | {p:.2g} |", flush=True)
+
+
+def vertices(n: int) -> None:
+    """How many of n images each fools or finds wrong, in each set."""
+    images = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+    print("| network | set |", " | ".join(f"`{attack}`" for attack in VERTICES), "|")
+    print("|---" * (2 + len(VERTICES)) + "|")
+    for name in ("fashion-standard", "fashion-pgd-linf"):
+        for threat in SETS:
+            cells = []
+            for attack in VERTICES:
+                entry = sp.auditing.parse(attack)
+                found = sp.attacks.get(entry.name)(
+                    sp.zoo.load(name), images.x, images.y, parse(threat), **entry.options
+                )
+                cells.append(share(int(found.met.sum()), n))
+            print("|", " | ".join([name, threat, *cells]), "|", flush=True)
 
 
 def nearest(n: int, balls: tuple[str, ...]) -> None:

@@ -9,8 +9,10 @@ from torch import Tensor
 import saddlepoint as sp
 from saddlepoint.access import GradientAccess, ScoreAccess, wrap
 from saddlepoint.attacks import CloseCalls, Round
+from saddlepoint.attacks.recipes.triage import climb
 from saddlepoint.core import Goal, Result, untargeted
 from saddlepoint.noise import Noise
+from saddlepoint.objectives import margin
 from saddlepoint.sets import L2
 from saddlepoint.testing import LinearClassifier
 from saddlepoint.testing.problems import SHAPE
@@ -96,8 +98,31 @@ def test_triage_breaks_what_can_be_broken_on_a_linear_model(kind: type[sp.Linf],
     assert not bool(sp.attacks.triage(model, X, y, kind(0.98 * closest)).met.any())
 
 
+def test_who_climbs_the_margin_tells_it_and_is_not_asked_again() -> None:
+    slow = climb(L2(0.05), margin, 3)
+    found = [run(Round(slow, tells=tells), Round(GoesFar(FIRST), 0.9)) for tells in (True, False)]
+    (told, access), (asked, other) = found
+    assert (other.ledger.forwards - access.ledger.forwards).tolist() == [1] * N
+    torch.testing.assert_close(told.value, asked.value)
+    torch.testing.assert_close(told.delta, asked.delta)
+
+
+@pytest.mark.parametrize("threat", [sp.Linf(0.05), sp.L2(1.0), sp.L1(8.0)], ids=lambda threat: threat.name)
+def test_the_values_that_triage_takes_for_margins_are_margins(threat: sp.sets.Neighborhood) -> None:
+    data, model = sp.zoo.data.load("fashion-mnist-1k[:12]"), sp.zoo.load("fashion-standard")
+    attack = sp.attacks.triage.attack(threat, steps=10, rounds=2)
+    telling = [one.attack for one in attack.rounds if one.tells]  # type: ignore[attr-defined]
+    assert len(telling) == 2
+    access = wrap(model).access(len(data.x))
+    assert isinstance(access, GradientAccess)
+    goal, noise = untargeted(data.y), Noise.seeded(0, data.ids)
+    for one in telling:
+        found = one(access, data.x, goal, noise, threat.radii(data.x))
+        torch.testing.assert_close(found.value, goal.margin(model(data.x + found.delta)), rtol=1e-4, atol=1e-4)
+
+
 def test_triage_leaves_no_more_than_far_longer_attacks() -> None:
-    data, model, threat = sp.zoo.data.load("fashion-mnist-1k[:100]"), sp.zoo.load("fashion-pgd-linf"), sp.Linf(0.1)
+    data, model, threat = sp.zoo.data.load("fashion-mnist-1k[:60]"), sp.zoo.load("fashion-pgd-linf"), sp.Linf(0.1)
     found = sp.attacks.triage(model, data.x, data.y, threat)
     others = [sp.attacks.get(name)(model, data.x, data.y, threat) for name in ("apgd_ce", "apgd_dlr", "multi_targeted")]
     assert int(found.met.sum()) >= int(torch.stack([one.met for one in others]).any(0).sum())

@@ -129,6 +129,9 @@ INERT = {
 
 TELLING = {
     "auto": {"memory": 4, "learned": 8, "greedy": 3, "steps": 14},  # more answers than it remembers, and all stages
+    "bandits": {"tile": 2},
+    "nattack": {"tile": 2},
+    "transferable": {"kernel": 3},
     "ddn": {"steps": 20},  # below ten steps there is no second part, to which ``k`` matters
     "fmn": {"steps": 20},
     "lbfgs": {"steps": 20},  # more than it remembers

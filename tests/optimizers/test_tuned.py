@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
 import torch
 
 from saddlepoint.access import GradientAccess, wrap
 from saddlepoint.core import Problem, untargeted
+from saddlepoint.core.trial import Trial
 from saddlepoint.gradients import backprop
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers import Ascent, Tuned
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import Linf
+from saddlepoint.sets import L1, L2, Ball, Linf
 from saddlepoint.testing import LinearClassifier
 from saddlepoint.testing.problems import MLP, SHAPE
 
@@ -52,6 +56,24 @@ def test_the_slope_is_taken_where_the_momentum_leads() -> None:
     ahead = (X + first + 0.2 * RADIUS * 0.8 * g0).clamp(0, 1) - X
     velocity = 0.8 * g0 + unit(backprop(task, ahead)[1])
     assert torch.allclose(state.velocity, velocity)
+
+
+@pytest.mark.parametrize("ball", [Linf(), L2(), L1()], ids=lambda ball: ball.name)
+def test_the_look_ahead_is_as_far_as_a_step(ball: Ball) -> None:
+    """From the center of the box, where nothing is clipped, with a momentum of 1: once around is one step."""
+    task = dataclasses.replace(problem(MLP(seed=1)), set=ball, x=torch.full_like(X, 0.5))
+    ahead: list[torch.Tensor] = []
+
+    def noted(problem: Problem[GradientAccess], delta: torch.Tensor) -> tuple[Trial, torch.Tensor]:
+        ahead.append(delta)
+        return backprop(problem, delta)
+
+    state = walked(Tuned(noted, constant(0.2), 1.0, lookahead=True), task, 2)
+    first = walked(Tuned(backprop, constant(0.2), 1.0, lookahead=True), task, 1)
+    jump = ahead[1] - first.delta
+    length = {"linf": lambda d: d.abs().mean(1), "l2": lambda d: d.norm(dim=1), "l1": lambda d: d.abs().sum(1)}
+    torch.testing.assert_close(length[ball.name](jump.flatten(1)), 0.2 * task.radius)
+    assert state.t == 2
 
 
 def test_the_trial_is_of_the_point_itself_not_of_the_one_ahead() -> None:

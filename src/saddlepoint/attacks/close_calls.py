@@ -24,10 +24,14 @@ S = TypeVar("S", bound=ScoreAccess)
 
 @dc.dataclass(frozen=True)
 class Round(Generic[S]):
-    """An attack, and whom it is for: those whose best margin is within ``share`` of the clean one; 1 is everyone."""
+    """An attack, and whom it is for: those whose best margin is within ``share`` of the clean one; 1 is everyone.
+
+    ``tells``: the values of its results are margins already, because it climbs the margin.
+    """
 
     attack: Attack[S]
     share: float = 1.0
+    tells: bool = False
 
 
 @dc.dataclass(frozen=True)
@@ -37,7 +41,7 @@ class CloseCalls(Generic[S]):
     A sample whose margin was brought from m to a · m, a > share, is given up: what short runs leave far from the
     boundary, long ones hardly ever bring across. The share is a ratio, so it does not depend on the scale of logits;
     whether a sample is given up depends on nothing but itself. Costs one forward to begin with, and one for each
-    sample and round, to see the margin: the values of the results.
+    sample and round that does not tell, to see the margin: the values of the results.
     """
 
     set: PerturbationSet
@@ -58,11 +62,13 @@ class CloseCalls(Generic[S]):
         forwards, backwards = ledger.forwards[rows].clone(), ledger.backwards[rows].clone()
         clean = _margins(access, x, goal)
 
-        def stage(index: int, attack: Attack[S]) -> Stage:
+        def stage(index: int, one: Round[S]) -> Stage:
             def run(keep: Tensor, best: Result | None) -> Result:
                 knobs = [None if knob is None else knob[keep] for knob in (radius, weight, start)]
                 own, inputs, own_goal = access.view(keep), x[keep], goal.rows(keep)
-                found = narrowed(attack, keep)(own, inputs, own_goal, noise.rows(keep).at(index), *knobs)
+                found = narrowed(one.attack, keep)(own, inputs, own_goal, noise.rows(keep).at(index), *knobs)
+                if one.tells:
+                    return found
                 margins = _margins(own, narrowed(self.set, keep).apply(inputs, found.delta), own_goal)
                 return dc.replace(found, value=torch.where(margins.isfinite(), margins, found.value))
 
@@ -71,7 +77,7 @@ class CloseCalls(Generic[S]):
         def close(index: int, best: Result) -> Tensor:
             return best.value >= self.rounds[index].share * clean
 
-        stages = [stage(i, one.attack) for i, one in enumerate(self.rounds)]
+        stages = [stage(i, one) for i, one in enumerate(self.rounds)]
         result = survivors(stages, len(x), x.device, close)
         asked, sloped = ledger.forwards[rows] - forwards, ledger.backwards[rows] - backwards
         return dc.replace(result, forwards=asked, backwards=sloped)

@@ -57,7 +57,7 @@ def triage(
         raise OptionError("in L1 the steps of triage shrink by themselves: leave relative_step out")
     short, middle = max(steps // 5, 1), max(2 * steps // 5, 1)
     out = [
-        Round(climb(threat, margin, short, relative_step)),
+        Round(climb(threat, margin, short, relative_step), tells=True),
         Round(climb(threat, cross_entropy, short, relative_step)),
         Round(EachTarget(climb(threat, toward_target, middle, relative_step), 3), WITHIN_REACH),
     ]
@@ -67,7 +67,7 @@ def triage(
             from_outside(threat, objective, steps, relative_step)
             for objective in (cross_entropy, margin, toward_target)
         )
-        out += [Round(ce, share), Round(own, share), Round(EachTarget(toward, 2 + later), share * CLOSER)]
+        out += [Round(ce, share), Round(own, share, tells=True), Round(EachTarget(toward, 2 + later), share * CLOSER)]
     return CloseCalls(threat, out)
 
 
