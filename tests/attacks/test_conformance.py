@@ -28,7 +28,7 @@ ANYWHERE = {
     "survives_running_out_of_memory",
     "works_with_the_least_effort",
 }
-"""What has nothing to do with the geometry of a set is looked at in one of an attack's sets, another from check to check."""
+"""What has nothing to do with the geometry of a set: looked at in one of an attack's sets, another for other checks."""
 
 
 @pytest.mark.parametrize("check", checks(), ids=lambda check: check.__name__)
