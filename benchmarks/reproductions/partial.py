@@ -27,7 +27,7 @@ import saddlepoint as sp
 from saddlepoint.auditing.summary import Estimate
 from saddlepoint.core.problem import Problem
 from saddlepoint.gradients import NES
-from saddlepoint.initializers.adversarial import Adversarial
+from saddlepoint.initializers.adversarial import Adversarial, NoiseInputs
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import cross_entropy
 from saddlepoint.optimizers.inward_walk import InwardWalk, in_top
@@ -131,7 +131,7 @@ def picture() -> None:
         access = model.access(SHOWN).lower(sp.access.ScoreAccess)
         problem = Problem(access, x, goal, threat, cross_entropy, noise, zero + RADIUS, zero)
         walk = InwardWalk(NES(), in_top)
-        state = walk.init(problem, Adversarial(threat.box, candidates, 1, 1, 0)(problem))
+        state = walk.init(problem, Adversarial(NoiseInputs(threat.box), candidates, 1, 1, 0)(problem))
         shown = [x + state.footing.trial.delta, *[torch.ones_like(x) for _ in REACHES], x]
         seen = torch.zeros(len(REACHES), SHOWN, dtype=torch.bool)
         for t in range(STEPS):

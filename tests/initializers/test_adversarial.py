@@ -10,11 +10,12 @@ import saddlepoint as sp
 from saddlepoint.access import Box
 from saddlepoint.core import Goal, Problem, targeted, untargeted
 from saddlepoint.errors import OptionError
-from saddlepoint.initializers import Adversarial
+from saddlepoint.initializers import Adversarial, NoiseInputs
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
 
 BOX = Box()
+NOISE = NoiseInputs(BOX)
 
 
 def brightness(x: Tensor) -> Tensor:
@@ -37,7 +38,7 @@ def dark(n: int) -> Tensor:
 def test_noise_is_blended_to_the_boundary() -> None:
     x = dark(20)
     task = problem(x, untargeted(torch.zeros(20, dtype=torch.long)))
-    delta = Adversarial(BOX)(task)
+    delta = Adversarial(NOISE)(task)
     logits = brightness(x + delta)
     assert bool((logits[:, 1] > 0).all())
     assert bool((logits[:, 1] < 2e-3).all())
@@ -49,7 +50,7 @@ def test_more_starts_are_smaller_starts() -> None:
     sizes = []
     for starts in (1, 4, 16):
         task = problem(x, untargeted(torch.zeros(50, dtype=torch.long)))
-        sizes.append(task.set.size(x, Adversarial(BOX, starts=starts)(task)))
+        sizes.append(task.set.size(x, Adversarial(NOISE, starts=starts)(task)))
     assert bool((sizes[1] <= sizes[0]).all())
     assert bool((sizes[2] <= sizes[1]).all())
     assert float(sizes[2].mean()) < 0.95 * float(sizes[0].mean())
@@ -59,7 +60,7 @@ def test_questions_are_counted_one_by_one() -> None:
     """The first start costs its tries and the bisection, and nobody pays for another sample's tries."""
     x = dark(30)
     task = problem(x, untargeted(torch.zeros(30, dtype=torch.long)))
-    Adversarial(BOX, starts=1, rounds=7)(task)
+    Adversarial(NOISE, starts=1, rounds=7)(task)
     tries = task.access.ledger.forwards - 7
     assert int(tries.min()) == 1
     assert int(tries.max()) > 1
@@ -68,7 +69,7 @@ def test_questions_are_counted_one_by_one() -> None:
 def test_where_nothing_is_found_nothing_is_done() -> None:
     x = dark(3)
     task = problem(x, targeted(torch.tensor([1, 5, 1])))
-    delta = Adversarial(BOX, tries=40)(task)
+    delta = Adversarial(NOISE, tries=40)(task)
     assert delta.flatten(1).abs().amax(1).gt(0).tolist() == [True, False, True]
     assert int(task.access.ledger.forwards[1]) == 40
 
@@ -83,7 +84,7 @@ def test_blocks_reach_what_uniform_noise_does_not() -> None:
     task = problem(x, untargeted(torch.zeros(10, dtype=torch.long)))
     access = sp.wrap(very_bright, output="logits").access(10)
     task = Problem(access, x, task.goal, task.set, margin, task.noise, task.radius, task.weight)
-    delta = Adversarial(BOX, tries=60)(task)
+    delta = Adversarial(NOISE, tries=60)(task)
     assert bool((very_bright(x + delta)[:, 1] > 0).all())
 
 
@@ -92,7 +93,7 @@ def test_the_nearest_candidate_of_the_wanted_class_is_taken() -> None:
     levels = torch.tensor([0.3, 0.9, 0.7, 1.0])
     candidates = levels.view(4, 1, 1, 1).expand(4, 1, 4, 4)
     task = problem(x, targeted(torch.tensor([1, 1])))
-    delta = Adversarial(BOX, candidates, starts=1, rounds=1)(task)
+    delta = Adversarial(NOISE, candidates, starts=1, rounds=1)(task)
     torch.testing.assert_close(delta, torch.full_like(x, 0.45))  # 0.7, not half way
     assert task.access.ledger.forwards.tolist() == [3, 3]  # 0.3 is not bright, 0.7 is, half way to 0.7 is not
 
@@ -100,7 +101,7 @@ def test_the_nearest_candidate_of_the_wanted_class_is_taken() -> None:
 def test_candidates_of_another_shape_are_refused() -> None:
     task = problem(dark(2), targeted(torch.tensor([1, 1])))
     with pytest.raises(OptionError, match=r"\[3, 16\].*\[M, 1, 4, 4\]"):
-        Adversarial(BOX, torch.zeros(3, 16))(task)
+        Adversarial(NOISE, torch.zeros(3, 16))(task)
 
 
 def test_masks_and_bounds_hold() -> None:
@@ -108,7 +109,7 @@ def test_masks_and_bounds_hold() -> None:
     mask = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
     mask[..., :3] = True
     task = problem(x, untargeted(torch.zeros(5, dtype=torch.long)), threat=sp.L2(mask=mask))
-    delta = Adversarial(BOX)(task)
+    delta = Adversarial(NOISE)(task)
     assert bool((brightness(x + delta)[:, 1] > 0).all())
     assert not bool(delta[..., 3].any())
 
@@ -117,7 +118,7 @@ def test_masks_and_bounds_hold() -> None:
 def test_a_budget_is_kept_and_one_question_left(budget: int) -> None:
     x = dark(30)
     task = problem(x, untargeted(torch.zeros(30, dtype=torch.long)), budget)
-    delta = Adversarial(BOX)(task)
+    delta = Adversarial(NOISE)(task)
     assert bool((task.access.ledger.forwards <= budget - 1).all())
     found = delta.flatten(1).abs().amax(1) > 0
     assert bool((brightness(x + delta)[found, 1] > 0).all())
@@ -127,8 +128,8 @@ def test_a_budget_is_kept_and_one_question_left(budget: int) -> None:
 def test_each_sample_gets_its_own_start_in_any_batch() -> None:
     x = dark(6) + torch.arange(6).view(6, 1, 1, 1) / 40
     task = problem(x, untargeted(torch.zeros(6, dtype=torch.long)))
-    together = Adversarial(BOX)(task)
+    together = Adversarial(NOISE)(task)
     for i in range(6):
         row = torch.tensor([i])
-        torch.testing.assert_close(Adversarial(BOX)(task.rows(row)), together[row])
+        torch.testing.assert_close(Adversarial(NOISE)(task.rows(row)), together[row])
     assert len({float(d.sum()) for d in together}) == 6

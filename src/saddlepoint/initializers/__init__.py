@@ -1,6 +1,6 @@
 """Where an attack begins: problem -> δ [N, *P]."""
 
-from saddlepoint.initializers.adversarial import Adversarial
+from saddlepoint.initializers.adversarial import Adversarial, Members, NoiseInputs
 from saddlepoint.initializers.diversified import OutputDiversified
 from saddlepoint.initializers.simple import gaussian, nearby, surface, uniform, zero
 from saddlepoint.initializers.stripes import BumpGrid, stripes
@@ -8,6 +8,8 @@ from saddlepoint.initializers.stripes import BumpGrid, stripes
 __all__ = [
     "Adversarial",
     "BumpGrid",
+    "Members",
+    "NoiseInputs",
     "OutputDiversified",
     "gaussian",
     "nearby",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.errors import OptionError
 from saddlepoint.rows import as_images, column, put, take, where
 
+Draw = Callable[[Problem[LabelAccess], int], Tensor]
+"""(problem, number of the try) -> a δ [N, *P] that may meet the goal."""
 COSTLY = 100
 """Starts after the first are looked for only where the budget left is worth this many of them."""
 
@@ -28,25 +31,67 @@ class Found:
 
 
 @dc.dataclass(frozen=True)
-class Adversarial:
-    """x + α (s - x), with s an input at which the goal is met, and α <= 1 found by bisection.
+class NoiseInputs:
+    """Toward random inputs: in turn uniform noise, and black-and-white noise in blocks of 2, 4, 8, ... pixels.
 
-    The inputs tried are the ``candidates``, the nearest first, then ``tries`` random ones: in turn uniform noise, as
-    published, and black-and-white noise in blocks of 2, 4, 8, ... pixels, because robust networks see one and the same
-    class in all uniform noise. The smallest of the first ``starts`` that meet the goal is taken: it is likelier to lie
-    at the nearest boundary. One forward for each try, ``rounds`` for each bisection. Where nothing is found, δ = 0.
+    Uniform noise is what is published; robust networks see one and the same class in all of it.
 
     Args:
         box: the range of valid inputs, finite.
-        candidates: inputs [M, *D], for instance of the wanted class.
-        tries: how many random inputs to try at most.
-        starts: how many successes to compare.
-        rounds: how often α is bisected.
 
     Source: Brendel, Rauber, Bethge, "Decision-based adversarial attacks", ICLR 2018 (blended uniform noise).
     """
 
     box: Box
+
+    def __call__(self, problem: Problem[LabelAccess], k: int) -> Tensor:
+        """δ toward the k-th random input, [N, *D]."""
+        x, image = problem.x, as_images(problem.x)
+        channels, height, width = image.shape[1:]
+        if k % 2 == 0:
+            unit = problem.noise.uniform(tuple(x.shape[1:]), dtype=x.dtype)
+        else:
+            sizes = max(max(height, width).bit_length() - 1, 1)
+            side = 2 ** (1 + k // 2 % sizes)
+            blocks = problem.noise.signs((channels, -(-height // side), -(-width // side)), dtype=x.dtype)
+            coarse = nn.functional.interpolate(blocks, scale_factor=side, mode="nearest")
+            unit = (coarse[..., :height, :width].reshape_as(x) + 1) / 2
+        return _toward(problem, self.box.low + unit * (self.box.high - self.box.low))
+
+
+@dc.dataclass(frozen=True)
+class Members:
+    """Random perturbations of the set, in turn of one, two and four radii: for those that are not added to the input.
+
+    Args:
+        reach: what counts as the radius where there is none.
+    """
+
+    reach: float
+
+    def __call__(self, problem: Problem[LabelAccess], k: int) -> Tensor:
+        """The k-th random perturbation, [N, *P]."""
+        size = torch.where(problem.radius.isfinite(), problem.radius, self.reach) * 2 ** (k % 3)
+        return problem.set.sample(problem.x, size, problem.noise)
+
+
+@dc.dataclass(frozen=True)
+class Adversarial:
+    """α δ, with δ a perturbation at which the goal is met, and α <= 1 found by bisection.
+
+    Those tried lead to the ``candidates``, the nearest first, then to what is drawn, ``tries`` times. The smallest of
+    the first ``starts`` that meet the goal is taken: it is likelier to lie at the nearest boundary. One forward for
+    each try, ``rounds`` for each bisection. Where nothing is found, δ = 0.
+
+    Args:
+        draw: the random ones.
+        candidates: inputs [M, *D], for instance of the wanted class.
+        tries: how many random ones to try at most.
+        starts: how many successes to compare.
+        rounds: how often α is bisected.
+    """
+
+    draw: Draw
     candidates: Tensor | None = None
     tries: int = 100
     starts: int = 10
@@ -65,7 +110,7 @@ class Adversarial:
             if k < len(order):
                 far = self._toward_candidate(left, order[k, rows])
             else:
-                far = self._toward_noise(left.at(k), k - len(order))
+                far = self.draw(left.at(k), k - len(order))
             found = put(found, rows, self._tried(left, take(found, rows), far))
         return found.delta
 
@@ -101,20 +146,6 @@ class Adversarial:
     def _toward_candidate(self, problem: Problem[LabelAccess], index: Tensor) -> Tensor:
         assert self.candidates is not None
         return _toward(problem, self.candidates.to(problem.x)[index])
-
-    def _toward_noise(self, problem: Problem[LabelAccess], k: int) -> Tensor:
-        """The k-th random input: uniform where k is even, else black and white in blocks."""
-        x, image = problem.x, as_images(problem.x)
-        channels, height, width = image.shape[1:]
-        if k % 2 == 0:
-            unit = problem.noise.uniform(tuple(x.shape[1:]), dtype=x.dtype)
-        else:
-            sizes = max(max(height, width).bit_length() - 1, 1)
-            side = 2 ** (1 + k // 2 % sizes)
-            blocks = problem.noise.signs((channels, -(-height // side), -(-width // side)), dtype=x.dtype)
-            coarse = nn.functional.interpolate(blocks, scale_factor=side, mode="nearest")
-            unit = (coarse[..., :height, :width].reshape_as(x) + 1) / 2
-        return _toward(problem, self.box.low + unit * (self.box.high - self.box.low))
 
     def _blend(self, problem: Problem[LabelAccess], delta: Tensor) -> Tensor:
         """α δ with α as small as ``rounds`` bisections find."""

@@ -88,7 +88,7 @@ class BoundaryWalk:
     Args:
         directions: normal for L2, uniform on the cube for Linf.
         power: 3/2 for L2, 2 for Linf.
-        first_probe: in the units of the input.
+        first_probe: in the units of the input; None: a tenth of the size of the point the first bisection began at.
         first_draws, most_draws, gamma: as above.
 
     Source: Chen, Jordan, Wainwright, "HopSkipJumpAttack: a query-efficient decision-based attack", S&P 2020; from the
@@ -98,7 +98,7 @@ class BoundaryWalk:
 
     directions: Directions
     power: float
-    first_probe: float = 0.1
+    first_probe: float | None = 0.1
     first_draws: int = 100
     most_draws: int = 10_000
     gamma: float = 1.0
@@ -129,7 +129,7 @@ class BoundaryWalk:
         return Trial(state.delta, -size, state.met, size)
 
     def _move(self, problem: Problem[LabelAccess], state: WalkState, draws: int) -> WalkState:
-        probe = torch.full_like(state.reach, self.first_probe)
+        probe = 0.1 * state.reach if self.first_probe is None else torch.full_like(state.reach, self.first_probe)
         if state.t:
             probe = state.reach * (self.gamma / _entries(state.delta))
         normal = math.sqrt(draws) * unit(self._normal(problem, state.delta, probe, draws)) + self.memory * state.normal

@@ -16,7 +16,7 @@ from saddlepoint.core.protocols import Attack, Initializer, Optimizer
 from saddlepoint.core.trial import smallest
 from saddlepoint.errors import OptionError, ThreatError
 from saddlepoint.initializers import zero
-from saddlepoint.initializers.adversarial import Adversarial
+from saddlepoint.initializers.adversarial import Adversarial, Members, NoiseInputs
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers.boundary_steps import BoundarySteps
@@ -26,12 +26,15 @@ from saddlepoint.optimizers.hand_over import HandOver
 from saddlepoint.optimizers.ray import RaySearch
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.rows import as_images
-from saddlepoint.sets import L2, Linf, Neighborhood, Nuclear, Perceptual
+from saddlepoint.sets import L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Perceptual
+
+REACH = 4.0
+"""The radius of random starts in sets whose perturbations are not added, where none is given."""
 
 
 @recipe(
     access=LabelAccess,
-    sets=(L2, Linf, Nuclear, Perceptual),
+    sets=(L2, Linf, Nuclear, Perceptual, *NON_ADDITIVE),
     paper="Chen, Jordan, Wainwright: HopSkipJumpAttack: a query-efficient decision-based attack, S&P 2020",
     minimal=True,
 )
@@ -53,7 +56,8 @@ def hop_skip_jump(
 
     It begins between x and an input at which the goal is met: the smallest such perturbation of ``starts``, among
     ``candidates`` [M, *D] and ``tries`` random inputs. To reach a label, give some inputs of that label: noise rarely
-    has it. Where none is found, the goal is not met.
+    has it. Where none is found, the goal is not met. In sets whose perturbations are not added to the input it begins
+    at random ones of one, two and four radii, and walks among perturbations.
     """
     walk = _boundary_walk(threat, _cube if isinstance(threat, Linf) else _normal, first_draws, most_draws, gamma)
     return _from_outside(threat, walk, steps, candidates, tries, starts)
@@ -248,7 +252,7 @@ def _boundary_walk(
     return BoundaryWalk(
         directions,
         power=2.0 if isinstance(threat, Linf) else 1.5,
-        first_probe=0.1 * (threat.box.high - threat.box.low),
+        first_probe=0.1 * (threat.box.high - threat.box.low) if threat.additive else None,
         first_draws=first_draws,
         most_draws=most_draws,
         gamma=gamma,
@@ -275,12 +279,16 @@ def _outside(threat: Neighborhood, candidates: Tensor | None, tries: int, starts
 
 
 def begin_outside(threat: Neighborhood, candidates: Tensor | None, tries: int) -> Adversarial:
-    """The nearest of ``candidates`` that meets the goal, else the first of ``tries`` random inputs, as it is."""
+    """The nearest of ``candidates`` that meets the goal, else the first of ``tries`` random ones, as it is."""
+    if not threat.additive:
+        if candidates is not None:
+            raise OptionError(f"candidates are inputs, to which no perturbation of {threat.name} leads: leave them out")
+        return Adversarial(Members(REACH), None, tries, starts=1, rounds=0)
     if math.isinf(threat.box.high - threat.box.low):
         raise ThreatError(
             "a walk from outside begins at random inputs, which needs bounds: sp.wrap(model, bounds=(low, high))"
         )
-    return Adversarial(threat.box, candidates, tries, starts=1, rounds=0)
+    return Adversarial(NoiseInputs(threat.box), candidates, tries, starts=1, rounds=0)
 
 
 def _shrinking(
