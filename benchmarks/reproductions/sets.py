@@ -4,6 +4,7 @@
     python benchmarks/reproductions/sets.py wasserstein  # exact projections are stronger than Sinkhorn's, and faster
     python benchmarks/reproductions/sets.py others       # flows, colors, and both kinds of networks
     python benchmarks/reproductions/sets.py scores       # from scores alone: estimated slopes, or changes at random
+    python benchmarks/reproductions/sets.py labels       # from labels alone: a walk along the boundary, or rings
 
 Prints rows for README.md.
 """
@@ -31,7 +32,11 @@ NETWORKS = ("fashion-standard", "fashion-pgd-linf", "fashion-pgd-l2")
 
 def main() -> None:
     """Run one of the parts."""
-    run_part(__doc__, {"spatial": spatial, "wasserstein": wasserstein, "others": others, "scores": scores}, n=500)
+    run_part(
+        __doc__,
+        {"spatial": spatial, "wasserstein": wasserstein, "others": others, "scores": scores, "labels": labels},
+        n=500,
+    )
 
 
 def spatial(n: int) -> None:
@@ -84,7 +89,17 @@ def scores(n: int) -> None:
         print(f"| {text} |", " | ".join(cells), "|", flush=True)
 
 
-def _left(name: str, x: Tensor, y: Tensor, threat: Neighborhood, attack: str | None) -> str:
+def labels(n: int) -> None:
+    """Accuracy left after 1000 labels for each picture."""
+    data = sp.zoo.data.load(f"fashion-mnist-1k[:{n}]")
+    columns = ("hop_skip_jump(steps=1000)", "shrinking_rings(samples=128)", "rings")
+    print("| set | clean |", " | ".join(columns), "|")
+    for text in ("flow:0.5", "recolor:0.1", "latent:1", "spatial:0.3", "corruption(kind=fog):3"):
+        cells = [_left(NETWORKS[0], data.x, data.y, parse(text), one, 1000) for one in (None, *columns)]
+        print(f"| {text} |", " | ".join(cells), "|", flush=True)
+
+
+def _left(name: str, x: Tensor, y: Tensor, threat: Neighborhood, attack: str | None, budget: int | None = None) -> str:
     """The share that is right, clean or after an attack, with its interval."""
     network = sp.zoo.load(name)
     with torch.no_grad():
@@ -92,7 +107,7 @@ def _left(name: str, x: Tensor, y: Tensor, threat: Neighborhood, attack: str | N
     if attack is not None:
         recipe, _, options = attack.partition("(")
         chosen = {k: int(v) for k, _, v in (pair.partition("=") for pair in options.rstrip(")").split(",") if pair)}
-        right = ~sp.attacks.get(recipe)(network, x, y, threat, **chosen).met
+        right = ~sp.attacks.get(recipe)(network, x, y, threat, budget=budget, **chosen).met
     return _share(int(right.sum()), len(x))
 
 

@@ -33,9 +33,20 @@ def test_every_plan_has_something_for_every_set_and_access(network: Make, plan: 
 
 
 @pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.parametrize("threat", [sp.Flow(0.5), sp.Latent(1.0), sp.Corruption(3.0)], ids=str)
-def test_labels_alone_are_searched_in_rings_where_nothing_is_added(network: Make, plan: str, threat: Any) -> None:
-    assert [one.recipe.name for one in stages(network, plan, threat, "labels")] == ["shrinking_rings"]
+@pytest.mark.parametrize(
+    ("threat", "name"),
+    [
+        (sp.Flow(0.5), "hop_skip_jump"),
+        (sp.Latent(1.0), "hop_skip_jump"),
+        (sp.Spatial(0.3), "shrinking_rings"),
+        (sp.Corruption(3.0), "shrinking_rings"),
+    ],
+    ids=str,
+)
+def test_from_labels_alone_one_walks_or_searches_in_rings_where_nothing_is_added(
+    network: Make, plan: str, threat: Any, name: str
+) -> None:
+    assert [one.recipe.name for one in stages(network, plan, threat, "labels")] == [name]
 
 
 @pytest.mark.parametrize("plan", PLANS)

@@ -199,9 +199,9 @@ INSTEAD: Final[Mapping[str, tuple[Substitute, ...]]] = {
     ),
     "hop_skip_jump": (Substitute("shrinking_rings", _draws), Substitute("pointwise", _back)),
     "auto_labels": (
+        Substitute("hop_skip_jump", _walk),
         Substitute("shrinking_rings", _draws),
         Substitute("pointwise", _back),
-        Substitute("hop_skip_jump", _walk),
     ),
     "pincer": (Substitute("triage", _alone),),
 }
@@ -215,14 +215,14 @@ def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     random or, where few entries may change, a search of swaps; in place of a walk on labels a search of rings or, where
     entries count, the way back one by one; and triage alone where windows cannot be painted.
 
-    >>> from saddlepoint.sets import Flow, Nuclear
+    >>> from saddlepoint.sets import Nuclear, Spatial
     >>> fitting(Entry("square", {"steps": 220}), Nuclear)
     Entry(name='rgf', options={'steps': 20, 'samples': 10, 'tile': 4})
     >>> fitting(Entry("square", {"steps": 220, "restarts": 2}), Wasserstein)
     Entry(name='one_plus_one', options={'steps': 440})
     >>> fitting(Entry("square", {"steps": 220}), L0)
     Entry(name='sparse_rs', options={'steps': 220, 'restarts': 1})
-    >>> fitting(Entry("hop_skip_jump", {"steps": 16}), Flow)
+    >>> fitting(Entry("hop_skip_jump", {"steps": 16}), Spatial)
     Entry(name='shrinking_rings', options={'samples': 128})
     """
     recipe = get(entry.name)

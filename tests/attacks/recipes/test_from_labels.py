@@ -9,6 +9,7 @@ import saddlepoint as sp
 from saddlepoint.attacks.recipes.hop_skip_jump import Coarse
 from saddlepoint.errors import OptionError
 from saddlepoint.noise import Noise
+from saddlepoint.sets import Waves
 from saddlepoint.testing import LinearClassifier
 
 
@@ -34,6 +35,29 @@ def test_reaches_the_closest_point_of_a_plane(name: str, options: dict[str, int]
     assert float(ratio.min()) >= 1 - 1e-9
     assert float(ratio.median()) < within
     assert float(found.forwards.median()) < 7000
+
+
+def test_walks_among_codes_to_the_closest_point_of_a_plane() -> None:
+    """n = 8, 9 codes of slow waves: the boundary of a linear model is a plane among codes as well."""
+    model, threat = LinearClassifier.random(2, (1, 6, 6), seed=1), sp.Latent(generator=Waves(3))
+    x = 0.4 + 0.2 * torch.rand(8, 1, 6, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    y = model(x).argmax(1)
+    code = threat.zero(x).requires_grad_()
+    logits = model(threat.apply(x, code))
+    gap = logits[:, 0] - logits[:, 1]
+    (slope,) = torch.autograd.grad(gap.sum(), code)
+    closest = gap.abs().detach() / slope.norm(dim=1)
+    found = sp.attacks.hop_skip_jump(model, x, y, threat, steps=12)
+    near = found.met & (closest < 0.5)  # farther off, the box cuts what is painted
+    assert int(near.sum()) >= 4
+    ratio = (found.size / closest)[near]
+    assert float(ratio.min()) >= 1 - 1e-6
+    assert float(ratio.median()) < 1.05
+
+
+def test_candidates_do_not_lead_into_a_flow() -> None:
+    with pytest.raises(OptionError, match="to which no perturbation of flow leads"):
+        sp.attacks.get("hop_skip_jump").attack(sp.Flow(0.5), candidates=torch.rand(2, 1, 6, 6))
 
 
 @pytest.mark.parametrize(("name", "most"), [("geoda", 1.6), ("sign_opt", 1.0), ("boundary", 1.4)])

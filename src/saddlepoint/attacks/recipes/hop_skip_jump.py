@@ -26,7 +26,7 @@ from saddlepoint.optimizers.hand_over import HandOver
 from saddlepoint.optimizers.ray import RaySearch
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.rows import as_images
-from saddlepoint.sets import L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Perceptual
+from saddlepoint.sets import L2, Flow, Latent, Linf, Neighborhood, Nuclear, Perceptual, Recolor
 
 REACH = 4.0
 """The radius of random starts in sets whose perturbations are not added, where none is given."""
@@ -34,7 +34,7 @@ REACH = 4.0
 
 @recipe(
     access=LabelAccess,
-    sets=(L2, Linf, Nuclear, Perceptual, *NON_ADDITIVE),
+    sets=(L2, Linf, Nuclear, Perceptual, Flow, Recolor, Latent),
     paper="Chen, Jordan, Wainwright: HopSkipJumpAttack: a query-efficient decision-based attack, S&P 2020",
     minimal=True,
 )
