@@ -154,6 +154,19 @@ def test_names_at_other_places_are_refused(
         subject(model=model, x=None, y=None, data=data)
 
 
+@pytest.mark.parametrize(("names", "fine"), [(("1", "2", "3", "4"), True), (("1", "3"), False)])
+def test_classes_called_by_numbers_go_by_place_where_there_are_as_many(
+    subject: Make, samples: Make, names: tuple[str, ...], fine: bool
+) -> None:
+    x, y = samples()
+    data = sp.zoo.data.Data(x, y % len(names), torch.arange(40), names, "d", "", "")
+    if fine:
+        assert subject(x=None, y=None, data=data).classes == names
+        return
+    with pytest.raises(DataError, match=r"name 2 classes \(1, 3\), the model has 4: .* \?classes=0,1,...,3 says"):
+        subject(x=None, y=None, data=data)
+
+
 def test_other_names_for_the_same_classes_are_fine(subject: Make, network: Make, samples: Make) -> None:
     x, y = samples()
     names = ("cat, house cat", "Hund", "cow_jersey", "Huhn")

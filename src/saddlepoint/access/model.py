@@ -23,6 +23,9 @@ _KINDS: dict[str, type[LabelAccess]] = {k.kind: k for k in (LabelAccess, ScoreAc
 ORDINARY_SPREAD = 3.0
 """Standard deviation over the classes that the logits of usual networks have, within a factor of ten."""
 
+ROUNDING = 2.0**-22
+"""A share of the range of a feature: what float32 rounds away of numbers in [0, 1], and a little more."""
+
 
 @dc.dataclass(frozen=True)
 class Box:
@@ -151,13 +154,20 @@ class Model:
             ledger.classes = clean.shape[1]
         return self.kind(self, ledger, None if clean is None else ordinary_gain(clean))
 
-    def rescale(self, low: Tensor, high: Tensor) -> None:
-        """Take 0 for ``low`` and 1 for ``high`` ([D]) from now on: data in [0, 1], the model's own units inside."""
+    def rescale(self, low: Tensor, high: Tensor, whole: Tensor | None = None) -> None:
+        """Take 0 for ``low`` and 1 for ``high`` ([D]) from now on: data in [0, 1], the model's own units inside.
+
+        Features that hold ``whole`` numbers (bool [D]) are whole again where only rounding of x keeps them from it.
+        """
         before = self.normalize
 
         def inside(x: Tensor) -> Tensor:
             bottom, top = (bound.to(device=x.device, dtype=x.dtype).expand(x.shape[1:]) for bound in (low, high))
             out = bottom + x * (top - bottom)
+            if whole is not None:
+                off = (out.round() - out).detach()
+                rounding = whole.to(x.device) & (off.abs() <= ROUNDING * (top - bottom))
+                out = out + torch.where(rounding, off, torch.zeros_like(off))
             return before(out) if before else out
 
         self.normalize = inside

@@ -133,9 +133,11 @@ def class_names(said: tuple[str, ...], model: Model, count: int) -> tuple[str, .
     """
     known = tuple(map(str, model.class_names or ()))
     known = known if len(known) == count else ()
-    if all(name.isdecimal() for name in said):
-        return known or tuple(str(k) for k in range(count))
-    order = f"?classes={','.join(known or ('a', 'b', '...'))}" if len(known) < MANY else "?classes=FILE.txt"
+    numbers = all(name.isdecimal() for name in said)
+    if said == tuple(str(k) for k in range(len(said))) or (numbers and len(said) == count):
+        return known or (said if len(said) == count else tuple(str(k) for k in range(count)))
+    example = known or (("0", "1", "...", str(count - 1)) if numbers else ("a", "b", "..."))
+    order = f"?classes={','.join(example)}" if len(known) < MANY else "?classes=FILE.txt"
     hint = f"behind the name of the data {order} says the order of all classes of the model"
     if len(said) != count:
         named = f"{len(said)} class{'es' * (len(said) != 1)} ({', '.join(said[:SHOWN])}{', ...' * (len(said) > SHOWN)})"

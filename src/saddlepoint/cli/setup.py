@@ -58,8 +58,21 @@ def _opened(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> tup
         )
     check_features(data.features, model.feature_names, data.name)
     if data.low is not None and data.high is not None:
-        model.rescale(data.low, data.high)
-    return model, data
+        model.rescale(data.low, data.high, data.whole)
+    return model, _numbered(data, model)
+
+
+def _numbered(data: Data, model: Model) -> Data:
+    """With labels that are numbers brought to the places of the model's classes, where these are called by numbers."""
+    names = tuple(map(str, model.class_names or ()))
+    if not names or not all(name.isdecimal() for name in (*names, *data.classes)):
+        return data
+    if any(name == str(k) for k, name in enumerate(names)) and names == tuple(map(str, range(len(names)))):
+        return data
+    said = [data.classes[k] for k in data.y.tolist()]
+    if not set(said) <= set(names):
+        return data
+    return dc.replace(data, y=torch.tensor([names.index(one) for one in said]), classes=names)
 
 
 def prepare_labeled(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Ready:
@@ -136,7 +149,8 @@ def short_name(spec: str) -> str:
 
 
 def _wrapped(network: nn.Module, spec: str, of: ModelOptions, work: WorkOptions) -> Model:
-    network = network.to(device=_device(work), dtype=getattr(torch, of.dtype))
+    doubled = of.dtype == ModelOptions().dtype and _is_double(network)
+    network = network.to(device=_device(work), dtype=torch.float64 if doubled else getattr(torch, of.dtype))
     low, high = numbers(of.bounds, "--bounds", 2)
     return wrap(
         network,
@@ -149,6 +163,12 @@ def _wrapped(network: nn.Module, spec: str, of: ModelOptions, work: WorkOptions)
         draws=of.draws,
         bpda=[] if of.bpda is None else _names(of.bpda),
     )
+
+
+def _is_double(network: nn.Module) -> bool:
+    """Whether it is in double precision by itself, as what was fitted in it is."""
+    kinds = {t.dtype for t in (*network.parameters(), *network.buffers()) if t.is_floating_point()}
+    return kinds == {torch.float64}
 
 
 def _normalization(of: ModelOptions) -> dict[str, Any]:

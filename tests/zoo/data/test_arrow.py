@@ -65,6 +65,28 @@ def test_images_in_parquet(tmp_path: Path) -> None:
     assert (list(data.x.shape), data.classes) == ([2, 1, 4, 4], ("x", "y", "z"))
 
 
+def test_images_in_a_column_of_plain_bytes(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"picture": [picture(10), picture(20)], "label": [1, 0]}), tmp_path / "p.parquet")
+    data = load(f"{tmp_path}/p.parquet")
+    assert (data.x[:, 0, 0, 0] * 255).round().tolist() == [10, 20]
+    assert data.y.tolist() == [1, 0]
+    pq.write_table(pa.table({"code": [b"\x01" * 900, b"\x02"], "label": [1, 0]}), tmp_path / "q.parquet")
+    with pytest.raises(DataError, match=r"column 'code' holds .{,60} in row 1, no number"):
+        load(f"{tmp_path}/q.parquet")
+
+
+def test_the_numbers_of_rows_that_pandas_writes_are_no_feature(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1.0, 2.0], "y": [0, 1], "__index_level_0__": [7, 3]}), tmp_path / "p.parquet")
+    assert load(f"{tmp_path}/p.parquet").features == ("a",)
+
+
+def test_labels_that_are_numbers_in_text_are_numbers(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1.0, 2.0], "y": ["7", "3"]}), tmp_path / "p.parquet")
+    assert load(f"{tmp_path}/p.parquet").y.tolist() == [7, 3]
+    data = load(f"{tmp_path}/p.parquet?classes=3,7")
+    assert (data.y.tolist(), data.classes) == ([1, 0], ("3", "7"))
+
+
 def test_columns_of_numbers_are_features(tmp_path: Path) -> None:
     table = pa.table({"label": [2, 0], "u": [1.0, 3.0], "v": [5, 9]})
     names = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": NAMES}})})

@@ -37,6 +37,14 @@ def test_classes_and_files_come_sorted(animals: Path) -> None:
     assert data.x.shape == (3, 1, 4, 4)
 
 
+def test_classes_called_by_numbers_come_by_number(tmp_path: Path) -> None:
+    for name in ("10", "9", "2"):
+        store(tmp_path / name / "a.png", gray(int(name)))
+    data = load(str(tmp_path))
+    assert data.classes == ("2", "9", "10")
+    assert (data.x[:, 0, 0, 0] * 255).round().tolist() == [2, 9, 10]
+
+
 def test_slices_and_samples_apply(animals: Path) -> None:
     assert load(f"{animals}[1:]").ids.tolist() == [1, 2]
     assert load(f"{animals}[sample:3:0]").ids.tolist() == [0, 1, 2]

@@ -11,7 +11,7 @@ import torch
 import saddlepoint as sp
 from saddlepoint.cli import main
 from saddlepoint.cli.options import ModelOptions, WorkOptions
-from saddlepoint.cli.setup import prepare
+from saddlepoint.cli.setup import prepare, prepare_labeled
 from saddlepoint.errors import DataError
 from saddlepoint.zoo.data import load
 
@@ -122,6 +122,51 @@ def test_an_estimator_is_attacked_in_its_own_units(tmp_path, monkeypatch, capsys
     estimator = sp.open_model("tables_filters:build")
     assert clean == int(((estimator(torch.from_numpy(x[:60])).squeeze(1) > 0).numpy() == np.asarray(y[:60])).sum())
     assert robust < clean
+
+
+MADE = """
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+draw = np.random.default_rng(0)
+when, code = 1_700_000_000 + draw.permutation(2000)[:200], draw.integers(3, 47, 200)
+y = 1 + (when * 7919 + code) % 3
+X = np.stack([when, code], 1)
+def tree(): return DecisionTreeClassifier(random_state=0).fit(X, y)
+def kernel(): return make_pipeline(StandardScaler(), SVC(gamma=3000, C=1e4)).fit(X, y)
+def codes(): return make_pipeline(OneHotEncoder(), RandomForestClassifier(40, random_state=0)).fit(X, y)
+"""
+
+
+@pytest.fixture
+def far_away(tmp_path, monkeypatch):
+    """Seconds since 1970 and codes, of three classes called 1, 2, 3; estimators that know each row by heart."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tables_far", raising=False)
+    (tmp_path / "tables_far.py").write_text(MADE)
+    import tables_far
+
+    rows = [",".join(map(str, [*row, label])) for row, label in zip(tables_far.X, tables_far.y, strict=True)]
+    (tmp_path / "far.csv").write_text("\n".join(["when,code,label", *rows]))
+    return tmp_path / "far.csv"
+
+
+@pytest.mark.parametrize("name", ["tree", "kernel", "codes"])
+@pytest.mark.parametrize("query", ["", "?classes=1,2,3", "[:40]"])
+def test_large_numbers_and_codes_come_back_as_they_are_and_classes_go_by_their_numbers(far_away, name, query):
+    spec = f"tables_far:{name}"
+    model, data, _ = prepare_labeled(spec, f"{far_away}{query}", ModelOptions(), WorkOptions())
+    assert data.classes == ("1", "2", "3")
+    import tables_far
+
+    own = getattr(tables_far, name)().predict(tables_far.X)[data.ids.numpy()]  # trees round to float32 by themselves
+    with model.quiet(), torch.no_grad():
+        assert (model(data.x).argmax(1).numpy() + 1 == own).all()
+    assert (data.y.numpy() + 1 == tables_far.y[data.ids.numpy()]).all()
 
 
 @pytest.mark.parametrize("kind", ["LogisticRegression", "RandomForestClassifier"])

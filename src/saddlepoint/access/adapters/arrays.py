@@ -50,7 +50,9 @@ def from_numpy(
     name = name or getattr(answer, "__name__", type(answer).__name__)
     asked = Asked(answer, name, identity or _place(answer))
     output: Literal["labels", "auto"] = "labels" if gives == "labels" else "auto"
-    return wrap(asked, bounds=bounds, output=output, access=gives, classes=classes, batch_size=batch_size, name=name)
+    model = wrap(asked, bounds=bounds, output=output, access=gives, classes=classes, batch_size=batch_size, name=name)
+    model.dtype = torch.float64
+    return model
 
 
 @dc.dataclass(frozen=True)

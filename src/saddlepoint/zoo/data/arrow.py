@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -14,6 +15,8 @@ from saddlepoint.zoo.data.source import Source
 from saddlepoint.zoo.data.tables import features
 
 HF = "hf:"
+INDEX = re.compile(r"__index_level_\d+__")
+"""What pandas calls the numbers of rows that it writes beside the columns."""
 SAVED, SPLITS = "state.json", "dataset_dict.json"
 HINT = "datasets by name need their library: pip install 'saddlepoint[datasets]'"
 
@@ -37,6 +40,7 @@ def read_table(path: Path, query: str) -> Source:
             from pyarrow import parquet
 
             content = parquet.read_table(path)
+            content = content.drop_columns([name for name in content.column_names if INDEX.fullmatch(name)])
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is no readable table ({' '.join(str(error).split())}): {_ill(path)}") from error
     return samples(content, query, str(path), f"table {path.name}")

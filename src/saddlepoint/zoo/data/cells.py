@@ -16,11 +16,13 @@ from saddlepoint.zoo.data.source import check_labels, check_names
 from saddlepoint.zoo.data.tables import label_column, labels, named_classes, whole
 
 OPTIONS = (*FIT, "image", "label")
+PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF", b"GIF8", b"II*\x00", b"MM\x00*")
+"""How files of pictures begin."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The file in one row of a column of structs {bytes, path}."""
+    """The file in one row of a column of bytes, or of structs {bytes, path}."""
 
     column: Any = field(repr=False)
     row: int
@@ -31,7 +33,8 @@ class Cell:
 
     def open(self, mode: Literal["rb"]) -> IO[bytes]:
         """The image's bytes."""
-        content = (self.column[self.row].as_py() or {}).get("bytes")
+        cell = self.column[self.row].as_py()
+        content = cell.get("bytes") if isinstance(cell, dict) else cell
         if content is None:
             raise OSError("only a path is stored, no image")
         return io.BytesIO(content)
@@ -45,6 +48,9 @@ def image_columns(content: Any) -> list[str]:
     for part in content.schema:
         if pa.types.is_struct(part.type) and {"bytes", "path"} <= {child.name for child in part.type}:
             found.append(part.name)
+        elif pa.types.is_binary(part.type) or pa.types.is_large_binary(part.type):
+            first = next((cell.as_py() for cell in content.column(part.name) if cell.is_valid), b"")
+            found += [part.name] * first.startswith(PICTURES)
     return found
 
 

@@ -31,6 +31,7 @@ class Data:
         low, high: the values of each feature, float64 ``[D]``, that 0 and 1 stand for; None where data are as a model
             takes them.
         features: the names of the features, where they have names.
+        whole: which features hold whole numbers alone, bool ``[D]``.
     """
 
     x: Inputs
@@ -43,6 +44,7 @@ class Data:
     low: Tensor | None = None
     high: Tensor | None = None
     features: tuple[str, ...] = ()
+    whole: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -73,6 +75,7 @@ def assemble(source: Source, ids: Ids, name: str) -> Data:
         low=None if scale is None else torch.from_numpy(scale[0]),
         high=None if scale is None else torch.from_numpy(scale[1]),
         features=source.names if isinstance(source, Table) else (),
+        whole=torch.from_numpy(source.whole) if isinstance(source, Table) else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ def read_folder(path: Path, query: str = "") -> Images:
         path: the folder.
         query: what stands after ``?``: ``size=224`` or ``size=224x320`` (height x width), ``crop=0.875``,
             ``color=rgb`` or ``color=gray``: see ``Fit``; ``classes=a,b,c`` or ``classes=FILE.txt``: all classes that
-            the model knows, in its order, of which the folders may be some (by default the folders, sorted).
+            the model knows, in its order, of which the folders may be some (by default the folders, sorted, by
+            number where their names are numbers).
 
     Raises:
         DataError: no class folders, a class without images, images beside the class folders, or a folder that is
@@ -27,7 +29,7 @@ def read_folder(path: Path, query: str = "") -> Images:
     said = options(query, OPTIONS, str(path))
     if stray := next(iter(_pictures(path)), None):
         raise DataError(f"{stray} lies beside the class folders: expected {path}/CLASS/IMAGE.png")
-    folders = sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
+    folders = in_order(f for f in path.iterdir() if f.is_dir() and not f.name.startswith("."))
     if not folders:
         raise DataError(f"{path} has no class folders: expected {path}/CLASS/IMAGE.png")
     members = [_pictures(folder) for folder in folders]
@@ -46,6 +48,12 @@ def read_folder(path: Path, query: str = "") -> Images:
         note=f"image folder {path.name}",
         fit=fit(said, str(path)),
     )
+
+
+def in_order(folders: Iterable[Path]) -> list[Path]:
+    """Folders by name; 2 before 10, where all are called by numbers."""
+    found = sorted(folders)
+    return sorted(found, key=lambda f: int(f.name)) if all(f.name.isdecimal() for f in found) else found
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,10 @@ OPTIONS = ("label", "drop", "low", "high", "classes")
 
 @dataclass(frozen=True)
 class Table:
-    """A table in memory: features ``x [N, D]`` in [0, 1], from ``low [D]`` at 0 to ``high [D]`` at 1, by ``names``."""
+    """A table in memory: features ``x [N, D]`` in [0, 1], from ``low [D]`` at 0 to ``high [D]`` at 1, by ``names``.
+
+    ``whole`` (bool ``[D]``): those that hold whole numbers alone.
+    """
 
     x: Array
     y: Ids
@@ -29,6 +33,7 @@ class Table:
     low: Array
     high: Array
     names: tuple[str, ...]
+    whole: Array
 
     @property
     def count(self) -> int:
@@ -73,7 +78,8 @@ def features(content: Any, query: str, origin: str, note: str) -> Table:
     low, high = _range(raw, said, origin)
     inside = np.clip((raw - low) / (high - low), 0, 1).astype(np.float32)
     made = arrays(inside, y, classes, f"{note}, labels in {label!r}", origin)
-    return Table(made.x, made.y, made.classes, made.note, low, high, tuple(columns))
+    whole_numbers = (raw == np.round(raw)).all(0)
+    return Table(made.x, made.y, made.classes, made.note, low, high, tuple(columns), whole_numbers)
 
 
 def _without(content: Any, dropped: list[str], origin: str) -> Any:
@@ -134,10 +140,12 @@ def labels(
         values = values.astype(np.int64) if values.dtype.kind in "ub" else values
         if (values != np.round(values)).any():
             raise DataError(f"{origin}: column {name!r} holds fractions, no labels: name the column with ?label=COLUMN")
-        return values.astype(np.int64), named if order is None else class_names(order)
+        return _by_number(values.astype(np.int64), named if order is None else class_names(order), origin)
     if not all(isinstance(value, str) for value in values):
         raise DataError(f"{origin}: column {name!r} holds {type(values[0]).__name__}, no labels: ?label=COLUMN")
     text = list(values)
+    if order is None and named is None and all(label.isdecimal() for label in text):
+        return np.array(text).astype(np.int64), None
     classes = tuple(sorted(set(text))) if order is None else class_names(order)
     if missing := set(text) - set(classes):
         raise DataError(f"{origin}: the label {sorted(missing)[0]!r} is none of ?classes={order}")
@@ -145,11 +153,25 @@ def labels(
     return np.array([places[label] for label in text]), classes
 
 
+def _by_number(y: Array, names: tuple[str, ...] | None, origin: str) -> tuple[Array, tuple[str, ...] | None]:
+    """Labels, and the names of their classes; where these are numbers, labels are brought to their places.
+
+    Raises:
+        DataError: a label that is none of these numbers.
+    """
+    if names is None or not all(name.isdecimal() for name in names):
+        return y, names
+    places = {int(name): i for i, name in enumerate(names)}
+    if missing := sorted(set(y.tolist()) - places.keys()):
+        raise DataError(f"{origin}: the label {missing[0]} is none of ?classes={','.join(names)}")
+    return np.array([places[label] for label in y.tolist()]), names
+
+
 def _numbers(values: Any, name: str, origin: str) -> Array:
     if values.dtype.kind not in "iufb":
         raise DataError(
-            f"{origin}: column {name!r} holds {values[0]!r} in row 1, no number; encode it, or leave it out with"
-            f" ?drop={name}"
+            f"{origin}: column {name!r} holds {reprlib.repr(values[0])} in row 1, no number; encode it, or leave it out"
+            f" with ?drop={name}"
         )
     out: Array = values.astype(np.float64)
     if not np.isfinite(out).all():

@@ -14,8 +14,10 @@ from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier, SGDClassifier
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
@@ -35,6 +37,7 @@ import saddlepoint as sp
 from saddlepoint.access import Model
 from saddlepoint.access.adapters.arrays import from_numpy
 from saddlepoint.access.adapters.estimators import from_estimator
+from saddlepoint.access.adapters.estimators.opening import led
 from saddlepoint.auditing.spec import weights_digest
 from saddlepoint.errors import ModelError, RunError
 
@@ -186,6 +189,34 @@ def test_scores_of_pairs_are_no_classes():
     model = from_estimator(estimator)
     assert (model.kind.kind, model.classes) == ("labels", 5)
     assert model(torch.from_numpy(x)).argmax(1).tolist() == estimator.predict(x).tolist()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: OneVsRestClassifier(SVC(probability=True)),
+        lambda: make_pipeline(SimpleImputer(), SVC(probability=True)),
+        lambda: SVC(kernel=lambda a, b: a @ b.T, probability=True),
+        lambda: KNeighborsClassifier(4),
+    ],
+    ids=["one against the rest", "behind an imputer", "own kernel", "neighbors"],
+)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_largest_score_is_that_of_what_is_predicted(make, classes):
+    x, y = load_iris(return_X_y=True)
+    with warnings.catch_warnings(action="ignore"):
+        estimator = make().fit(x[y < classes], y[y < classes])
+    anywhere = np.random.default_rng(0).uniform(x.min(0), x.max(0), (400, 4))
+    model = from_estimator(estimator)
+    assert model.kind.kind == "scores"
+    assert (model(torch.from_numpy(anywhere)).argmax(1).numpy() == estimator.predict(anywhere)).all()
+
+
+def test_scores_change_places_or_sign_and_ties_are_broken():
+    scores, labels = np.array([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]), np.array([1, 0, 1])
+    assert led(scores, labels).argmax(1).tolist() == labels.tolist()
+    np.testing.assert_allclose(led(scores, labels)[1:], [[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]])
+    assert (led(np.array([0.3, -0.2, 0.0, 0.4]), np.array([0, 1, 1, 1])) > 0).tolist() == [False, True, True, True]
 
 
 def test_the_nearest_center_is_asked_for_labels():

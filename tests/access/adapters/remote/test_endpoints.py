@@ -42,6 +42,19 @@ def test_endpoints_tell_themselves_apart_by_address_and_protocol(served):
     assert weights_digest(same.network) == weights_digest(again.network) != weights_digest(other.network)
 
 
+def test_a_header_that_chooses_a_model_tells_it_from_others():
+    a, b, again = (Description("http://a", headers={"x-model": name}).meaning for name in ("a", "b", "a"))
+    assert a == again != b
+    assert a != Description("http://a").meaning
+
+
+def test_where_classes_are_called_by_numbers_a_number_is_a_name():
+    numbers = {"classes": ("3", "4", "5")}
+    assert mocked(numbers, lambda _: (200, '{"labels": [5, "3"]}'))(torch.rand(2, 2)).argmax(1).tolist() == [2, 0]
+    with pytest.raises(ModelError, match="the label 0, which is none of its 3 classes"):
+        mocked(numbers, lambda _: (200, '{"labels": [0, 1]}'))(torch.rand(2, 2))
+
+
 @pytest.mark.parametrize("kind", ["labels", "scores", "top"])
 @pytest.mark.parametrize("encoding", ["floats", "float32", "bytes", "png"])
 def test_it_answers_as_the_model_does(served, images, kind, encoding):

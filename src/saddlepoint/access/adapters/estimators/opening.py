@@ -17,6 +17,9 @@ from saddlepoint.access.adapters.estimators.transforms import Affine, Function, 
 from saddlepoint.access.model import Model
 from saddlepoint.errors import ModelError
 
+Array = np.ndarray[Any, Any]
+TIE = 1e-6
+"""By how much a score is larger than one that is equal, where that decides."""
 FUNCTIONS = {"log1p", "sqrt", "log", "exp", "expm1", "tanh", "abs", "square"}
 """Functions of NumPy that torch has by the same name."""
 
@@ -42,8 +45,9 @@ def from_estimator(estimator: Any) -> nn.Module | Model:
     With slopes, in double precision: linear classifiers, ``SVC`` and ``NuSVC`` with linear, polynomial, Gaussian and
     sigmoid kernels, ``MLPClassifier``, ``GaussianNB``, also behind ``StandardScaler``, ``MinMaxScaler``,
     ``MaxAbsScaler``, ``RobustScaler``, ``Normalizer``, ``PCA`` and ``FunctionTransformer``. All others are black boxes
-    by their probabilities or decision function, or by their labels if that is all, or where the largest score need not
-    be of the class that is predicted. Labels are places in ``classes_``. Of a search over parameters the best is taken.
+    by their probabilities or decision function, or by their labels if that is all, or where a threshold or distances
+    decide. Where the largest score is not that of the class that is predicted, these two scores change places. Labels
+    are places in ``classes_``. Of a search over parameters the best is taken.
 
     Raises:
         ModelError: it is not fitted, or no classifier.
@@ -82,10 +86,13 @@ def _steps(estimator: Any) -> list[Any]:
 
 
 def _best(estimator: Any) -> Any:
-    """What a search over parameters found, which predicts in its place."""
+    """What a search over parameters found, which predicts in its place; what is frozen."""
+    from sklearn.frozen import FrozenEstimator
     from sklearn.model_selection._search import BaseSearchCV
 
-    return estimator.best_estimator_ if isinstance(estimator, BaseSearchCV) else estimator
+    while isinstance(estimator, (BaseSearchCV, FrozenEstimator)):
+        estimator = estimator.best_estimator_ if isinstance(estimator, BaseSearchCV) else estimator.estimator
+    return estimator
 
 
 def _gives_several(estimator: Any) -> bool:
@@ -171,17 +178,44 @@ def _black_box(estimator: Any, name: str) -> Model:
         return answer
 
     fitted = _identity(estimator)
-    scored = not _by_labels(estimator)
-    if scored and hasattr(estimator, "predict_proba"):
-        return from_numpy(asked(estimator.predict_proba), name=name, identity=fitted)
-    if scored and hasattr(estimator, "decision_function"):
-        return from_numpy(asked(estimator.decision_function), name=name, identity=fitted)
     places, predict = {label: i for i, label in enumerate(estimator.classes_)}, asked(estimator.predict)
 
-    def labels(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def labels(x: Array) -> Array:
         return np.array([places[label] for label in predict(x)])
 
-    return from_numpy(labels, gives="labels", classes=len(places), name=name, identity=fitted)
+    told = next((way for way in ("predict_proba", "decision_function") if hasattr(estimator, way)), None)
+    if told is None or _by_labels(estimator):
+        return from_numpy(labels, gives="labels", classes=len(places), name=name, identity=fitted)
+    scores = asked(getattr(estimator, told))
+    if isinstance(_steps(estimator)[-1], _by_probability()):
+        return from_numpy(scores, name=name, identity=fitted)
+    return from_numpy(lambda x: led(scores(x), labels(x)), name=name, identity=fitted)
+
+
+def _by_probability() -> tuple[type, ...]:
+    """Classifiers that predict the class of the largest probability, by their own definition."""
+    from sklearn import ensemble, tree
+
+    forests = (ensemble.RandomForestClassifier, ensemble.ExtraTreesClassifier)
+    return *forests, ensemble.HistGradientBoostingClassifier, tree.DecisionTreeClassifier
+
+
+def led(scores: Array, labels: Array) -> Array:
+    """Scores [N, K], or [N] of two classes, the largest of which is that of the label [N] that is predicted.
+
+    Some estimators predict by another rule than by the scores that they tell. There two scores change places.
+
+    >>> led(np.array([[0.6, 0.4], [0.2, 0.8]]), np.array([1, 1])).tolist()
+    [[0.4, 0.6], [0.2, 0.8]]
+    """
+    if scores.ndim == 1:
+        wrong = (scores > 0) != (labels == 1)
+        return np.where(wrong, np.where(scores == 0, TIE, -scores), scores)
+    out, rows, top = scores.copy(), np.arange(len(scores)), scores.argmax(1)
+    largest, own = scores[rows, top], scores[rows, labels]
+    out[rows, top] = np.where(top == labels, largest, own)
+    out[rows, labels] = np.where((top != labels) & (largest == own), largest + TIE * (1 + np.abs(largest)), largest)
+    return out
 
 
 def _with_names(x: np.ndarray[Any, Any], columns: Any) -> Any:

@@ -133,6 +133,7 @@ class Description:
         further = {"form": self.form, "quality": self.quality, "channels_last": self.channels_last}
         plain = {field.name: field.default for field in dc.fields(self)}
         said += [[key, value] for key, value in further.items() if value != plain[key]]
+        said += [["headers", sorted(self.headers.items())]] if self.headers else []
         return json.dumps(said)
 
     def address(self) -> str:

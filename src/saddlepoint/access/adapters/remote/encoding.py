@@ -116,8 +116,12 @@ def _place(of: Description, label: Any) -> int:
     if isinstance(label, str) and label in of.classes:
         return of.classes.index(label)
     whole = isinstance(label, int) or (isinstance(label, float) and label.is_integer())
-    if whole and not isinstance(label, bool) and 0 <= label < len(of.classes):
-        return int(label)
+    if whole and not isinstance(label, bool):
+        numbers = all(name.isdecimal() for name in of.classes)  # then a number is a name, and no place
+        if numbers and str(int(label)) in of.classes:
+            return of.classes.index(str(int(label)))
+        if not numbers and 0 <= label < len(of.classes):
+            return int(label)
     raise ModelError(
         f"{of.name} answered the label {_seen(of, label)}, which is none of its {len(of.classes)} classes: its labels"
         " have changed, or the description lacks some"
