@@ -167,6 +167,18 @@ def test_classes_called_by_numbers_go_by_place_where_there_are_as_many(
         subject(x=None, y=None, data=data)
 
 
+@pytest.mark.parametrize(("lowest", "places"), [(1, [0, 1, 2]), (0, [0, 1, 2])])
+def test_labels_go_by_the_numbers_that_the_classes_of_a_model_are_called_by(
+    subject: Make, network: Make, samples: Make, lowest: int, places: list[int]
+) -> None:
+    x, _ = samples()
+    data = sp.zoo.data.Data(x[:3], lowest + torch.arange(3), torch.arange(3), ("0", "1", "2", "3"), "d", "", "")
+    model = network()
+    model.class_names = ("1", "2", "3", "4")
+    made = subject(model=model, x=None, y=None, data=data)
+    assert (made.y.tolist(), made.classes) == (places, ("1", "2", "3", "4"))
+
+
 def test_other_names_for_the_same_classes_are_fine(subject: Make, network: Make, samples: Make) -> None:
     x, y = samples()
     names = ("cat, house cat", "Hund", "cow_jersey", "Huhn")

@@ -115,7 +115,7 @@ def prepare(
         raise OptionError(f"batch_size must be at least 1, got {batch_size}")
     wrapped.batch_size = batch_size or wrapped.batch_size
     wrapped.name = name or wrapped.name
-    inputs, labels, ids, classes, data_name = _samples(x, y, data)
+    inputs, labels, ids, classes, data_name = _samples(x, y, None if data is None else by_number(data, wrapped))
     _check_range(inputs, wrapped)
     with wrapped.quiet(seed):
         few = inputs[:PROBE].to(wrapped.device or inputs.device)
@@ -123,6 +123,20 @@ def prepare(
             count = wrapped(check_inputs(few, wrapped.box)).shape[1]
     label = check_goal(labels, inputs, count).label.cpu()
     return Subject(wrapped, inputs, label, ids, class_names(classes, wrapped, count), data_name, source)
+
+
+def by_number(data: Data, model: Model) -> Data:
+    """The data, their labels brought to the places of the model's classes where both are called by numbers.
+
+    An estimator that was fitted on labels 1, 2 and 3 has classes of these names; so a label 1 is its first class.
+    """
+    names = tuple(map(str, model.class_names or ()))
+    if names == tuple(map(str, range(len(names)))) or not all(name.isdecimal() for name in (*names, *data.classes)):
+        return data
+    said = [data.classes[k] for k in data.y.tolist()]
+    if not set(said) <= set(names):
+        return data
+    return dc.replace(data, y=torch.tensor([names.index(one) for one in said]), classes=names)
 
 
 def class_names(said: tuple[str, ...], model: Model, count: int) -> tuple[str, ...]:

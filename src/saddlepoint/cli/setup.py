@@ -15,7 +15,7 @@ from saddlepoint.access.checks import check_features, check_labels
 from saddlepoint.access.model import Normalize
 from saddlepoint.access.stand_ins import check_stand_ins
 from saddlepoint.attacks.substitute import learn_substitute
-from saddlepoint.auditing.subject import class_names
+from saddlepoint.auditing.subject import by_number, class_names
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.values import numbers
 from saddlepoint.errors import DataError, OptionError
@@ -59,20 +59,7 @@ def _opened(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> tup
     check_features(data.features, model.feature_names, data.name)
     if data.low is not None and data.high is not None:
         model.rescale(data.low, data.high, data.whole)
-    return model, _numbered(data, model)
-
-
-def _numbered(data: Data, model: Model) -> Data:
-    """With labels that are numbers brought to the places of the model's classes, where these are called by numbers."""
-    names = tuple(map(str, model.class_names or ()))
-    if not names or not all(name.isdecimal() for name in (*names, *data.classes)):
-        return data
-    if any(name == str(k) for k, name in enumerate(names)) and names == tuple(map(str, range(len(names)))):
-        return data
-    said = [data.classes[k] for k in data.y.tolist()]
-    if not set(said) <= set(names):
-        return data
-    return dc.replace(data, y=torch.tensor([names.index(one) for one in said]), classes=names)
+    return model, by_number(data, model)
 
 
 def prepare_labeled(spec: str, samples: str, of: ModelOptions, work: WorkOptions) -> Ready:
