@@ -68,7 +68,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("triage(steps=100, rounds=6)", "doubted"),
                 ("square", "doubted"),
                 ("square(steps=500)", "closest"),
-                ("pincer(search=3000)", "pressed"),
+                ("pincer(search=4000)", "pressed"),
                 ("pincer(search=3000)", "nearest"),
                 *again(),
             ),
