@@ -31,7 +31,7 @@ class ModelOptions:
         output: what the model answers; auto tells it from the first answer, but for a sigmoid of each of several
             classes.
         access: use less of the model than it could give: its scores or its labels alone.
-        dtype: number type the model is converted to.
+        dtype: number type the model is converted to; what is in double precision by itself stays there.
         draws: for a random model: an answer is the mean over so many forwards. An audit finds out by itself.
         bpda: modules without a useful slope, names with commas between them: slopes pass them as if they were not
             there. An audit finds them by itself where it can.
