@@ -171,6 +171,7 @@ def _as_wrapped(model: Model, of: ModelOptions, work: WorkOptions) -> Model:
     free = {"weights", "access"}
     numeric = not isinstance(model.network, nn.Module) and model.normalize is None
     free |= {"mean", "std"} if numeric else set()
+    free |= {"dtype"} if of.dtype == "float64" and model.dtype == torch.float64 else set()
     if isinstance(model.network, nn.Module):
         free |= {"dtype"} | ({"draws"} if model.draws == 1 else set()) | (set() if model.stand_ins else {"bpda"})
     if said := [f"--{name}" for name in said if name not in free]:

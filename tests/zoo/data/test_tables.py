@@ -167,6 +167,7 @@ def test_large_numbers_and_codes_come_back_as_they_are_and_classes_go_by_their_n
     with model.quiet(), torch.no_grad():
         assert (model(data.x).argmax(1).numpy() + 1 == own).all()
     assert (data.y.numpy() + 1 == tables_far.y[data.ids.numpy()]).all()
+    prepare_labeled(spec, f"{far_away}{query}", ModelOptions(dtype="float64"), WorkOptions())
 
 
 @pytest.mark.parametrize("kind", ["LogisticRegression", "RandomForestClassifier"])
