@@ -237,7 +237,7 @@ def started(out: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "SLOW": "0.1"},
+        env={**os.environ, "SLOW": "0.25"},
     )
     deadline = time.monotonic() + 120
     while not list(Path(out).glob("results/threat=linf*/stage=01*/part-00001.parquet")):
