@@ -30,14 +30,16 @@ from saddlepoint.sets import parse
 
 WITHIN = (
     "fgsm", "bim", "mi_fgsm(steps=40)", "pgd(steps=40)", "adam_pgd(steps=40)", "pgd(steps=40,objective=margin)",
-    "frank_wolfe(steps=40,relative_step=0.1,momentum=0.9)", "pgd(steps=40,restarts=9)", "multi_targeted(steps=40)", "odi_pgd(steps=20,restarts=18)",
+    "frank_wolfe(steps=40,relative_step=0.1,momentum=0.9)", "pgd(steps=40,restarts=9)",
+    "multi_targeted(steps=40)", "odi_pgd(steps=20,restarts=18)",
     "apgd_ce(steps=40)", "apgd_dlr(steps=40)", "apgd_t(steps=40)", "triage",
 )  # fmt: skip
 SETTINGS = (("fashion-fgsm", "linf:0.1"), ("fashion-pgd-linf", "linf:0.1"), ("fashion-pgd-l2", "l2:1.5"))
 PAIRS = (
     ("pgd(steps=40)", "fgsm"), ("pgd(steps=40)", "bim"), ("pgd(steps=40)", "adam_pgd(steps=40)"),
     ("pgd(steps=40,objective=margin)", "pgd(steps=40)"), ("apgd_ce(steps=40)", "pgd(steps=40)"),
-    ("apgd_dlr(steps=40)", "pgd(steps=40,objective=margin)"), ("frank_wolfe(steps=40,relative_step=0.1,momentum=0.9)", "pgd(steps=40)"),
+    ("apgd_dlr(steps=40)", "pgd(steps=40,objective=margin)"),
+    ("frank_wolfe(steps=40,relative_step=0.1,momentum=0.9)", "pgd(steps=40)"),
 )  # fmt: skip
 NEAREST = {
     "l2": ("deepfool", "lbfgs", "cw_l2", "ddn", "fmn", "fab", "fab_t"),
