@@ -41,10 +41,11 @@ def open_program(spec: str, access: Literal["labels", "scores", "gradients"] | N
         raise ModelError(f"no file at {path}{_hint(path)}")
     if path.suffix.lower() == ".pt2":
         return _exported(path)
-    if (other := _disguised(path)) is not None:
+    members = _members(path)
+    if (other := _disguised(path, members)) is not None:
         kind, suffix = other
         raise ModelError(f"{path} is {kind} by what is in it: give it the name {path.with_suffix(suffix).name}")
-    if not any("/code/" in name for name in _members(path)):
+    if not any("/code/" in name for name in members):
         raise ModelError(
             f"{path} is no TorchScript archive{_hint(path)}; whole modules that were pickled are not read, because that"
             " could run code"
@@ -78,9 +79,9 @@ def _members(path: Path) -> list[str]:
         return []
 
 
-def _disguised(path: Path) -> tuple[str, str] | None:
+def _disguised(path: Path, members: list[str]) -> tuple[str, str] | None:
     """What a file is that has the name of a TorchScript archive, and the suffix that it should have."""
-    if any(name.endswith("/archive_format") for name in _members(path)):
+    if any(name.endswith("/archive_format") for name in members):
         return "a torch.export program", ".pt2"
     with path.open("rb") as file:
         first = file.read(16)

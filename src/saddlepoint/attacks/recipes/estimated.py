@@ -139,8 +139,8 @@ def bandits(
     It is constant on tiles of ``tile`` pixels, by default 2, or 1 where perturbations are no pictures. Three forwards a
     step: the paper looks at its point without counting.
     ``relative_step`` in units of the radius: 0.2 in Linf, 0.1 in L2, as published; so is ``rate_prior`` in L2, 0.1, the
-    rate of a step Δ u of the prior, where u is as long as ``Bandits.explore`` on average. In Linf it is 3, where 100 as
-    published leaves a third more standing on small images.
+    rate of a step Δ u of the prior, where u is as long as ``BanditPrior.explore`` on average. In Linf it is 3, where
+    100 as published leaves a third more standing on small images.
     """
     tile = tile_of(threat, tile)
     at_least_one(steps=steps, tile=tile)
@@ -270,8 +270,8 @@ def differences(threat: Neighborhood, samples: int, sigma: float, tile: int = 1)
     return Differences(directions(threat, tile), samples, step_of(threat, sigma), opposite=False)
 
 
-def tile_of(threat: Neighborhood, tile: int | None = None, usual: int = 2) -> int:
-    """The side of a tile: the ``usual`` one where none is said, and perturbations have pixels.
+def tile_of(threat: Neighborhood, tile: int | None) -> int:
+    """The side of a tile: where none is said 2, or 1 where perturbations have no pixels.
 
     Raises:
         OptionError: tiles are said where there are no pixels.
@@ -279,7 +279,7 @@ def tile_of(threat: Neighborhood, tile: int | None = None, usual: int = 2) -> in
     pixels = threat.additive or isinstance(threat, Flow)
     if tile is not None and tile > 1 and not pixels:
         raise OptionError(f"{threat.name} has no pixels to put on tiles: leave tile at 1")
-    return (usual if pixels else 1) if tile is None else tile
+    return (2 if pixels else 1) if tile is None else tile
 
 
 def directions(threat: Neighborhood, tile: int) -> Directions:

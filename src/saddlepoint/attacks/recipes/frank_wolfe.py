@@ -26,7 +26,7 @@ def frank_wolfe(
     """Projection-free ascent: each step goes part of the way to the set's vertex along the averaged gradient.
 
     v = argmax over ball ∩ box of <m, v>; δ <- δ + step · (v - δ), from the clean input. Steps are 2 / (t + 2), the
-    classic ones, or ``relative_step``. Steps of 0.1 and a momentum of 0.9, as published, mislead fewer in every set.
+    classic ones, or ``relative_step``. Steps of 0.1 and a momentum of 0.9, as published, mislead no more in any set.
     """
     check_steps(steps)
     rate = harmonic if relative_step is None else constant(relative_step)

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from saddlepoint.access.adapters.arrays import from_numpy
+from saddlepoint.access.adapters.arrays import Array, from_numpy
 from saddlepoint.access.adapters.estimators.classifiers import Kernel, Linear, NaiveBayes, Perceptrons
 from saddlepoint.access.adapters.estimators.transforms import Affine, Function, Projection, UnitNorm
 from saddlepoint.access.model import Model
 from saddlepoint.errors import ModelError
 
-Array = np.ndarray[Any, Any]
 TIE = 1e-6
 """By how much a score is larger than one that is equal, where that decides."""
 FUNCTIONS = {"log1p", "sqrt", "log", "exp", "expm1", "tanh", "abs", "square"}
@@ -170,7 +169,7 @@ def _black_box(estimator: Any, name: str) -> Model:
     columns = getattr(estimator, "feature_names_in_", None)
 
     def asked(call: Callable[..., Any]) -> Callable[..., Any]:
-        def answer(x: np.ndarray[Any, Any]) -> Any:
+        def answer(x: Array) -> Any:
             with warnings.catch_warnings():  # names of columns are compared with those of the data beforehand
                 warnings.filterwarnings("ignore", message="X does not have valid feature names")
                 return call(_with_names(x.reshape(len(x), -1), columns))
@@ -218,7 +217,7 @@ def led(scores: Array, labels: Array) -> Array:
     return out
 
 
-def _with_names(x: np.ndarray[Any, Any], columns: Any) -> Any:
+def _with_names(x: Array, columns: Any) -> Any:
     """A table where the estimator knows its columns by name, for steps that pick some of them."""
     if columns is None or len(columns) != x.shape[1]:
         return x
