@@ -1,4 +1,8 @@
-"""Shapes are types: in the test run, calls into these modules are checked against the shapes they declare."""
+"""Shapes are types: in the test run, calls into these modules are checked against the shapes they declare.
+
+So are the first ``CALLS`` of each test; what comes after is the same loop again, and looking at it takes longer than
+the loop.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ import types
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
+import pytest
 from beartype import beartype
-from jaxtyping import AbstractArray, install_import_hook
+from jaxtyping import AbstractArray, config, install_import_hook
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # each worker on a core of its own; torch is not imported yet
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,6 +27,15 @@ CHECKED = [
     "saddlepoint.optimizers",
     "saddlepoint.sets",
 ]
+CALLS = 500
+_looked_at = 0
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Look at calls again."""
+    global _looked_at
+    _looked_at = 0
+    config.update("jaxtyping_disable", False)
 
 
 def shapes_checked(signature: F) -> F:
@@ -32,7 +46,16 @@ def shapes_checked(signature: F) -> F:
     for name, hint in signature.__annotations__.items():
         if not _has_shape(hint):
             signature.__annotations__[name] = Any
-    return beartype(signature)
+    checked = beartype(signature)
+
+    def check(*args: Any, **kwargs: Any) -> object:
+        global _looked_at
+        _looked_at += 1
+        if _looked_at == CALLS:
+            config.update("jaxtyping_disable", True)
+        return checked(*args, **kwargs)
+
+    return check  # type: ignore[return-value]
 
 
 def _has_shape(hint: object) -> bool:
