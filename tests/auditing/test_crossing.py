@@ -111,3 +111,24 @@ def test_tuned_variance_carries_further_from_a_masked_source() -> None:
     made = sp.transfer(nets, data=data, threat=THREAT, attacks=attacks, sources=["fgsm"])
     plain, tuned = (made.rate(attack, "fgsm", "standard") for attack in attacks)
     assert tuned.low > plain.high
+
+
+def test_a_source_with_huge_logits_is_as_good_as_one_with_ordinary_ones() -> None:
+    """Its cross-entropy would be flat: logits are brought to an ordinary scale first."""
+    x, y = X[agreed()], Y[agreed()]
+    rates = []
+    for scale in (1.0, 1e5):
+        loud = nn.Sequential(NETS["a"], Scaled(scale))
+        made = sp.transfer({"loud": loud, "b": NETS["b"]}, x, y, threat=THREAT, attacks=["mi_fgsm"], sources=["loud"])
+        rates.append(made.rate("mi_fgsm", "loud", "b").value)
+    assert rates[0] > 0.3
+    assert rates[1] >= 0.8 * rates[0]
+
+
+class Scaled(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * x

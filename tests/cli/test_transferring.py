@@ -31,6 +31,13 @@ def test_the_table_is_printed_and_kept(form: str, tmp_path: Path, capsys: pytest
         assert out.read_text().splitlines()[-1].split("|")[1:4] == [f" {word} " for word in line.split()[:3]]
 
 
+def test_rules_are_tried_with_each_attack(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["transfer", *PAIR, *ASK, "--sources", PAIR[0], "--backward", "none,soft(beta=5)"]) == 0
+    printed = capsys.readouterr().out
+    assert [line for line in printed.splitlines() if line.startswith("fgsm + soft(beta=5)")]
+    assert len([line for line in printed.splitlines() if " fashion-standard " in line]) == 4 + 1  # and the header
+
+
 def test_attacks_need_not_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["transfer", *PAIR, "--data", "fashion-mnist-1k[:2]", "--threat", "linf:0.1", "--quiet"]) == 0
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines() if "fashion-standard" in line} >= set(
@@ -44,6 +51,8 @@ def test_attacks_need_not_be_named(capsys: pytest.CaptureFixture[str]) -> None:
         ([PAIR[0], *ASK], "say two models or more"),
         ([PAIR[0], PAIR[0], *ASK], "a model is named twice"),
         ([*PAIR, *ASK, "--out", "table.csv"], "ends in .json or .md"),
+        ([*PAIR, *ASK, "--backward", "linear,soft"], "soft: beta is missing"),
+        ([*PAIR, *ASK, "--backward", "linear,,soft"], "--backward linear,,soft: a name is missing"),
         ([*PAIR, *ASK, "--budget", "5"], "--budget is for attacks on the model itself"),
         ([*PAIR, *ASK, "--sources", "zoo:fashion-smooth"], "no model is called 'fashion-smooth' here"),
         ([*PAIR, "--data", "fashion-mnist-1k[:4]", "--threat", "linf:0.1", "--attacks", "pdg"], "did you mean pgd?"),

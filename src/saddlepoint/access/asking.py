@@ -17,7 +17,7 @@ from torch import Tensor
 
 from saddlepoint.access.watching import middle, watching
 from saddlepoint.errors import AccessError
-from saddlepoint.shapes import DrawnLabels, DrawnLogits, Draws, Flags, Rows
+from saddlepoint.shapes import DrawnLabels, DrawnLogits, Draws, Flags, Inputs, Logits, Rows
 
 Ask = Callable[[Tensor], Tensor]
 """Inputs [M, *D] in data units -> logits [M, K], differentiable where the model is."""
@@ -66,9 +66,12 @@ class LabelAccess:
 
     kind = "labels"
 
-    def __init__(self, ask: Ask, ledger: Ledger, gain: Tensor | None = None) -> None:
-        """``gain`` ([N], or [N, K]; default 1) multiplies the logits of each sample (see ``Model.access``)."""
-        self._ask, self.ledger, self._gain = ask, ledger, gain
+    def __init__(self, ask: Ask, ledger: Ledger, gain: Tensor | None = None, clean: Tensor | None = None) -> None:
+        """``gain`` ([N], or [N, K]; default 1) multiplies the logits of each sample (see ``Model.access``).
+
+        ``clean`` ([N, K]): the logits of the inputs under attack, where they are known already.
+        """
+        self._ask, self.ledger, self._gain, self._clean = ask, ledger, gain, clean
         self.watch: Watch | None = None
         self.rows = torch.arange(len(ledger.forwards), device=ledger.forwards.device)
 
@@ -80,7 +83,7 @@ class LabelAccess:
 
     def lower(self, kind: type[Access]) -> Access:
         """The same access seen as the poorer ``kind``, so that what is not allowed cannot be asked."""
-        twin = kind(self._ask, self.ledger, self._gain)
+        twin = kind(self._ask, self.ledger, self._gain, self._clean)
         twin.rows, twin.watch = self.rows, self.watch
         return twin
 
@@ -112,11 +115,15 @@ class LabelAccess:
                 some = self._unfold(x.index_select(lead, keep), lead)
                 out = some.new_full((*x.shape[: lead + 1], some.shape[-1]), torch.nan).index_copy(lead, keep, some)
         self.ledger.classes = out.shape[-1]
-        if self._gain is not None:
-            out = out * self._gain[self.rows].to(out.dtype).view(len(self.rows), -1)
+        out = self._scaled(out)
         if self.watch is not None:
             self.watch(self.rows, out.detach(), self.ledger.forwards[self.rows] // self.ledger.cost)
         return out, asked
+
+    def _scaled(self, logits: Tensor) -> Tensor:
+        if self._gain is None:
+            return logits
+        return logits * self._gain[self.rows].to(logits.dtype).view(len(self.rows), -1)
 
     def _unfold(self, x: Tensor, lead: int) -> Tensor:
         if lead == 0:
@@ -133,6 +140,10 @@ class ScoreAccess(LabelAccess):
     def scores(self, x: Draws, lead: int = 0) -> DrawnLogits:
         """Logits of [*S, n, *D], detached, [*S, n, K]; NaN where the budget forbids to ask."""
         return self._detached(x, lead)
+
+    def clean_scores(self, x: Inputs) -> Logits:
+        """Logits of the inputs under attack x [n, *D], detached, [n, K]: asked for only where they are not known."""
+        return self.scores(x) if self._clean is None else self._scaled(self._clean[self.rows])
 
 
 class GradientAccess(ScoreAccess):

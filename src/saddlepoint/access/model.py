@@ -147,12 +147,12 @@ class Model:
         """The richest access this model gives, for ``n`` samples, with at most ``budget`` forwards for each.
 
         ``clean`` ([n, K], logits of the clean inputs) lets logits of absurd scale be brought back to an ordinary one
-        (see ``ordinary_gain``), so that no objective saturates.
+        (see ``ordinary_gain``), so that no objective saturates; and nobody asks for them again.
         """
         ledger = Ledger(n, budget, self.batch_size, device, self.draws)
         if clean is not None:
             ledger.classes = clean.shape[1]
-        return self.kind(self, ledger, None if clean is None else ordinary_gain(clean))
+        return self.kind(self, ledger, None if clean is None else ordinary_gain(clean), clean)
 
     def rescale(self, low: Tensor, high: Tensor, whole: Tensor | None = None) -> None:
         """Take 0 for ``low`` and 1 for ``high`` ([D]) from now on: data in [0, 1], the model's own units inside.

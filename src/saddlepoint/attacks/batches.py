@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from saddlepoint.access.asking import LabelAccess
+from saddlepoint.access.asking import LabelAccess, ScoreAccess
 from saddlepoint.errors import ModelError
 
 T = TypeVar("T")
@@ -43,6 +43,11 @@ def in_batches(run: Callable[[Tensor], T], access: LabelAccess, n: int) -> Itera
             raise
 
     return that_fit(uncounted_if_failed, ledger, n, access.rows.device)
+
+
+def clean_scores(access: ScoreAccess, x: Tensor) -> Tensor:
+    """Logits of the inputs under attack x [N, *D], [N, K]; NaN where the budget forbids to ask."""
+    return torch.cat(list(in_batches(lambda rows: access.view(rows).clean_scores(x[rows]), access, len(x))))
 
 
 def that_fit(run: Callable[[Tensor], T], size: HasBatchSize, n: int, device: torch.device) -> Iterator[T]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import ScoreAccess
-from saddlepoint.attacks.batches import in_batches
+from saddlepoint.attacks.batches import clean_scores, in_batches
 from saddlepoint.attacks.cascade import Stage, survivors
 from saddlepoint.attacks.narrow import narrowed
 from saddlepoint.core.goal import Goal
@@ -40,8 +40,8 @@ class CloseCalls(Generic[S]):
 
     A sample whose margin was brought from m to a · m, a > share, is given up: what short runs leave far from the
     boundary, long ones hardly ever bring across. The share is a ratio, so it does not depend on the scale of logits;
-    whether a sample is given up depends on nothing but itself. Costs one forward to begin with, and one for each
-    sample and round that does not tell, to see the margin: the values of the results.
+    whether a sample is given up depends on nothing but itself. Costs one forward for each sample and round that does
+    not tell, to see the margin: the values of the results; and one to begin with, if the clean logits are not known.
     """
 
     set: PerturbationSet
@@ -60,7 +60,7 @@ class CloseCalls(Generic[S]):
         """Attack all samples, round after round."""
         ledger, rows = access.ledger, access.rows
         forwards, backwards = ledger.forwards[rows].clone(), ledger.backwards[rows].clone()
-        clean = _margins(access, x, goal)
+        clean = goal.margin(clean_scores(access, x))
 
         def stage(index: int, one: Round[S]) -> Stage:
             def run(keep: Tensor, best: Result | None) -> Result:

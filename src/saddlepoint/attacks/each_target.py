@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses as dc
 from typing import Generic, TypeVar
 
-import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import ScoreAccess
-from saddlepoint.attacks.batches import in_batches
+from saddlepoint.attacks.batches import clean_scores
 from saddlepoint.attacks.cascade import Stage, survivors
 from saddlepoint.attacks.narrow import narrowed
 from saddlepoint.core.goal import Goal, without
@@ -26,7 +25,7 @@ class EachTarget(Generic[S]):
 
     Every pursuit succeeds as soon as y is left, whatever class is reached. ``k`` is cut to the number of wrong
     classes. A goal toward a label has one target already, and is passed on as it is. Costs one forward to rank the
-    classes. Source: Gowal et al. 2019.
+    classes, if the clean logits are not known. Source: Gowal et al. 2019.
     """
 
     attack: Attack[S]
@@ -46,7 +45,7 @@ class EachTarget(Generic[S]):
         if goal.toward:
             return self.attack(access, x, goal, noise, radius, weight, start)
         before = access.ledger.forwards[access.rows].clone()
-        targets = self._targets(access, x, goal)
+        targets = likeliest_wrong(access, x, goal, self.k)
         ranking = access.ledger.forwards[access.rows] - before
 
         def stage(index: int) -> Stage:
@@ -61,8 +60,8 @@ class EachTarget(Generic[S]):
         result = survivors([stage(i) for i in range(targets.shape[1])], len(x), x.device)
         return dc.replace(result, forwards=result.forwards + ranking)
 
-    def _targets(self, access: S, x: Tensor, goal: Goal) -> Tensor:
-        """The most likely wrong classes, long [N, min(k, K - 1)]."""
-        logits = torch.cat(list(in_batches(lambda rows: access.view(rows).scores(x[rows]), access, len(x))))
-        k = min(self.k, logits.shape[1] - 1)
-        return without(logits, goal.label).topk(k, 1).indices
+
+def likeliest_wrong(access: ScoreAccess, x: Tensor, goal: Goal, k: int) -> Tensor:
+    """The ``k`` wrong classes with the largest clean logits, fewer where there are fewer: long [N, <=k]."""
+    wrong = without(clean_scores(access, x), goal.label)
+    return wrong.topk(min(k, wrong.shape[1] - 1), 1).indices

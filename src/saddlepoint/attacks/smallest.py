@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess, ScoreAccess
-from saddlepoint.attacks.batches import in_batches
-from saddlepoint.core.goal import Goal, without
+from saddlepoint.attacks.each_target import likeliest_wrong
+from saddlepoint.core.goal import Goal
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result
 from saddlepoint.noise import Noise
@@ -54,7 +54,8 @@ class NearestTarget(Generic[S]):
     """For the goal of leaving y: pursue each of the ``k`` likeliest wrong classes, and keep the smallest success.
 
     Where ``EachTarget`` is done with a sample at its first success, all k classes are pursued here, each within the
-    size found before. A goal toward a label has one target already, and is passed on. Costs one forward to rank.
+    size found before. A goal toward a label has one target already, and is passed on. Costs one forward to
+    rank, if the clean logits are not known.
     """
 
     attack: Attack[S]
@@ -74,7 +75,7 @@ class NearestTarget(Generic[S]):
         if goal.toward:
             return self.attack(access, x, goal, noise, radius, weight, start)
         before = access.ledger.forwards[access.rows].clone()
-        targets = self._targets(access, x, goal)
+        targets = likeliest_wrong(access, x, goal, self.k)
         ranking = access.ledger.forwards[access.rows] - before
         out: Result | None = None
         for i, target in enumerate(targets.unbind(1)):
@@ -84,11 +85,6 @@ class NearestTarget(Generic[S]):
             out = new if out is None else out.merge(new, smaller(new, out))
         assert out is not None, "there is at least one wrong class"
         return dc.replace(out, forwards=out.forwards + ranking)
-
-    def _targets(self, access: S, x: Tensor, goal: Goal) -> Tensor:
-        """The likeliest wrong classes, long [N, min(k, K - 1)]."""
-        logits = torch.cat(list(in_batches(lambda rows: access.view(rows).scores(x[rows]), access, len(x))))
-        return without(logits, goal.label).topk(min(self.k, logits.shape[1] - 1), 1).indices
 
 
 @dc.dataclass(frozen=True)

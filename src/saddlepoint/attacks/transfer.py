@@ -14,6 +14,7 @@ from saddlepoint.attacks.batches import in_batches
 from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.relay import Relay
+from saddlepoint.attacks.run import ask_clean
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.problem import PerturbationSet
 from saddlepoint.core.protocols import Attack
@@ -68,7 +69,8 @@ def crafted(
 ) -> Result:
     """What ``attack`` finds on the ``surrogate`` when it goes on after it fooled it."""
     with surrogate.quiet(seed):
-        own = surrogate.access(len(x), device=x.device)
+        clean = None if goal.confidence else ask_clean(surrogate, x)  # a confidence is in the surrogate's own logits
+        own = surrogate.access(len(x), None, clean, x.device)
         return _going_on(attack)(own.lower(GradientAccess), x, goal, noise, radius, weight, start)
 
 

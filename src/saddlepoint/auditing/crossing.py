@@ -20,6 +20,7 @@ from saddlepoint.attacks.run import Question, ask_clean, check_goal, perturbed
 from saddlepoint.attacks.transfer import crafted
 from saddlepoint.auditing.entry import Entry, parse
 from saddlepoint.auditing.listener import Listener, Silent
+from saddlepoint.auditing.rules import NONE, rule, ruled
 from saddlepoint.auditing.subject import Subject, prepare, prepare_surrogate
 from saddlepoint.auditing.summary import Estimate
 from saddlepoint.core.protocols import Attack
@@ -30,6 +31,8 @@ from saddlepoint.zoo.data import Data
 
 ATTACKS = ("mi_fgsm", "vmi_fgsm", "transferable")
 """What is tried if nothing is said."""
+SEEN = 100
+"""So many samples are enough to find a backward rule with."""
 
 
 @dc.dataclass(frozen=True)
@@ -112,11 +115,12 @@ class TransferTable:
 
 @dc.dataclass(frozen=True)
 class _Crafting:
-    """An attack as named, on the model of that name."""
+    """An attack as it is called in the table, on the model of that name, slopes going the ``way`` of a rule."""
 
     attack: str
     source: str
     build: Attack[GradientAccess]
+    way: str
 
 
 def transfer(
@@ -128,6 +132,7 @@ def transfer(
     data: Data | None = None,
     attacks: Sequence[str] = ATTACKS,
     sources: Sequence[str] | None = None,
+    backward: Sequence[str] = (NONE,),
     seed: int = 0,
     batch_size: int | None = None,
     listener: Listener | None = None,
@@ -143,6 +148,9 @@ def transfer(
         threat: a perturbation set with its radius.
         attacks: names of recipes that use gradients, with options if need be: ["mi_fgsm", "vmi_fgsm(steps=20)"].
         sources: the models to craft on, by name; default those that give gradients.
+        backward: rules by which slopes go back through the sources (LinBP, SGM, IAA), each tried with each attack:
+            "none", "linear", "soft(beta=5)", "skip(branches='layer*.bn2')", "intrinsic"; options as for
+            ``linear_backward``, ``soft_backward``, ``skip_backward`` and ``intrinsic``.
         seed: all randomness comes from (seed, sample, attack, step).
         batch_size: how many samples one forward takes at most.
         listener: is told how it goes.
@@ -165,9 +173,16 @@ def transfer(
     crafters = _sources(known, sources)
     recipes = {text: _recipe(parse(text)) for text in attacks}
     ball = threat.fitted_to(subject.model)
+    rules = {text: rule(text) for text in backward or (NONE,)}
     jobs = [
-        _Crafting(text, source, recipe.attack(recipe.check_threat(ball, known[source]), **entry.options))
+        _Crafting(
+            text if bent.name == NONE else f"{text} + {way}",
+            source,
+            recipe.attack(recipe.check_threat(ball, known[source]), **entry.options),
+            way,
+        )
         for text, (recipe, entry) in recipes.items()
+        for way, bent in rules.items()
         for source in crafters
     ]
     told = listener or Silent()
@@ -175,6 +190,12 @@ def transfer(
     right = _right(subject, known, seed)
     if not len(right):
         raise DataError(f"none of {len(subject)} samples is classified rightly by all of {', '.join(known)}")
+    some, labels, _ = subject.rows(right[:SEEN])
+    crafted_on = {
+        (source, way): ruled(known[source], bent, some, labels, seed)
+        for source in crafters
+        for way, bent in rules.items()
+    }
     crossings: list[Crossing] = []
     for job in jobs:
         told.stage(f"{job.attack} on {job.source}", len(right), len(right))
@@ -182,7 +203,7 @@ def transfer(
         done = 0
         for rows in _pieces(right, known[job.source].batch_size):
             began = time.perf_counter()
-            x_adv, truth = _crafted(job, known[job.source], subject, ball, rows, seed)
+            x_adv, truth = _crafted(job, crafted_on[job.source, job.way], subject, ball, rows, seed)
             counts = {name: _misled(model, x_adv, truth, seed) for name, model in known.items()}
             fooled = {name: fooled[name] + counts[name] for name in known}
             done += len(rows)

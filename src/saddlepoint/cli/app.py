@@ -316,6 +316,7 @@ def transfer(
     threat: str,
     attacks: Annotated[list[str] | None, Parameter(negative="")] = None,
     sources: Annotated[list[str] | None, Parameter(negative="")] = None,
+    backward: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path | None = None,
     work: WorkOptions = AS_USUAL,
 ) -> None:
@@ -328,11 +329,14 @@ def transfer(
         attacks: names with commas between them, with options if wanted. If nothing is said:
             mi_fgsm,vmi_fgsm,transferable.
         sources: the models to craft on, if not all that give gradients; may be given several times.
+        backward: rules by which slopes go back through the sources, with commas between them, each tried with each
+            attack: none, linear (LinBP), skip(branches='layer*.bn2') (SGM), soft(beta=5), intrinsic (IAA).
         out: file for the table, .json or .md.
     """
     from saddlepoint.cli.transferring import Wanted, carry
 
-    carry(models, Wanted(data, threat, tuple(attacks or ()), tuple(sources or ()), out), work)
+    wanted = Wanted(data, threat, tuple(attacks or ()), tuple(sources or ()), tuple(backward or ()), out)
+    carry(models, wanted, work)
 
 
 @app.command(help_epilogue=FOOL_ALL_EXAMPLES)

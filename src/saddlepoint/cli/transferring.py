@@ -7,6 +7,7 @@ from pathlib import Path
 
 from saddlepoint.auditing import atomic, transfer
 from saddlepoint.auditing.crossing import ATTACKS, TransferTable
+from saddlepoint.auditing.rules import NONE
 from saddlepoint.cli.options import WorkOptions
 from saddlepoint.cli.progress import progress
 from saddlepoint.cli.setup import prepare_several, short_name
@@ -26,6 +27,7 @@ class Wanted:
     threat: str
     attacks: tuple[str, ...]
     sources: tuple[str, ...]
+    backward: tuple[str, ...]
     out: Path | None
 
 
@@ -50,6 +52,7 @@ def carry(names: tuple[str, ...], wanted: Wanted, work: WorkOptions) -> None:
             threat=threat,
             attacks=split_attacks(wanted.attacks) if wanted.attacks else ATTACKS,
             sources=[short_name(spec) for spec in wanted.sources] or None,
+            backward=split_attacks(wanted.backward, "--backward") if wanted.backward else (NONE,),
             seed=work.seed,
             batch_size=work.batch_size,
             listener=listener,

@@ -95,8 +95,8 @@ def check_ending(out: Path | None, endings: Sequence[str], what: str) -> None:
         raise OptionError(f"--out {out}: {what} into a file that ends in {' or '.join(endings)}")
 
 
-def split_attacks(words: Sequence[str]) -> list[str]:
-    """Attacks with commas between them, the commas inside of parentheses left alone.
+def split_attacks(words: Sequence[str], option: str = "--attacks") -> list[str]:
+    """Attacks, or what is written like them, with commas between them; those inside of parentheses are left alone.
 
     Raises:
         OptionError: parentheses that do not match, or an empty place.
@@ -114,9 +114,9 @@ def split_attacks(words: Sequence[str]) -> list[str]:
         else:
             parts[-1] += letter
     if depth != 0:
-        raise OptionError(f"--attacks {','.join(words)}: the parentheses do not match")
+        raise OptionError(f"{option} {','.join(words)}: the parentheses do not match")
     if not all(part.strip() for part in parts):
-        raise OptionError(f"--attacks {','.join(words)}: a name is missing between two commas")
+        raise OptionError(f"{option} {','.join(words)}: a name is missing between two commas")
     return [part.strip() for part in parts]
 
 

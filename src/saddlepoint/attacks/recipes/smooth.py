@@ -27,7 +27,8 @@ def stadv(
 ) -> Attack[GradientAccess]:
     """A smooth flow: Adam on the margin less ``weight`` · roughness, within the radius.
 
-    ``relative_step`` is in units of the radius, 2 / steps unless given. The paper uses L-BFGS, and sets no limit.
+    ``relative_step`` is in units of the radius, 2 / steps unless given. The paper uses L-BFGS, and sets no limit. Adam
+    comes near the best balance where the margin is steeper than the penalty, and stays short of it where it is not.
     """
     return _smooth(threat, steps, weight, relative_step)
 
