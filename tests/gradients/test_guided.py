@@ -12,6 +12,7 @@ from torch import Tensor
 import saddlepoint as sp
 from saddlepoint.access import ScoreAccess
 from saddlepoint.core import Problem, untargeted
+from saddlepoint.errors import OptionError
 from saddlepoint.gradients import RGF, Biased, Joined, PriorGuided, backprop
 from saddlepoint.gradients.differences import gaussian
 from saddlepoint.gradients.prior_mixes import best_share
@@ -232,3 +233,11 @@ def test_doublings_keep_to_the_budget() -> None:
     slope = guided(task, torch.zeros_like(X))[1]
     assert access.ledger.forwards.tolist() == [1 + 4 + 1 + 9] * N
     assert bool(slope.isfinite().all())
+
+
+@pytest.mark.parametrize("name", ["p_rgf", "subspace", "auto"])
+def test_a_surrogate_without_slopes_is_refused(name: str) -> None:
+    with pytest.raises(OptionError, match=r"gives scores only: take a model with gradients"):
+        sp.attacks.get(name).build(sp.Linf(0.1), surrogate=sp.wrap(NET, access="scores"))
+    with pytest.raises(OptionError, match=r"what sp.wrap\(network\) gives, not of type"):
+        sp.attacks.get(name).build(sp.Linf(0.1), surrogate=NET if name != "subspace" else [NET])

@@ -96,8 +96,7 @@ def p_rgf(
     if surrogate is None:
         climb = Ascent(differences(threat, samples, sigma, tile), constant(relative_step))
         return climb_of(threat, objective, climb, steps)
-    if not isinstance(surrogate, Model):
-        raise OptionError("surrogate is what sp.wrap(network) gives, with gradients")
+    check_surrogates(surrogate)
     estimate = PriorGuided(surrogate, MIXES[mix](samples, tile), step_of(threat, sigma), probes)
     return climb_of(threat, objective, recalling(Measured(estimate), relative_step), steps)
 
@@ -181,8 +180,7 @@ def subspace(
     """
     at_least_one(steps=steps)
     surrogates = (surrogate,) if isinstance(surrogate, Model) else tuple(surrogate)
-    if not all(isinstance(one, Model) and issubclass(one.kind, GradientAccess) for one in surrogates):
-        raise OptionError("surrogate is what sp.wrap(network) gives, with gradients, or several of them")
+    check_surrogates(*surrogates)
     if not (probe > 0 and explore > 0):
         raise OptionError(f"probe and explore are lengths, and must be positive; got {probe:g} and {explore:g}")
     if not 0 <= dropout < 1:
@@ -299,3 +297,12 @@ def width_of(threat: Neighborhood) -> float:
     """The range of the input, 1 where it is unbounded or perturbations are not added to it."""
     width = threat.box.high - threat.box.low if threat.additive else 1.0
     return width if math.isfinite(width) else 1.0
+
+
+def check_surrogates(*surrogates: object) -> None:
+    """Raise OptionError unless each is a model with gradients."""
+    for one in surrogates:
+        if not isinstance(one, Model):
+            raise OptionError(f"surrogate is what sp.wrap(network) gives, not of type {type(one).__name__}")
+        if not issubclass(one.kind, GradientAccess):
+            raise OptionError(f"surrogate {one.name} gives {one.kind.kind} only: take a model with gradients")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from saddlepoint.access.asking import GradientAccess, ScoreAccess
+from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
-from saddlepoint.attacks.recipes.estimated import Loss, parsimonious
+from saddlepoint.attacks.recipes.estimated import Loss, check_surrogates, parsimonious
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.square import AT_ONCE, square
 from saddlepoint.core.protocols import Attack, Initializer
@@ -60,8 +60,8 @@ def auto(
     if memory < 2 or not temperature >= 0:
         raise OptionError(f"memory is 2 or more and temperature 0 or more; got {memory} and {temperature:g}")
 
-    if surrogate is not None and not (isinstance(surrogate, Model) and issubclass(surrogate.kind, GradientAccess)):
-        raise OptionError("surrogate is what sp.wrap(network) gives, with gradients")
+    if surrogate is not None:
+        check_surrogates(surrogate)
 
     def informed(lean: Lean, begin: Initializer[ScoreAccess], steps: int) -> Attack[ScoreAccess]:
         search = InformedSearch(lean, temperature=temperature, memory=memory)
