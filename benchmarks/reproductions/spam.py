@@ -118,7 +118,7 @@ def words(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
         needed.append([float(((count >= 0) & (count <= k)).double().mean()) for k in WORDS])
         queries.append(found.queries)
     print(f"\ngood words, 20 pairs of mails, {np.mean(queries):.0f} mails sent on average (most: {max(queries)})")
-    print("| let through |", " | ".join(f"{share:.1%}" for share in np.mean(needed, 0)), "|")
+    print("| let through |", " | ".join(_mean(shares, "{:.1%}") for shares in np.array(needed).T), "|")
 
 
 def game(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
@@ -131,23 +131,43 @@ def game(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
         sent = torch.where((truth == 1)[:, None], spammer.camouflage(mail), mail)
         aware = Aware(spammer)
         cells = [(naive, mail), (naive, sent), (aware, sent), (aware, mail)]
-        print(f"| {gain} |", " | ".join(f"{utility(f.odds(m) > bar, truth):.3f}" for f, m in cells), "|", flush=True)
+        print(f"| {gain} |", " | ".join(_used(f.odds(m) > bar, truth) for f, m in cells), "|", flush=True)
 
 
 def rounds(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
     """A filter that learns from what got past it."""
     print("\n| round | caught | caught of the last round | caught now | words | false alarms |")
+    spam = int((apart[1] == 1).sum())
+    good = len(apart[1]) - spam
     for number, one in enumerate(race(_logistic, known, apart, radius=5, rounds=6, false_alarms=0.05), 1):
+        caught = [_share(share, spam) for share in (one.caught, one.caught_before, one.caught_now)]
         print(
-            f"| {number} | {one.caught:.1%} | {one.caught_before:.1%} | {one.caught_now:.1%} | {one.words:.1f} |"
-            f" {one.false_alarms:.1%} |"
+            f"| {number} |", " | ".join(caught), f"| {one.words:.1f} | {_share(one.false_alarms, good)} |", flush=True
         )
 
 
 def _told(through: Tensor) -> str:
     """The share that is let through, with its exact 95 % interval."""
-    one = sp.auditing.Estimate.of(int(through.sum()), len(through))
+    return _share(float(through.double().mean()), len(through))
+
+
+def _share(share: float, n: int) -> str:
+    if np.isnan(share):
+        return ""
+    one = sp.auditing.Estimate.of(round(share * n), n)
     return f"{one.value:.1%} [{one.low:.1%}, {one.high:.1%}]"
+
+
+def _used(called: Tensor, truth: Tensor) -> str:
+    """The mean utility over mails."""
+    return _mean(np.array([utility(one, y) for one, y in zip(called[:, None], truth[:, None], strict=True)]), "{:.3f}")
+
+
+def _mean(values: np.ndarray, form: str) -> str:
+    """The mean, with a 95 % interval by 10 000 draws with replacement."""
+    drawn = np.random.default_rng(0).choice(values, (10_000, len(values))).mean(1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return f"{form.format(values.mean())} [{form.format(low)}, {form.format(high)}]"
 
 
 def _filter(estimator: ClassifierMixin) -> nn.Module:
