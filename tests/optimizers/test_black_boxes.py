@@ -124,6 +124,27 @@ def test_with_exact_slopes_it_is_amsgrad() -> None:
         torch.testing.assert_close(state.delta, delta.expand_as(state.delta), rtol=1e-4, atol=1e-5)
 
 
+def test_only_the_projection_in_its_own_metric_stays_at_the_best_point() -> None:
+    """A linear value has its largest rise in the ball along W; AMSGrad's step from there leads elsewhere."""
+    task = problem(L2())
+    best = (0.2 * W / W.norm()).expand_as(task.x)
+    slope = Differences(coordinates, D, 1e-4)
+    state = AdaMM(slope, 0.3).step(task, AdaMM(slope, 0.3).init(task, best))[0]
+    torch.testing.assert_close(state.delta, best, rtol=1e-3, atol=1e-4)
+    plain = task.set.project(task.x, best + 0.3 * 0.2 / D**0.5 * W.sign(), task.radius)
+    assert float((plain - best).abs().max()) > 0.005
+
+
+@pytest.mark.parametrize("ball", [Linf(), L2()])
+def test_amsgrad_on_estimates_comes_to_the_best_of_a_linear_value(ball: Ball) -> None:
+    task = problem(ball)
+    optimizer = AdaMM(Differences(coordinates, D, 1e-4), 0.3)
+    state = optimizer.init(task, torch.zeros_like(task.x))
+    for t in range(60):
+        state, _ = optimizer.step(task.at(t), state)
+    assert share(task, optimizer.finish(task, state)) > 0.99
+
+
 @pytest.mark.parametrize("ball", [Linf(), L2()])
 def test_a_distribution_moves_to_where_a_linear_value_is_high(ball: Ball) -> None:
     task = problem(ball)

@@ -124,6 +124,29 @@ def test_l2_projection_keeps_its_digits_in_single_precision(scale: float) -> Non
     torch.testing.assert_close(single.double(), double, rtol=2e-5, atol=1e-6 * min(scale, 1.0))
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_weighted_l2_projection_is_the_quadratic_program(seed: int) -> None:
+    x, delta, r = problem(seed, 2 + seed, scale=[0.3, 1.0, 10.0][seed % 3])
+    w = 10 ** (2 * torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype) - 1)
+    goal, weight = delta[0].numpy(), w[0].numpy()
+    best = minimize(lambda d: (weight * (d - goal) ** 2).sum() / 2, lambda d: weight * (d - goal), x, float(r))
+    found = L2().project_weighted(x, delta, r, 7 * w)[0].numpy()  # the unit of the weights means nothing
+    np.testing.assert_allclose(found, best, atol=3e-5)
+    assert (weight * (found - goal) ** 2).sum() <= (weight * (best - goal) ** 2).sum() + 1e-9
+
+
+def test_equal_weights_are_none_and_entries_without_weight_make_room() -> None:
+    x, delta, r = problem(3, 9)
+    torch.testing.assert_close(L2().project_weighted(x, delta, r, torch.full_like(x, 3.0)), L2().project(x, delta, r))
+    assert torch.equal(Linf().project_weighted(x, delta, r, torch.rand_like(x)), Linf().project(x, delta, r))
+    middle = torch.full((1, 2), 0.5, dtype=x.dtype)
+    far, half = torch.tensor([[0.3, 0.3]], dtype=x.dtype), torch.tensor([0.3], dtype=x.dtype)
+    found = L2().project_weighted(middle, far, half, torch.tensor([[1.0, 0.0]], dtype=x.dtype))
+    torch.testing.assert_close(found, torch.tensor([[0.3, 0.0]], dtype=x.dtype))
+    nothing = L2().project_weighted(middle, far, 0 * half, torch.ones_like(far))
+    assert torch.equal(nothing, torch.zeros_like(far))
+
+
 def test_l2_projection_is_radial_where_the_box_is_far() -> None:
     x, delta = torch.full((3, 5), 0.5), torch.tensor([[3.0, 4, 0, 0, 0]]) / torch.tensor([[10.0], [1.0], [0.001]])
     found = L2().project(x, delta, torch.full((3,), 0.25))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 import math
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,13 @@ from saddlepoint.core.trial import Trial, look
 from saddlepoint.rows import column
 
 A = TypeVar("A", bound=ScoreAccess)
+
+
+class HasMetrics(Protocol):
+    """A set with projections in metrics that weigh each entry: the Linf and the L2 ball."""
+
+    def project_weighted(self, x: Tensor, delta: Tensor, radius: Tensor, weight: Tensor) -> Tensor:
+        """argmin Σ w_i (z_i - δ_i)² over z in the set, [N, *D]."""
 
 
 @dc.dataclass(frozen=True)
@@ -33,9 +40,9 @@ class AdaMMState:
 class AdaMM(Generic[A]):
     """m <- β₁ m + (1 - β₁) g; v <- β₂ v + (1 - β₂) g²; v̂ <- max(v̂, v); δ <- P(δ + rate · radius / √t · m / √v̂).
 
-    In Linf, a box for each entry, the projection in the metric of √v̂ is the plain one: other balls have other ones,
-    and are left out. Source: Chen, Liu, Xu, Li, Lin, Hong, Cox, "ZO-AdaMM", NeurIPS 2019; with the exact slope it is
-    AMSGrad (Reddi, Kale, Kumar, ICLR 2018).
+    P is the projection in the metric of √v̂: in another one, a point that is the best of the set would be left again.
+    The step is a share of the radius in the set's own measure of m / √v̂ = 1. Source: Chen, Liu, Xu, Li, Lin, Hong,
+    Cox, "ZO-AdaMM", NeurIPS 2019; with the exact slope it is AMSGrad (Reddi, Kale, Kumar, ICLR 2018).
     """
 
     gradient: Gradient[A]
@@ -54,9 +61,11 @@ class AdaMM(Generic[A]):
         mean = first * state.mean + (1 - first) * g
         square = second * state.square + (1 - second) * g.square()
         largest = torch.maximum(state.largest, square)
-        direction = mean / largest.sqrt().clamp_min(torch.finfo(g.dtype).tiny)
-        reach = self.rate / math.sqrt(state.t + 1) * column(problem.radius, g)
-        delta = problem.set.project(problem.x, state.delta + reach * direction, problem.radius)
+        metric = largest.sqrt()
+        direction = mean / metric.clamp_min(torch.finfo(g.dtype).tiny)
+        ones = problem.set.size(problem.x, direction.sign()).clamp_min(1)
+        moved = state.delta + column(self.rate / math.sqrt(state.t + 1) * problem.radius / ones, g) * direction
+        delta = cast(HasMetrics, problem.set).project_weighted(problem.x, moved, problem.radius, metric)
         return AdaMMState(delta, mean, square, largest, state.t + 1), trial
 
     def finish(self, problem: Problem[A], state: AdaMMState) -> Trial:

@@ -15,6 +15,9 @@ from saddlepoint.sets._box import at, beyond, corner, put_back
 from saddlepoint.sets.ball import Ball
 from saddlepoint.shapes import Delta, Inputs, PerSample
 
+HALVINGS = 60
+"""Of an interval, until nothing is left of it in double precision."""
+
 
 @dc.dataclass(frozen=True)
 class Linf(Ball):
@@ -37,6 +40,10 @@ class Linf(Ball):
     def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
         """clamp(δ, max(low - x, -radius), min(high - x, radius)), [N, *D]."""
         return delta.clamp(*self._within(x, radius))
+
+    def project_weighted(self, x: Inputs, delta: Delta, radius: PerSample, weight: Delta) -> Delta:
+        """The nearest of the set where the square of each entry counts ``weight`` times: that of ``project``."""
+        return self.project(x, delta, radius)
 
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """sign(g), 0 where the gradient is 0: [N, *D]."""
@@ -83,6 +90,20 @@ class L2(Ball):
         """clamp(δ / (1 + λ), low - x, high - x) with the smallest λ >= 0 that meets the radius, [N, *D]."""
         low, high = self.interval(x)
         return self._fill(delta, delta.clamp(low, high), low, high, radius)
+
+    @torch.no_grad()
+    def project_weighted(self, x: Inputs, delta: Delta, radius: PerSample, weight: Delta) -> Delta:
+        """argmin Σ w_i (z_i - δ_i)² over the set, weights w [N, *D] not negative: [N, *D].
+
+        clamp(w δ / (w + λ), low - x, high - x), the λ >= 0 that meets the radius found by halving an interval.
+        """
+        low, high = self.interval(x)
+        inside = delta.clamp(low, high)
+        rows = beyond(self.size(inside, inside), radius)
+        if not len(rows):
+            return inside
+        delta, low, high, radius, weight = at(rows, delta, low, high, radius, weight)
+        return put_back(inside, rows, _meet_weighted(delta, low, high, radius, weight))
 
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """g / |g|, 0 for a gradient of 0, at any scale of the gradient: [N, *D]."""
@@ -138,6 +159,26 @@ def _meet(ray: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
             return met
         growth = (1 + missing / loose.clamp_min(underflow)).sqrt()
         s = torch.where(unfinished, (s * growth).clamp_max(numbers.max), s)
+
+
+def _meet_weighted(delta: Tensor, low: Tensor, high: Tensor, radius: Tensor, weight: Tensor) -> Tensor:
+    """clamp(w δ / (w + λ), low, high) with the λ > 0 at which its length is the radius; all [n, *D], radius [n].
+
+    The length falls with λ, and at |w δ| / radius it is within.
+    """
+    tiny = torch.finfo(weight.dtype).tiny
+    weight = weight / column(weight.flatten(1).amax(1).clamp_min(tiny), weight)
+    pull = weight * delta
+
+    def shrunk(by: Tensor) -> Tensor:
+        return (pull / (weight + column(by, pull)).clamp_min(tiny)).clamp(low, high)
+
+    least, most = torch.zeros_like(radius), flat_norm(pull, 2) / radius
+    for _ in range(HALVINGS):
+        middle = (least + most) / 2
+        long = flat_norm(shrunk(middle), 2) > radius
+        least, most = torch.where(long, middle, least), torch.where(long, most, middle)
+    return shrunk(most)
 
 
 def _squared_length(v: Tensor) -> Tensor:

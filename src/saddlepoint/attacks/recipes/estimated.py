@@ -103,7 +103,7 @@ def p_rgf(
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf,),
+    sets=(Linf, L2),
     paper="Chen et al.: ZO-AdaMM: zeroth-order adaptive momentum method for black-box optimization, NeurIPS 2019",
 )
 def zo_adamm(
@@ -112,12 +112,13 @@ def zo_adamm(
     samples: int = 50,
     sigma: float = 1e-3,
     tile: int = 1,
-    relative_step: float = 0.3,
+    relative_step: float | None = None,
     objective: Loss = "margin",
 ) -> Attack[ScoreAccess]:
-    """AMSGrad on slopes estimated as in ``rgf``, its steps relative_step · radius / √t."""
+    """AMSGrad on slopes estimated as in ``rgf``, its steps ``relative_step`` · radius / √t; 0.3 in Linf, 2 in L2."""
     at_least_one(steps=steps, samples=samples, tile=tile)
-    return climb_of(threat, objective, AdaMM(differences(threat, samples, sigma, tile), relative_step), steps)
+    rate = (2.0 if isinstance(threat, L2) else 0.3) if relative_step is None else relative_step
+    return climb_of(threat, objective, AdaMM(differences(threat, samples, sigma, tile), rate), steps)
 
 
 @recipe(
