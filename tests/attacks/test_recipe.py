@@ -131,6 +131,7 @@ TELLING = {
     "auto": {"memory": 4, "learned": 8, "greedy": 3, "steps": 14},  # more answers than it remembers, and all stages
     "bandits": {"tile": 2},
     "nattack": {"tile": 2},
+    "nes": {"steps": 20, "plateau": 4},  # long enough for values to fall
     "transferable": {"kernel": 3},
     "ddn": {"steps": 20},  # below ten steps there is no second part, to which ``k`` matters
     "fmn": {"steps": 20},

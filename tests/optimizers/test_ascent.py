@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import dataclasses as dc
+
 import pytest
 import torch
 
 import saddlepoint as sp
 from saddlepoint.access import GradientAccess, wrap
 from saddlepoint.attacks import Iterate
-from saddlepoint.core import Goal, Problem, untargeted
+from saddlepoint.core import Goal, Problem, Trial, untargeted
 from saddlepoint.gradients import backprop
 from saddlepoint.initializers import uniform
 from saddlepoint.noise import Noise
@@ -52,6 +54,53 @@ def test_momentum_accumulates_slopes_of_unit_mean() -> None:
     g0, g1 = unit(torch.zeros_like(X)), unit(first.delta)
     assert second.velocity is not None
     assert torch.allclose(second.velocity, 0.9 * g0 + g1)
+
+
+def test_steps_are_halved_where_values_fell_over_a_plateau() -> None:
+    # The value of the first sample falls all the time, that of the second rises, that of the third is level.
+    asked = problem(MLP(), Linf(), 0.4).rows(torch.arange(3))
+    told = iter(torch.tensor([[-t, t, 0.0]], dtype=X.dtype).squeeze(0) for t in range(40))
+
+    def scripted(problem: Problem[GradientAccess], delta: torch.Tensor) -> tuple[Trial, torch.Tensor]:
+        value = next(told)
+        return Trial(delta, value, value > 1e9, value.abs()), torch.ones_like(delta)
+
+    free = dc.replace(asked, x=torch.full_like(asked.x, 0.5))
+    optimizer: Ascent[GradientAccess] = Ascent(scripted, constant(0.01), plateau=3)
+    state = optimizer.init(free, torch.zeros_like(free.x))
+    moved = []
+    for _ in range(40):
+        before = state.delta
+        state, _ = optimizer.step(free, state)
+        moved.append((state.delta - before)[:, 0, 0, 0] / 0.004)
+    steps = torch.stack(moved)
+    # Windows of three looks: the third, the sixth, ... of a falling value each begin anew; none falls below 1 / 200.
+    falling = [max(0.5 ** ((t + 1) // 3), 1 / 200) for t in range(40)]
+    torch.testing.assert_close(steps[:, 0], torch.tensor(falling, dtype=X.dtype))
+    assert torch.allclose(steps[:, 1:], torch.ones_like(steps[:, 1:]))
+
+
+def test_a_plateau_leads_nearer_to_a_top_than_steps_that_never_shrink() -> None:
+    y = torch.zeros(N, dtype=torch.long)
+    top = 0.05 * torch.linspace(-1, 1, 36, dtype=X.dtype).view(SHAPE)
+
+    def hill(x: torch.Tensor) -> torch.Tensor:
+        value = -((x - X[:1] - top) ** 2).flatten(1).sum(1) - 1
+        return torch.stack([-value, value], 1) / 2
+
+    access = wrap(hill, output="logits", bounds=(-1.0, 2.0)).access(1)
+    assert isinstance(access, GradientAccess)
+    radii = torch.full((1,), 0.2, dtype=X.dtype)
+    asked = Problem(access, X[:1], untargeted(y[:1]), Linf(), margin, NOISE.rows(torch.arange(1)), radii, radii)
+    left = []
+    for plateau in (0, 2):
+        optimizer = Ascent(backprop, constant(0.5), plateau=plateau)
+        state = optimizer.init(asked, torch.zeros_like(X[:1]))
+        for _ in range(60):
+            state, _ = optimizer.step(asked, state)
+        left.append(float((state.delta - top).abs().max()))
+    assert left[0] > 0.05
+    assert left[1] < 0.005
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])

@@ -34,16 +34,19 @@ def nes(
     sigma: float = 1e-3,
     relative_step: float = 0.2,
     momentum: float = 0.9,
+    plateau: int = 5,
     objective: Literal["cross-entropy", "margin"] = "cross-entropy",
 ) -> Attack[ScoreAccess]:
     """Momentum ascent from the clean input, its slopes estimated by pairs of opposite random steps.
 
     Each step costs 2 · ``pairs`` + 1 forwards: 51 by default, 5100 in all. ``sigma``, the length of the random steps,
     is in units of the range of the input, ``relative_step`` in units of the radius: 0.2 is the paper's 0.01 at a
-    radius of 0.05.
+    radius of 0.05. Where the value fell over ``plateau`` steps, they are halved; 0 never halves them.
     """
     at_least_one(steps=steps, pairs=pairs)
-    climb = Ascent(NES(pairs, step_of(threat, sigma)), constant(relative_step), momentum)
+    if plateau < 0 or plateau == 1:
+        raise OptionError(f"plateau is a number of steps over which a value can fall, 2 or more, or 0; got {plateau}")
+    climb = Ascent(NES(pairs, step_of(threat, sigma)), constant(relative_step), momentum, plateau)
     return climb_of(threat, objective, climb, steps)
 
 
