@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,14 @@ def test_rules_are_tried_with_each_attack(capsys: pytest.CaptureFixture[str]) ->
     printed = capsys.readouterr().out
     assert [line for line in printed.splitlines() if line.startswith("fgsm + soft(beta=5)")]
     assert len([line for line in printed.splitlines() if " fashion-standard " in line]) == 4 + 1  # and the header
+
+
+def test_the_command_in_the_docs_runs_on_fewer_images(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs/transfer.md").read_text()
+    (command,) = re.findall(r"^```sh\nsaddlepoint (.*?)^```", page, re.DOTALL | re.MULTILINE)
+    words = shlex.split(command.replace("\\\n", " ").replace("[:200]", "[:12]"))
+    assert main([*words, "--quiet"]) == 0
+    assert "mi_fgsm + intrinsic" in capsys.readouterr().out
 
 
 def test_attacks_need_not_be_named(capsys: pytest.CaptureFixture[str]) -> None:
