@@ -148,13 +148,16 @@ def rounds(known: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> None:
 
 def _told(through: Tensor) -> str:
     """The share that is let through, with its exact 95 % interval."""
-    return _share(float(through.double().mean()), len(through))
+    return _counted(int(through.sum()), len(through))
 
 
 def _share(share: float, n: int) -> str:
-    if np.isnan(share):
-        return ""
-    one = sp.auditing.Estimate.of(round(share * n), n)
+    """A share of n that is told as such, with its interval; nothing where there was none."""
+    return "" if np.isnan(share) else _counted(round(share * n), n)
+
+
+def _counted(hits: int, n: int) -> str:
+    one = sp.auditing.Estimate.of(hits, n)
     return f"{one.value:.1%} [{one.low:.1%}, {one.high:.1%}]"
 
 
