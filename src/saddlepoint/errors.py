@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class SaddlepointError(Exception):
     """Base of all errors raised on purpose by this package."""
@@ -29,3 +32,18 @@ class OptionError(SaddlepointError, ValueError):
 
 class RunError(SaddlepointError, RuntimeError):
     """A run on disk cannot be used: another run, another process, a damaged piece."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that one that is not known was perhaps meant to be."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The known name nearest to one that is not known, as a message goes on after it; nothing if none is near.
+
+    >>> did_you_mean("restart", ["steps", "restarts"])
+    ' (did you mean restarts?)'
+    """
+    near = nearest(name, known)
+    return f" (did you mean {near}?)" if near else ""

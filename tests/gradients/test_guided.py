@@ -17,7 +17,7 @@ from saddlepoint.gradients import RGF, Biased, Joined, PriorGuided, backprop
 from saddlepoint.gradients.differences import gaussian
 from saddlepoint.gradients.prior_mixes import best_share
 from saddlepoint.noise import Noise
-from saddlepoint.objectives import margin
+from saddlepoint.objectives import cross_entropy, margin
 from saddlepoint.rows import flat_norm, unit
 from saddlepoint.testing.problems import MLP, SHAPE
 
@@ -241,3 +241,23 @@ def test_a_surrogate_without_slopes_is_refused(name: str) -> None:
         sp.attacks.get(name).build(sp.Linf(0.1), surrogate=sp.wrap(NET, access="scores"))
     with pytest.raises(OptionError, match=r"what sp.wrap\(network\) gives, not of type"):
         sp.attacks.get(name).build(sp.Linf(0.1), surrogate=NET if name != "subspace" else [NET])
+
+
+@pytest.mark.parametrize("times", [1e4, 1e-4])
+def test_a_surrogate_whose_logits_were_multiplied_points_the_same_way(times: float) -> None:
+    """In float32, where the cross-entropy of logits that are so far apart has no slope."""
+
+    class Multiplied(torch.nn.Module):
+        def __init__(self, factor: float) -> None:
+            super().__init__()
+            self.net, self.factor = MLP(seed=1).float(), factor
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.factor * self.net(x)
+
+    def prior(factor: float) -> Tensor:
+        task = dataclasses.replace(problem(), x=X.float(), objective=cross_entropy)
+        return PriorGuided(sp.wrap(Multiplied(factor)))._prior(task, torch.zeros_like(X.float()))
+
+    assert flat_norm(prior(1.0), 2).min() > 0.99
+    assert torch.allclose(prior(times), prior(1.0), atol=1e-4)

@@ -87,7 +87,7 @@ def test_layers_that_cannot_be_seen_are_refused() -> None:
             return self.inner(x)
 
     task = problem(Flat())
-    with pytest.raises(OptionError, match=r"no module 'iner.0'; did you mean 'inner.0'\?"):
+    with pytest.raises(OptionError, match=r"no module 'iner.0' \(did you mean inner.0\?\)"):
         task.access.inside(X, "iner.0")
     with pytest.raises(AccessError, match="module 'unused' answered no tensor"):
         task.access.inside(X, "unused")

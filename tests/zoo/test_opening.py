@@ -71,7 +71,7 @@ def test_a_model_that_is_wrapped_already_stays_so():
         ("net.pt", "a file of weights has no architecture.*--weights net.pt"),
         ("cli_models_nests:build", "no module 'cli_models_nests'; looked in"),
         ("cli_models_nets.deeper:build", "no module 'cli_models_nets.deeper'"),
-        ("cli_models_nets:buidl", r"cli_models_nets has no 'buidl'; did you mean build\?"),
+        ("cli_models_nets:buidl", r"cli_models_nets has no 'buidl' \(did you mean build\?\)"),
         ("cli_models_nets:inner.nothing_like_it", "has no 'inner.nothing_like_it'"),
         (
             "cli_models_broken:x",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.access.stand_ins import Faded, Standin, identity
+from saddlepoint.access.watching import no_module
 from saddlepoint.errors import OptionError
 
 RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Softplus)
@@ -39,7 +40,7 @@ def linear_backward(network: nn.Module, after: str | None = None, keep_norm: boo
     """
     modules = dict(network.named_modules())
     if after is not None and after not in modules:
-        raise OptionError(f"the network has no module {after!r}; it has {_some(modules)}")
+        raise OptionError(no_module(after, modules))
     names = list(modules)
     behind = names if after is None else names[names.index(after) + 1 :]
     found = [name for name in behind if isinstance(modules[name], RECTIFIERS)]
@@ -97,12 +98,8 @@ def skip_backward(network: nn.Module, branches: str, decay: float = 0.5) -> dict
     names = [name for name, _ in network.named_modules() if name]
     found = [name for name in names if fnmatch.fnmatchcase(name, branches)]
     if not found:
-        raise OptionError(f"the network has no module {branches!r}; it has {_some(names)}")
+        raise OptionError(no_module(branches, names))
     return dict.fromkeys(found, Faded(decay))
-
-
-def _some(names: Any) -> str:
-    return ", ".join([name for name in names if name][:8]) or "none"
 
 
 class _Kept:

@@ -118,7 +118,7 @@ def _agreeing(models: Sequence[Callable[[Tensor], Any]]) -> list[Model]:
     if not models:
         raise OptionError("an ensemble needs a model")
     wrapped = [model if isinstance(model, Model) else wrap(model) for model in models]
-    boxes = {(model.box.low, model.box.high) for model in wrapped}
+    boxes = {model.box.ends for model in wrapped}
     if len(boxes) > 1:
         raise OptionError(f"the models of an ensemble have the bounds {sorted(boxes)}: they must agree")
     blind = [model.name for model in wrapped if not issubclass(model.kind, GradientAccess)]
@@ -135,7 +135,7 @@ def _as_one(members: _Members) -> Model:
     }
     made = wrap(
         members,
-        bounds=(models[0].box.low, models[0].box.high),
+        bounds=models[0].box.ends,
         output="logits",
         batch_size=min(model.batch_size for model in models),
         name=" + ".join(model.name for model in models),

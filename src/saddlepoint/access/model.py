@@ -38,6 +38,11 @@ class Box:
         if not self.low < self.high:
             raise OptionError(f"bounds must be (low, high) with low < high, got ({self.low}, {self.high})")
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """(low, high)."""
+        return self.low, self.high
+
 
 class Model:
     """A classifier seen from data space. Made by ``wrap``; takes inputs [N, *D] in ``box``, answers logits [N, K].

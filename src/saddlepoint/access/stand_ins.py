@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses as dc
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-from saddlepoint.access.watching import open_modules
+from saddlepoint.access.watching import no_module, open_modules
 from saddlepoint.errors import ModelError, OptionError
 
 Standin = Callable[[Tensor], Tensor]
@@ -44,9 +43,7 @@ def check_stand_ins(network: object, given: Mapping[str, Standin] | Sequence[str
     known = [name for name, _ in open_modules(network) if name]
     for name in table:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known[:8]) or 'none'}"
-            raise OptionError(f"bpda: the network has no module {name!r}; {hint}")
+            raise OptionError(f"bpda: {no_module(name, known)}")
     return table
 
 

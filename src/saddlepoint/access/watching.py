@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.errors import AccessError, OptionError
+from saddlepoint.errors import AccessError, OptionError, did_you_mean
 
 
 @contextlib.contextmanager
@@ -23,10 +22,7 @@ def watching(network: object, name: str) -> Iterator[list[Tensor]]:
     """
     module = dict(_named(network)).get(name)
     if module is None:
-        names = [one for one, _ in _named(network)]
-        near = difflib.get_close_matches(name, names, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names[:8])}"
-        raise OptionError(f"the network has no module {name!r}; {hint}")
+        raise OptionError(no_module(name, [one for one, _ in _named(network)]))
     seen: list[Tensor] = []
 
     def keep(module: nn.Module, args: Any, output: Any) -> None:
@@ -52,6 +48,12 @@ def open_modules(network: object) -> list[tuple[str, nn.Module]]:
     """The modules inside a network that take hooks, by name: all but those that TorchScript compiled."""
     modules = network.named_modules() if isinstance(network, nn.Module) else ()
     return [(name, module) for name, module in modules if not isinstance(module, torch.jit.ScriptModule)]
+
+
+def no_module(name: str, known: Iterable[str]) -> str:
+    """What is said of a name that no module of the network has."""
+    names = [one for one in known if one]
+    return f"the network has no module {name!r}{did_you_mean(name, names)}; it has {', '.join(names[:8]) or 'none'}"
 
 
 def _named(network: object) -> list[tuple[str, nn.Module]]:

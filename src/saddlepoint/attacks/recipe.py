@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses as dc
-import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +17,7 @@ from saddlepoint.attacks.run import ask_once
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result
-from saddlepoint.errors import OptionError, ThreatError
+from saddlepoint.errors import OptionError, ThreatError, did_you_mean
 from saddlepoint.sets import Neighborhood
 
 _REGISTRY: dict[str, Recipe] = {}
@@ -102,8 +101,7 @@ class Recipe:
         known = self.options
         for name in options:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f" (did you mean {near[0]}?)" if near else ""
+                hint = did_you_mean(name, known)
                 raise OptionError(f"{self.name} has no option {name!r}{hint}; it has: {', '.join(known) or 'none'}")
         return self.build(threat, **options)
 
@@ -138,9 +136,7 @@ def get(name: str) -> Recipe:
     """The recipe of that name. Raises OptionError with the nearest known name."""
     if name in _REGISTRY:
         return _REGISTRY[name]
-    near = difflib.get_close_matches(name, _REGISTRY, 1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    raise OptionError(f"no attack {name!r}{hint}; known: {', '.join(sorted(_REGISTRY))}")
+    raise OptionError(f"no attack {name!r}{did_you_mean(name, _REGISTRY)}; known: {', '.join(sorted(_REGISTRY))}")
 
 
 def catalog() -> dict[str, Recipe]:

@@ -215,13 +215,9 @@ def transfer(
 
 
 def _other(model: Callable[[Tensor], Any], name: str, subject: Subject, batch_size: int | None) -> Model:
-    wrapped = copy.copy(model) if isinstance(model, Model) else wrap(model, bounds=_ends(subject.model))
+    wrapped = copy.copy(model) if isinstance(model, Model) else wrap(model, bounds=subject.model.box.ends)
     wrapped.name, wrapped.batch_size = name, batch_size or wrapped.batch_size
     return prepare_surrogate(wrapped, subject, name)
-
-
-def _ends(model: Model) -> tuple[float, float]:
-    return model.box.low, model.box.high
 
 
 def _sources(known: Mapping[str, Model], asked: Sequence[str] | None) -> list[str]:

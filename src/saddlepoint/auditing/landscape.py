@@ -70,7 +70,7 @@ def _margins(
 ) -> list[tuple[tuple[float, ...], ...]]:
     """The margins of the true labels on the plane that two perturbations span, as rows and columns for each of x."""
     places = torch.linspace(-REACH, REACH, POINTS, dtype=x.dtype).tolist()
-    low, high = subject.model.box.low, subject.model.box.high
+    low, high = subject.model.box.ends
     seen = []
     for b in places:
         points = torch.cat([(x + a * ways[0] + b * ways[1]).clamp(low, high) for a in places])

@@ -13,7 +13,7 @@ from saddlepoint.access.model import Model
 from saddlepoint.access.stand_ins import Standin
 from saddlepoint.attacks.intrinsic import intrinsic
 from saddlepoint.auditing.entry import Entry, parse
-from saddlepoint.errors import OptionError
+from saddlepoint.errors import OptionError, did_you_mean
 
 RULES: Mapping[str, Callable[..., dict[str, Standin]]] = {
     "linear": linear_backward,
@@ -38,7 +38,8 @@ def rule(text: str) -> Entry:
     except OptionError as error:
         raise OptionError(f"{text!r} is no backward rule: write {FORMS}") from error
     if entry.name not in {NONE, INTRINSIC, *RULES}:
-        raise OptionError(f"there is no backward rule {entry.name!r}: write {FORMS}")
+        hint = did_you_mean(entry.name, RULES)
+        raise OptionError(f"there is no backward rule {entry.name!r}{hint}: write {FORMS}")
     options = _options(entry.name)
     needed = {name for name, one in options.items() if one.default is one.empty}
     wrong = [*sorted(set(entry.options) - set(options)), *sorted(needed - set(entry.options))]

@@ -175,9 +175,9 @@ def prepare_surrogate(surrogate: Callable[[Tensor], Any], subject: Subject, call
         ModelError: it answers another number of classes, or takes other inputs.
         OptionError: its inputs have other bounds.
     """
-    other = copy.copy(surrogate) if isinstance(surrogate, Model) else wrap(surrogate, bounds=_ends(subject.model))
-    if _ends(other) != _ends(subject.model):
-        raise OptionError(f"{called} has bounds {_ends(other)}, the model {_ends(subject.model)}: they must agree")
+    other = copy.copy(surrogate) if isinstance(surrogate, Model) else wrap(surrogate, bounds=subject.model.box.ends)
+    if other.box != subject.model.box:
+        raise OptionError(f"{called} has bounds {other.box.ends}, the model {subject.model.box.ends}: they must agree")
     few = subject.x[:1].to(other.device or subject.x.device)
     with other.quiet(), torch.no_grad():
         try:
@@ -188,10 +188,6 @@ def prepare_surrogate(surrogate: Callable[[Tensor], Any], subject: Subject, call
     if classes != len(subject.classes):
         raise ModelError(f"{called} knows {classes} classes, the model {len(subject.classes)}: they must agree")
     return other
-
-
-def _ends(model: Model) -> tuple[float, float]:
-    return model.box.low, model.box.high
 
 
 def _samples(x: Tensor | None, y: Any, data: Data | None) -> tuple[Tensor, Tensor, Tensor, tuple[str, ...], str]:

@@ -86,8 +86,7 @@ def _attacked(subject: Subject, x: Tensor, y: Tensor, threat: L2, sigma: float, 
     def noisy(inputs: Tensor) -> Tensor:
         return model(inputs + sigma * torch.randn_like(inputs))
 
-    bounds = (model.box.low, model.box.high)
-    mean = wrap(noisy, bounds=bounds, output="logits", draws=DRAWS, batch_size=model.batch_size)
+    mean = wrap(noisy, bounds=model.box.ends, output="logits", draws=DRAWS, batch_size=model.batch_size)
     attack = dc.replace(shrinking(threat, margin, STEPS), stop_when_met=False)
     with model.quiet(seed):
         access = mean.access(len(x), device=x.device).lower(GradientAccess)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import types
 import typing
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Union
 
 from saddlepoint import sets, zoo
-from saddlepoint.errors import OptionError
+from saddlepoint.errors import OptionError, did_you_mean, nearest
 from saddlepoint.sets import Features, Neighborhood
 
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -142,8 +141,8 @@ def convert(given: Mapping[str, str], build: Callable[..., Any], name: str, othe
 def _known(option: str, known: Sequence[str], name: str, others: Sequence[str]) -> str:
     if option in known:
         return option
-    near = difflib.get_close_matches(option, [*known, *others], 1)
-    hint = f" (did you mean {_flag(near[0])}?)" if near else ""
+    near = nearest(option, [*known, *others])
+    hint = f" (did you mean {_flag(near)}?)" if near else ""
     has = ", ".join(map(_flag, known)) or "none"
     raise OptionError(f"{name} has no option {_flag(option)}{hint}; its options: {has}")
 
@@ -198,9 +197,7 @@ def _truth(word: str) -> bool:
 def _choice(word: str, choices: tuple[Any, ...]) -> Any:
     by_word = {str(choice): choice for choice in choices}
     if word not in by_word:
-        near = difflib.get_close_matches(word, by_word, 1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise ValueError(f"{word!r} is none of {', '.join(by_word)}{hint}")
+        raise ValueError(f"{word!r} is none of {', '.join(by_word)}{did_you_mean(word, by_word)}")
     return by_word[word]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses as dc
 from collections.abc import Callable
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from saddlepoint.access.asking import LabelAccess
+from saddlepoint.access.asking import GradientAccess, LabelAccess
+from saddlepoint.access.model import Model
 from saddlepoint.core.goal import Goal
 from saddlepoint.noise import Noise
 
@@ -107,6 +108,15 @@ class Problem(Generic[A_co]):
     def within(self, size: Tensor) -> Tensor:
         """Which sizes [N] are at most the radius, up to the stated tolerance: bool [N]."""
         return size <= self.radius + tolerance(self.radius, self.x.dtype)
+
+
+def on_surrogate(problem: Problem[LabelAccess], surrogate: Model) -> Problem[GradientAccess]:
+    """The same problem, asked of another model, in logits of an ordinary scale. To be called where that is quiet."""
+    with torch.no_grad():
+        # A confidence is in the surrogate's own logits.
+        clean = None if problem.goal.confidence else surrogate(problem.x).detach()
+    access = surrogate.access(len(problem.x), None, clean, problem.x.device).lower(GradientAccess)
+    return dc.replace(cast("Problem[GradientAccess]", problem), access=access)
 
 
 def squared(problem: Problem[LabelAccess], delta: Tensor) -> Tensor:

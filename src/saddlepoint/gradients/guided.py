@@ -8,10 +8,10 @@ import math
 import torch
 from torch import Tensor
 
-from saddlepoint.access.asking import GradientAccess, ScoreAccess
+from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.access.draws import covered
 from saddlepoint.access.model import Model
-from saddlepoint.core.problem import Problem
+from saddlepoint.core.problem import Problem, on_surrogate
 from saddlepoint.core.trial import Trial
 from saddlepoint.gradients.backprop import backprop
 from saddlepoint.gradients.differences import estimated, gaussian
@@ -96,9 +96,4 @@ class PriorGuided:
     def _prior(self, problem: Problem[ScoreAccess], delta: Tensor) -> Tensor:
         """The unit slope of the surrogate at the same perturbation."""
         with self.surrogate.quiet():
-            access = self.surrogate.access(len(delta), device=delta.device).lower(GradientAccess)
-            own = Problem(
-                access, problem.x, problem.goal, problem.set, problem.objective, problem.noise, problem.radius,
-                problem.weight, problem.penalty,
-            )  # fmt: skip
-            return unit(backprop(own, delta)[1])
+            return unit(backprop(on_surrogate(problem, self.surrogate), delta)[1])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses as dc
-from typing import cast
 
 from torch import Tensor
 
-from saddlepoint.access.asking import GradientAccess, LabelAccess
+from saddlepoint.access.asking import LabelAccess
 from saddlepoint.access.model import Model
-from saddlepoint.core.problem import Problem
+from saddlepoint.core.problem import Problem, on_surrogate
 from saddlepoint.gradients.backprop import backprop
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
@@ -37,6 +36,4 @@ class Transferred:
         """The start of each sample, [N, *P]."""
         climb = WarmStart(Ascent(backprop, constant(self.rate), self.momentum), self.steps)
         with self.surrogate.quiet():
-            access = self.surrogate.access(len(problem.x), device=problem.x.device).lower(GradientAccess)
-            own = dc.replace(cast("Problem[GradientAccess]", problem), access=access)
-            return climb(own).detach()
+            return climb(on_surrogate(problem, self.surrogate)).detach()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from saddlepoint.access.model import Box
-from saddlepoint.errors import ThreatError
+from saddlepoint.errors import ThreatError, did_you_mean
 from saddlepoint.sets.composed import Composed
 from saddlepoint.sets.corruption import Corruption
 from saddlepoint.sets.features import Features
@@ -80,7 +79,10 @@ def parse(
     name, options, radius = found.groups() if found else (spec.partition(":")[0].strip(), None, None)
     name = name.lower()
     if name not in _KINDS:
-        raise ThreatError(f"unknown perturbation set {name!r} in {spec!r}; known: {', '.join(_KINDS)} (linf:8/255)")
+        hint = did_you_mean(name, _KINDS)
+        raise ThreatError(
+            f"unknown perturbation set {name!r}{hint} in {spec!r}; known: {', '.join(_KINDS)} (linf:8/255)"
+        )
     kind = _KINDS[name]
     place: dict[str, Any] = {}
     if kind is Patch and radius is not None:
@@ -113,8 +115,7 @@ def _options(text: str, kind: type[Neighborhood], spec: str) -> dict[str, Any]:
         name, equals, value = (piece.strip() for piece in part.partition("="))
         name, value = name.lower(), value if "." in value else value.lower()
         if name not in known or not equals:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
+            hint = did_you_mean(name, known)
             raise ThreatError(
                 f"{kind.name} has no option {name!r}{hint} in {spec!r}; it has: {', '.join(known) or 'none'}"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Final
 
 import torch
@@ -10,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_weights
 from torch import nn
 
-from saddlepoint.errors import ModelError, OptionError
+from saddlepoint.errors import ModelError, OptionError, did_you_mean
 from saddlepoint.zoo import cards, shipped
 from saddlepoint.zoo.cards import Card
 from saddlepoint.zoo.networks import build
@@ -79,9 +78,7 @@ def load(name: str, dtype: torch.dtype = torch.float32) -> nn.Module:
 def _known(name: str) -> str:
     if name in NAMES:
         return name
-    close = difflib.get_close_matches(name, NAMES, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise OptionError(f"no network called {name!r}; {hint}shipped are {', '.join(NAMES)}")
+    raise OptionError(f"no network called {name!r}{did_you_mean(name, NAMES)}; shipped are {', '.join(NAMES)}")
 
 
 def _line(card: Card) -> str:

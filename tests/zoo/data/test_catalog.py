@@ -37,7 +37,7 @@ def test_a_seeded_sample_keeps_the_classes_even() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("fashon-mnist[:10]", "no data called 'fashon-mnist'; did you mean fashion-mnist?"),
+        ("fashon-mnist[:10]", r"no data called 'fashon-mnist' .did you mean fashion-mnist\?"),
         ("cifar10", "no data called 'cifar10'; known are digits, fashion-mnist"),
         ("", "no data called ''"),
         ("[:10]", "no data called ''"),

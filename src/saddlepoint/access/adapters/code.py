@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -12,7 +11,7 @@ from torch import nn
 
 from saddlepoint.access.adapters.wording import first_line
 from saddlepoint.access.model import Model
-from saddlepoint.errors import ModelError
+from saddlepoint.errors import ModelError, did_you_mean
 
 GRAMMAR = "package.module:callable with a callable that builds an nn.Module"
 
@@ -84,7 +83,6 @@ def _found(module: object, place: str, name: str) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError as error:
-            near = difflib.get_close_matches(part, [n for n in dir(found) if not n.startswith("_")], 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(part, (known for known in dir(found) if not known.startswith("_")))
             raise ModelError(f"{place} has no {name!r}{hint}") from error
     return found

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from saddlepoint.errors import DataError
+from saddlepoint.errors import DataError, did_you_mean
 from saddlepoint.zoo.data import digits, fashion
 from saddlepoint.zoo.data.arrow import HF, is_saved, read_named, read_saved, read_table
 from saddlepoint.zoo.data.dataset import Data, assemble
@@ -125,6 +124,4 @@ def _takes_options(base: str) -> bool:
 
 
 def _unknown(base: str) -> str:
-    close = difflib.get_close_matches(base, REGISTRY, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f"no data called {base!r}; {hint}known are {', '.join(REGISTRY)}; or {FILES}"
+    return f"no data called {base!r}{did_you_mean(base, REGISTRY)}; known are {', '.join(REGISTRY)}; or {FILES}"
