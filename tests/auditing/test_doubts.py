@@ -110,6 +110,13 @@ def test_a_healthy_audit_raises_none() -> None:
         (sloped(zero=3), {}),
         (sloped(told=0.4), {"false-slopes": "flag"}),
         (sloped(told=0.6), {}),
+        (sloped(alike=0.49), {"shattered": "flag"}),
+        (sloped(alike=0.5), {}),
+        (sloped(alike=0.1, told=0.1), {"false-slopes": "flag"}),
+        (sloped(silent=1), {"no-answer": "fatal"}),
+        (seen(mixed=4), {"company": "flag"}),
+        (seen(mixed=3), {}),
+        (seen(mixed=32, company=1), {"company": "fatal"}),
         (dc.replace(seen(gap=0.2), slopes=Slopes(32, 0, 0, 0, 0.1)), {"random": "flag"}),
         (held(30, 2, 30), {"random": "flag"}),
         (held(30, 0, 29), {"random": "flag"}),
@@ -149,6 +156,38 @@ def test_what_the_probes_saw(diagnosis: Diagnosis | None, expected: dict[str, st
 )
 def test_what_the_attacks_did(stages: Any, expected: set[str]) -> None:
     assert set(names(case(*stages))) == expected
+
+
+def later(changed: int, diagnosis: Diagnosis | None = WELL) -> Case:
+    """The first so many samples get another label when the first attack asks about them."""
+    first, none = stage("triage", 300, steps=50), np.zeros(2 * N)
+    said = np.concatenate([np.ones(N), np.where(np.arange(N) < changed, 2, 1)]).astype(np.int64)
+    columns = {"met": pa.array([False] * 2 * N), "sample": [*range(N)] * 2, "label": said, "clean_predicted": said}
+    names = ["00-clean"] * N + [first[0]["name"]] * N
+    records = pa.table({"stage": names, **columns, "value": none, "size": none, "status": ["held"] * 2 * N})
+    return case(first, stage("square", 0, "sentinels"), records=records, diagnosis=diagnosis)
+
+
+@pytest.mark.parametrize(("changed", "said"), [(0, False), (10, False), (11, True)])
+def test_a_model_that_changes_during_the_audit_is_invalid(changed: int, said: bool) -> None:
+    assert (names(later(changed)).get("changed") == "fatal") == said
+
+
+def test_a_random_model_may_change_its_answers() -> None:
+    assert "changed" not in names(later(500, seen(gap=0.2)))
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "weight"),
+    [(12, 20, "flag"), (10, 20, "fatal"), (3, 40, "fatal"), (49, 100, "fatal"), (16, 20, None)],
+)
+def test_few_samples_do_not_prove_that_a_model_guesses(right: int, n: int, weight: str | None) -> None:
+    """Two classes: 12 of 20 may be chance, but is no sign of guessing; 10 of 20 is."""
+    told = case()
+    told = dc.replace(
+        told, clean=Estimate.of(right, n), spec={**told.spec, "data": {**told.spec["data"], "classes": "ab"}}
+    )
+    assert names(told).get("guessing") == weight
 
 
 def again(before: int, now: int, n: int = 40, **options: Any) -> Case:

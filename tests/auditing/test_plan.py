@@ -68,7 +68,7 @@ def test_the_default_plan_has_white_and_black_boxes(plan: Make) -> None:
     made = plan(attacks=None, curve="fmn")
     assert [stage.recipe.name for stage in made.stages[1:]] == [
         *("triage", "fgsm", "worst_of", "pgd", "square", "triage", "square"),
-        *("square", "pincer", "pincer", "triage", "triage", "triage", "fmn"),
+        *("hop_skip_jump", "square", "pincer", "pincer", "triage", "triage", "triage", "fmn"),
     ]
     assert [stage.over for stage in made.stages[1:]] == [
         "standing",

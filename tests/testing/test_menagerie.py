@@ -15,6 +15,8 @@ SYMPTOMS = {
     "distilled": {"saturated"},
     "one-hot": {"no-slope", "probabilities"},
     "squashing": {"squashed"},
+    "hard": {"no-slope", "probabilities"},
+    "rippled": {"shattered"},
     "winners": {"false-slopes"},
     "loop": {"no-slope"},
     "purified": {"no-slope", "optimizes"},
@@ -58,6 +60,26 @@ def test_a_single_step_and_a_black_box_beat_slopes_that_turn_round(data: sp.zoo.
         found.robust_accuracy
         <= sp.audit(sp.zoo.load("fashion-standard"), data=data, threat=sp.Linf(0.1)).robust_accuracy
     )
+
+
+def test_a_wave_before_a_robust_network_hides_nothing(data: sp.zoo.data.Data) -> None:
+    """Slopes are led past the wave, which looks like its input: the number is that of the network behind it."""
+    network = sp.zoo.load("fashion-pgd-linf")
+    found = sp.audit(DISEASES["rippled"](network).eval(), data=data, threat=sp.Linf(0.1), plan="quick", curve=None)
+    bare = sp.audit(network, data=data, threat=sp.Linf(0.1), plan="quick", curve=None)
+    assert (found.verdict, bare.verdict) == ("flagged", "sound")
+    (told,) = (doubt.found for doubt in found.doubts if doubt.name == "shattered")
+    assert "slopes were led past module 0 as if it were not there" in told
+    assert found.robust_accuracy <= bare.robust_accuracy + 1 / len(data.y)
+
+
+def test_labels_are_asked_where_scores_say_no_more(data: sp.zoo.data.Data) -> None:
+    """A hard decision must not look more robust than its labels alone let it."""
+    sick = DISEASES["hard"](sp.zoo.load("fashion-standard")).eval()
+    found = sp.audit(sick, data=data, threat=sp.Linf(0.1), plan="quick", curve=None)
+    alone = sp.audit(sp.wrap(sick, access="labels"), data=data, threat=sp.Linf(0.1), plan="quick")
+    assert found.robust_accuracy <= alone.robust_accuracy + 1 / len(data.y)
+    assert found.robust_accuracy < 0.2
 
 
 def test_the_winners_are_as_many_as_said() -> None:

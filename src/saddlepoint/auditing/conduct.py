@@ -120,4 +120,4 @@ def _estimate(plan: Plan, clean: pa.Table, classes: int) -> float | None:
 
 def _expected(over: Over, right: int) -> int:
     """How many samples a stage runs on at most; where nothing is in doubt."""
-    return 0 if over in ("doubted", "pressed", "brittle") else asked(over, right)
+    return 0 if over in ("doubted", "flat", "pressed", "brittle") else asked(over, right)

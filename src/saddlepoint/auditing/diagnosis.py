@@ -28,6 +28,10 @@ DRAWS = 20
 """Forwards that make an answer of a random model, as AutoAttack takes."""
 TOLD = 0.5
 """Slopes that tell less of what small steps change than this mislead; of usual networks they tell more than 0.99."""
+ALIKE = 0.5
+"""Slopes near to each other that have less in common are shattered; the cosine is above 0.8 for usual networks."""
+NEAR = 0.5
+"""A module is tried without its slopes where its answer differs from its input by no more than this part of it."""
 FEW = 8
 """So many samples show which module a slope does not pass."""
 MODULES = 4
@@ -63,7 +67,13 @@ class Diagnosis:
     def misleading(self) -> bool:
         """Whether what follows slopes alone may miss what can be found."""
         seen = self.slopes
-        return seen is not None and self.steady and (seen.blind or seen.told < TOLD)
+        return seen is not None and self.steady and (seen.blind or seen.told < TOLD or seen.alike < ALIKE)
+
+    @property
+    def flat(self) -> bool:
+        """Whether scores hardly ever change with small steps, as those of hard decisions: labels say as much."""
+        seen = self.slopes
+        return seen is not None and self.steady and seen.flat * 2 > seen.samples
 
     @property
     def steady(self) -> bool:
@@ -164,11 +174,38 @@ def _remedied(patient: _Patient) -> tuple[Slopes, Slopes]:
             model.stand_ins = was
             break
         best = now
+    for name in _like_nothing(patient)[:MODULES] if not best.useless and best.alike < ALIKE else []:
+        was = dict(model.stand_ins)
+        model.stand_ins = {**was, name: identity}
+        now = patient.slopes()
+        if now.useless == 0 and now.alike >= ALIKE:
+            best = now
+            break
+        model.stand_ins = was
     return first, best
+
+
+def _like_nothing(patient: _Patient) -> list[str]:
+    """The modules whose answer is nearly their input, by name."""
+    seen, _ = _watched(patient)
+    return [
+        name
+        for name, before, after in seen
+        if before.shape == after.shape
+        and 0 < float((after - before).detach().norm()) <= NEAR * float(before.detach().norm())
+    ]
 
 
 def _culprit(patient: _Patient) -> str | None:
     """The first module that a slope enters and does not leave, and whose answer looks like its input; by name."""
+    seen, total = _watched(patient)
+    return _innermost(
+        [name for name, before, after in seen if before.shape == after.shape and _blocks(total, before, after)]
+    )
+
+
+def _watched(patient: _Patient) -> tuple[list[tuple[str, Tensor, Tensor]], Tensor]:
+    """(each module that has no stand-in, with its input and its answer; the sum of margins), of a few samples."""
     model, network = patient.model, patient.model.network
     seen: list[tuple[str, Tensor, Tensor]] = []
 
@@ -188,10 +225,7 @@ def _culprit(patient: _Patient) -> str | None:
         finally:
             for handle in handles:
                 handle.remove()
-        blocked = [
-            name for name, before, after in seen if before.shape == after.shape and _blocks(total, before, after)
-        ]
-    return _innermost(blocked)
+    return seen, total
 
 
 def _blocks(total: Tensor, before: Tensor, after: Tensor) -> bool:

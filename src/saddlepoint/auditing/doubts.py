@@ -19,10 +19,10 @@ from saddlepoint.attacks.recipe import catalog
 from saddlepoint.auditing.chance import CLEAN as SINGLE
 from saddlepoint.auditing.chance import in_words
 from saddlepoint.auditing.climbing import climb
-from saddlepoint.auditing.diagnosis import TOLD, Diagnosis
+from saddlepoint.auditing.diagnosis import ALIKE, TOLD, Diagnosis
 from saddlepoint.auditing.holding import STEPS
 from saddlepoint.auditing.probes import FORWARDS
-from saddlepoint.auditing.records import CLEAN, column, stage_rows
+from saddlepoint.auditing.records import CLEAN, column, positions, stage_rows
 from saddlepoint.auditing.stages import CERTIFIED, PROOF
 from saddlepoint.auditing.standing import SENTINELS, Standing
 from saddlepoint.auditing.steadiness import attacks_again
@@ -43,6 +43,8 @@ UNBREAKABLE = 0.01
 """A larger share than this of samples that no perturbation of any size breaks flags."""
 DENIED = 0.01
 """A larger share than this of claims that a second look denied flags."""
+CHANGED = 0.01
+"""A larger share than this of clean samples that get another label during the audit is more than rounding."""
 UNSTEADY = 0.01
 """A share of samples that another run breaks flags where its 95 % interval lies above this."""
 LATE, JUDGED = 0.25, 10
@@ -98,14 +100,25 @@ def _unfinished(case: Case) -> Iterator[Doubt]:
 
 
 def _guessing(case: Case) -> Iterator[Doubt]:
-    if case.clean.n >= 20 and case.clean.low <= 1 / case.classes:
+    if case.clean.n < 20 or case.clean.low > 1 / case.classes:
+        return
+    found = f"{case.clean.correct} of {case.clean.n} are right unperturbed, with {case.classes} classes"
+    if case.clean.value > 1 / case.classes and case.clean.n < FEW:
         yield Doubt(
             "guessing",
-            "fatal",
-            "The model is no better than guessing",
-            f"{case.clean.correct} of {case.clean.n} are right unperturbed, with {case.classes} classes",
-            "check the order of the classes, the normalization (mean and std) and the weights",
+            "flag",
+            "Nothing tells the model from one that guesses",
+            f"{found}: chance may do as well",
+            f"take {FEW} samples or more",
         )
+        return
+    yield Doubt(
+        "guessing",
+        "fatal",
+        "The model is no better than guessing",
+        found,
+        "check the order of the classes, the normalization (mean and std) and the weights",
+    )
 
 
 def _reordered(case: Case) -> Iterator[Doubt]:
@@ -132,18 +145,61 @@ def _reordered(case: Case) -> Iterator[Doubt]:
 
 
 def _no_answer(case: Case) -> Iterator[Doubt]:
-    if case.diagnosis and case.diagnosis.answers.nan:
-        seen = case.diagnosis.answers
+    """What has no answer is neither right nor fooled: attacks count it as standing, and an attacker may not care."""
+    clean = stage_rows(case.records, CLEAN).table
+    none, found = int((column(clean, "clean_predicted") < 0).sum()), []
+    if none:
+        found.append(f"for {none} of {len(clean)} samples the logits hold NaN")
+    elif case.diagnosis and case.diagnosis.answers.nan:
+        found.append(
+            f"for {case.diagnosis.answers.nan} of {case.diagnosis.answers.samples} samples the logits hold NaN"
+        )
+    seen = case.diagnosis.slopes if case.diagnosis else None
+    if seen and seen.silent:
+        found.append(f"so they do at random points within the threat, for {seen.silent} of {seen.samples}")
+    if found:
         yield Doubt(
             "no-answer",
             "fatal",
             "Answers are NaN",
-            f"for {seen.nan} of {seen.samples} samples the logits hold NaN",
-            "mend the model, or use more digits (--dtype float64)",
+            "; ".join(found),
+            "mend the model, or use more digits (--dtype float64); NaN is no answer, and no defense",
+        )
+
+
+def _changed(case: Case) -> Iterator[Doubt]:
+    """Each attack asks about the clean samples first: the answers must be those of the beginning."""
+    if case.diagnosis is None or case.diagnosis.random:
+        return
+    clean = stage_rows(case.records, CLEAN)
+    if not len(clean.table):
+        return
+    first = np.full(case.clean.n, -2, dtype=np.int64)
+    first[clean.positions] = column(clean.table, "clean_predicted")
+    now, again = case.records.column("clean_predicted").to_numpy(), positions(case.records, case.records)
+    other = again[now != first[again]]
+    changed = len(np.unique(other))
+    if changed > max(CHANGED * case.clean.n, ONE):
+        stage = str(column(case.records, "stage")[now != first[again]][0])
+        yield Doubt(
+            "changed",
+            "fatal",
+            "The model changed during the audit",
+            f"{changed} of {case.clean.n} unperturbed samples got another label later, first in {stage}",
+            "freeze what changes (state that counts questions, a limit of an endpoint), and audit again",
         )
 
 
 def _company(case: Case) -> Iterator[Doubt]:
+    mixed = case.diagnosis.answers.mixed if case.diagnosis else 0
+    if case.diagnosis and not case.diagnosis.answers.company and mixed * 10 > case.diagnosis.answers.samples:
+        yield Doubt(
+            "company",
+            "flag",
+            "Scores depend on the rest of the batch",
+            f"those of {mixed} of {case.diagnosis.answers.samples} samples are others when they are asked about alone",
+            "find what mixes samples (batch statistics, a shared threshold): each batch meets another model",
+        )
     if case.diagnosis and case.diagnosis.answers.company:
         seen = case.diagnosis.answers
         yield Doubt(
@@ -284,6 +340,15 @@ def _slopes(case: Case) -> Iterator[Doubt]:
             "Gradients are masked: they tell little about the model",
             f"slopes tell {max(seen.told, 0):.0%} of what small steps change; of usual networks over 99 %",
             "attack with larger steps, with slopes averaged over a neighborhood, or without gradients",
+        )
+    elif seen.alike < ALIKE:
+        yield Doubt(
+            "shattered",
+            "flag",
+            "Gradients are shattered: they turn around from one point to the next",
+            f"slopes a fraction of the radius apart have a cosine of {seen.alike:.2f}, of usual networks above 0.8"
+            f"{_remedy(case.diagnosis)}",
+            "name what shatters them: sp.wrap(..., bpda=[name]), --bpda NAME; or attack without gradients",
         )
 
 
@@ -548,6 +613,7 @@ RULES: Final[tuple[Callable[[Case], Iterator[Doubt]], ...]] = (
     _reordered,
     _no_answer,
     _contradiction,
+    _changed,
     _company,
     _random,
     _held,

@@ -45,13 +45,15 @@ class Plan:
     """What an audit does.
 
     ``threats`` as asked for; ``curves``, the same sets at unlimited radius, where an attack looks for the smallest
-    perturbations; ``stages`` in order, the clean pass first; ``notices``: what had to be left out.
+    perturbations; ``stages`` in order, the clean pass first; ``notices``: what had to be left out; ``name``: quick,
+    standard or thorough, None where attacks were named.
     """
 
     threats: tuple[Threat, ...]
     curves: tuple[Threat, ...]
     stages: tuple[Stage, ...]
     notices: tuple[str, ...]
+    name: str | None = None
 
 
 @dc.dataclass(frozen=True)
@@ -138,7 +140,8 @@ def make_plan(
     last = [ProofStage(f"{i:02d}-{PROOF}", t.label, t.set, seed) for i, t in enumerate(wanted_too, len(stages) + 1)]
     unlimited = {item.threat.label: item.threat for item in curves}
     said = tuple(dict.fromkeys(notices))
-    return Plan(threats, tuple(unlimited.values()), (CleanStage(seed), *stages, *last), said)
+    called = (name or STANDARD) if attacks is None else None
+    return Plan(threats, tuple(unlimited.values()), (CleanStage(seed), *stages, *last), said, called)
 
 
 def _seen_inside(threats: Sequence[Threat], model: Model) -> list[str]:

@@ -56,7 +56,13 @@ SHOWN = 4
 
 
 def make_spec(
-    subject: Subject, plan: Plan, *, seed: int, piece_size: int, budget: int | None, command: str | None
+    subject: Subject,
+    plan: Plan,
+    *,
+    seed: int,
+    piece_size: int,
+    budget: int | None,
+    command: str | None,
 ) -> Spec:
     """The specification of an audit that begins now."""
     spec: Spec = {
@@ -76,6 +82,7 @@ def make_spec(
         "budget": budget,
         "notices": list(plan.notices),
         "settings": {
+            "plan": plan.name,
             "batch_size": subject.model.batch_size,
             "threads": torch.get_num_threads(),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

@@ -34,6 +34,7 @@ Over = Literal[
     "standing",
     "sentinels",
     "doubted",
+    "flat",
     "closest",
     "pressed",
     "nearest",
@@ -41,8 +42,9 @@ Over = Literal[
 """Which samples a stage runs on: all; those ``right`` unperturbed, or these only where nearly all of them fell at every
 radius of its set, ``brittle``, or only where not, ``firm``; some of them, ``sampled``; those that still stand under its
 threat; some of these, as ``sentinels``; or, ``doubted``, all of these where a sentinel fell or slopes mislead, else
-none. Where none is in doubt: the ``closest`` of those that stand, by their margin; then, ``pressed``, more of these
-where one of the closest fell, else the ``nearest``, a handful of these.
+none; or, ``flat``, all of these where scores say no more than labels. Where none is in doubt: the ``closest`` of those
+that stand, by their margin; then, ``pressed``, more of these where one of the closest fell, else the ``nearest``, a
+handful of these.
 """
 NO_THREAT = "none"
 TRANSFER = "transfer"

@@ -63,8 +63,11 @@ class Standing:
         diagnosis = spec.get("diagnosis")
         self.pressed: Counter[str] = Counter()
         """Threats under which some of the closest fell, and how many."""
-        self.misled = diagnosis is not None and Diagnosis.from_dict(diagnosis).misleading
+        known_of = None if diagnosis is None else Diagnosis.from_dict(diagnosis)
+        self.misled = known_of is not None and known_of.misleading
         """Whether the slopes themselves are known to mislead: then everyone is in doubt, under every threat."""
+        self.flat = known_of is not None and known_of.flat
+        """Whether scores say no more than labels do."""
         self._smallest = {family: np.full(self.n, np.inf) for family in self._family.values()}
         self._margin = {label: np.full(self.n, -np.inf) for label in self._family}
 
@@ -85,7 +88,8 @@ class Standing:
         if over in ("nearest", "closest", "pressed"):
             left_out = doubted or (over != "closest" and (over == "pressed") != bool(self.pressed[label]))
             return rows[:0] if left_out else self._near(rows, some, label)
-        return rows[:0] if over == "doubted" and not doubted else rows
+        nobody = (over == "doubted" and not doubted) or (over == "flat" and not self.flat)
+        return rows[:0] if nobody else rows
 
     def _brittle(self, label: str) -> bool:
         """Whether nearly all that were right fell at every finite radius of the set of a threat."""

@@ -54,7 +54,7 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
     """Audit, print the summary, write the report.
 
     Raises:
-        BelowError: the robust accuracy is below ``order.fail_under``.
+        BelowError: the robust accuracy is below ``order.fail_under``, or means nothing.
     """
     bar = order.fail_under
     if bar is not None and not 0 <= bar <= 1:
@@ -95,6 +95,8 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
         show(f"report:  {write_report(done.run_dir)}")
     if order.verify:
         show(_verified(done.verify()))
+    if bar is not None and summary.verdict == "invalid":
+        raise BelowError("the verdict is invalid: no number of this audit clears --fail-under")
     if bar is not None and summary.union.value < bar:
         raise BelowError(f"robust accuracy {percent(summary.union.value)} is below --fail-under {percent(bar)}")
 

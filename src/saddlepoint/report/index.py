@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from saddlepoint.auditing.summary import Estimate, Summary, Verdict
 from saddlepoint.errors import RunError
-from saddlepoint.report.naming import threat_words
+from saddlepoint.report.naming import plan_words, threat_words
 
 SCHEMA = 1
 
@@ -35,6 +35,7 @@ class Entry:
     created: str
     complete: bool
     verdict: Verdict
+    plan: str
     clean: Estimate
     threats: tuple[Robust, ...]
     union: Estimate
@@ -93,6 +94,7 @@ def _entry(folder: str, summary: Summary, link: str | None) -> Entry:
         created=summary.created,
         complete=summary.complete,
         verdict=summary.verdict,
+        plan=plan_words(summary),
         clean=summary.clean,
         threats=tuple(Robust(threat_words(t), t.robust, t.certified) for t in summary.threats),
         union=summary.union,

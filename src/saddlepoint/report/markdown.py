@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from saddlepoint.auditing.summary import CurvePoint, Estimate, Summary
 from saddlepoint.report.classes import class_rows
 from saddlepoint.report.cost import STAGE_COLUMNS, cost, stage_cells
-from saddlepoint.report.naming import option_words, stage_words, threat_words
+from saddlepoint.report.naming import option_words, plan_words, stage_words, threat_words
 from saddlepoint.report.page import headline, lead, tables, warnings
 from saddlepoint.report.ruling import NECESSARY, brackets, doubt_title, ruling
 from saddlepoint.report.steadiness import steadiness
@@ -73,7 +73,8 @@ def fenced(code: str) -> str:
 
 def _verdict(summary: Summary) -> str:
     given = ruling(summary)
-    return f"Verdict: **{given.verdict}**. {given.sentence} {NECESSARY}"
+    tried = f" ({words})" if (words := plan_words(summary)) else ""
+    return f"Verdict: **{given.verdict}**{tried}. {given.sentence} {NECESSARY}"
 
 
 def _accuracies(summary: Summary) -> str:

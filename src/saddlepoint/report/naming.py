@@ -48,12 +48,26 @@ def set_words(threat: ThreatSummary) -> str:
     return SET_NAMES.get(threat.set_name, threat.set_name)
 
 
+def plan_words(summary: Summary) -> str:
+    """How much was tried: the plan, or that attacks were named; empty where an old run does not say.
+
+    >>> from types import SimpleNamespace
+    >>> plan_words(SimpleNamespace(settings={"plan": "quick"})), plan_words(SimpleNamespace(settings={"plan": None}))
+    ('quick plan', 'attacks as named')
+    """
+    if "plan" not in summary.settings:
+        return ""
+    plan = summary.settings["plan"]
+    return "attacks as named" if plan is None else f"{plan} plan"
+
+
 def stage_words(stage: StageSummary, threat: ThreatSummary) -> str:
     """The attack of a stage, and where it ran if that was not this threat."""
     tag = stage.name.partition("-")[2].replace("-curve", "").replace("-brittle", ", where nearly all fell")
     tag = tag.replace("-sampled", ", again").replace("-sentinels", ", sentinels").replace("-doubted", ", if in doubt")
     tag = (
-        tag.replace("-nearest", ", if none of the closest fell")
+        tag.replace("-flat", ", if scores are flat")
+        .replace("-nearest", ", if none of the closest fell")
         .replace("-closest", ", the closest")
         .replace("-pressed", ", if one of the closest fell")
     )

@@ -126,6 +126,18 @@ class TurnRound(nn.Module):
         return x.detach() + sign * (x - x.detach())
 
 
+class Ripple(nn.Module):
+    """Adds a fine wave to each input: slopes are those of the wave, and turn around within a fraction of a radius."""
+
+    def __init__(self, length: float = 0.02, height: float = 0.01) -> None:
+        super().__init__()
+        self.length, self.height = length, height
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [N, C, H, W], all but unchanged."""
+        return x + self.height * torch.sin(2 * math.pi / self.length * x)
+
+
 def before(make: Callable[[], nn.Module]) -> Callable[[nn.Module], nn.Module]:
     """A defense that changes the input of a network."""
     return lambda network: nn.Sequential(make(), network)
@@ -139,6 +151,11 @@ def always_dropping(network: nn.Module, rate: float = 0.15) -> nn.Module:
 def one_hot(network: nn.Module, factor: float = 1e3) -> nn.Module:
     """Probabilities that are all 0 or 1."""
     return nn.Sequential(network, Map(lambda logits: (logits * factor).softmax(-1)))
+
+
+def hard(network: nn.Module) -> nn.Module:
+    """Answers 1 for the predicted class and 0 for the others: small steps change nothing."""
+    return nn.Sequential(network, Map(lambda logits: functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits)))
 
 
 def squashing(network: nn.Module) -> nn.Module:
@@ -165,6 +182,8 @@ DISEASES: Final[Mapping[str, Callable[[nn.Module], nn.Module]]] = {
     "distilled": lambda network: saturated(network, 100.0),
     "one-hot": one_hot,
     "squashing": squashing,
+    "hard": hard,
+    "rippled": before(Ripple),
     "winners": with_winners,
     "loop": before(Loop),
     "purified": before(Purify),
