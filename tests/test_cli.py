@@ -63,6 +63,14 @@ CODE = """
     def build():
         return Net()
 
+    class Mixing(Net):
+        def forward(self, x):
+            out = super().forward(x)
+            return out - out.mean(0)
+
+    def mixing():
+        return Mixing()
+
     def rounded():
         return nn.Sequential(Rounding(), Net())
 """
@@ -568,6 +576,34 @@ def test_a_bar_that_is_not_cleared_is_exit_code_1_after_all_is_written(finished,
     out, err = capsys.readouterr()
     assert f"report:  {Path('runs/tiny/report.html')}" in out
     assert re.fullmatch(r"saddlepoint: robust accuracy .* % is below --fail-under .* %\n", err)
+
+
+def test_a_bar_is_not_cleared_by_numbers_that_mean_nothing(folder, capsys):
+    words = [*PLAN, "--quiet", "--no-report", "--fail-under", "0"]
+    of = ["--data", "tiny.npz", "--threat", "linf:0.1"]
+    assert main(["audit", "cli_tiny:mixing", *of, *words, "--out", "runs/mixing"]) == 1
+    out, err = capsys.readouterr()
+    assert "verdict: invalid" in out
+    assert err == "saddlepoint: the verdict is invalid: no number of this audit clears --fail-under\n"
+    assert main(["audit", "cli_tiny:rounded", *of, *words, "--out", "runs/rounded-bar"]) == 0
+    assert main(["audit", "cli_tiny:rounded", *of, *words, "--out", "runs/rounded-bar", "--fail-on", "flagged"]) == 1
+    assert "the verdict is flagged" in capsys.readouterr().err
+
+
+def test_a_comparison_says_how_far_each_run_is_to_be_trusted(folder, capsys):
+    of = ["--data", "tiny.npz", "--threat", "linf:0.1", "--quiet", "--no-report", "--curve", "none"]
+    assert main(["audit", "cli_tiny:mixing", *of, "--attacks", "pgd(steps=4)", "--out", "runs/mixed"]) == 0
+    assert main(["audit", "cli_tiny:build", *of, "--plan", "quick", "--out", "runs/quick"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "runs/mixed", "runs/quick"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(re.fullmatch(r"first:  runs/mixed: invalid \(company.*\)", line) for line in lines), lines
+    assert any(line.startswith("second: runs/quick: ") for line in lines)
+    assert "note: the plan differs: attacks as named and quick" in lines
+    assert not any("is better" in line for line in lines)
+    assert main(["compare", "runs/mixed", "runs/quick", "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)["trust"]
+    assert (first["verdict"], first["plan"], second["plan"]) == ("invalid", None, "quick")
 
 
 def test_a_lower_number_from_elsewhere_is_told(folder, capsys):

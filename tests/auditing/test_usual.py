@@ -84,8 +84,17 @@ def test_more_thorough_plans_ask_more(network: Make) -> None:
 def test_standard_is_the_default_and_thorough_goes_on_with_autoattack(network: Make) -> None:
     assert stages(network, None, sp.Linf(0.1)) == stages(network, "standard", sp.Linf(0.1))
     thorough = stages(network, "thorough", sp.Linf(0.1))
-    names = ["triage", "fgsm-sentinels", "worst_of-sentinels", "square-sentinels", "square-doubted", "hop_skip_jump-flat", "autoattack"]
-    names += ["pincer-closest", "triage-sampled", "triage-sampled-2", "triage-sampled-3", "fmn-curve", "proof"]
+    names = ["triage", "fgsm-sentinels", "worst_of-sentinels", "square-sentinels", "square-doubted"]
+    names += [
+        "hop_skip_jump-flat",
+        "autoattack",
+        "pincer-closest",
+        "triage-sampled",
+        "triage-sampled-2",
+        "triage-sampled-3",
+        "fmn-curve",
+        "proof",
+    ]
     assert [one.name[3:] for one in thorough] == names
 
 

@@ -168,8 +168,11 @@ def _no_answer(case: Case) -> Iterator[Doubt]:
 
 
 def _changed(case: Case) -> Iterator[Doubt]:
-    """Each attack asks about the clean samples first: the answers must be those of the beginning."""
-    if case.diagnosis is None or case.diagnosis.random:
+    """Each attack asks about the clean samples first: the answers must be those of the beginning.
+
+    They may be others by chance, or because others are asked about with them: that is told elsewhere.
+    """
+    if case.diagnosis is None or case.diagnosis.random or _mixes(case.diagnosis):
         return
     clean = stage_rows(case.records, CLEAN)
     if not len(clean.table):
@@ -190,9 +193,14 @@ def _changed(case: Case) -> Iterator[Doubt]:
         )
 
 
+def _mixes(diagnosis: Diagnosis) -> bool:
+    """Whether answers depend on the batch."""
+    return diagnosis.answers.company > 0 or diagnosis.answers.mixed * 10 > diagnosis.answers.samples
+
+
 def _company(case: Case) -> Iterator[Doubt]:
     mixed = case.diagnosis.answers.mixed if case.diagnosis else 0
-    if case.diagnosis and not case.diagnosis.answers.company and mixed * 10 > case.diagnosis.answers.samples:
+    if case.diagnosis and not case.diagnosis.answers.company and _mixes(case.diagnosis):
         yield Doubt(
             "company",
             "flag",

@@ -132,6 +132,7 @@ def audit(
     report: Annotated[bool, Parameter(negative="--no-report")] = True,
     verify: Flag = False,
     fail_under: float | None = None,
+    fail_on: Literal["flagged", "invalid"] = "invalid",
     of: ModelOptions = AS_IS,
     work: WorkOptions = AS_USUAL,
     typed: Annotated[str, Parameter(parse=False)],
@@ -162,7 +163,9 @@ def audit(
         piece_size: samples that are attacked, and stored, at a time.
         report: whether to write the page.
         verify: ask the model about every stored input again in the end; with the command of a finished run, that alone.
-        fail_under: share of all samples that must withstand all threats, such as 0.40; below it the exit code is 1.
+        fail_under: share of all samples that must withstand all threats, such as 0.40; below it, or where the verdict
+            is invalid, the exit code is 1.
+        fail_on: with --fail-under, the verdict that fails whatever the share; flagged is the stricter.
         typed: the whole command.
     """
     from saddlepoint.cli.audit import Order
@@ -187,6 +190,7 @@ def audit(
             report,
             verify,
             fail_under,
+            fail_on,
         ),
         of,
         work,

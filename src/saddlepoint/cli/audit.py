@@ -48,6 +48,7 @@ class Order:
     report: bool
     verify: bool
     fail_under: float | None
+    fail_on: str
 
 
 def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: str) -> None:
@@ -95,8 +96,8 @@ def audit(model: str, order: Order, of: ModelOptions, work: WorkOptions, typed: 
         show(f"report:  {write_report(done.run_dir)}")
     if order.verify:
         show(_verified(done.verify()))
-    if bar is not None and summary.verdict == "invalid":
-        raise BelowError("the verdict is invalid: no number of this audit clears --fail-under")
+    if bar is not None and summary.verdict in ("invalid", order.fail_on):
+        raise BelowError(f"the verdict is {summary.verdict}: no number of this audit clears --fail-under")
     if bar is not None and summary.union.value < bar:
         raise BelowError(f"robust accuracy {percent(summary.union.value)} is below --fail-under {percent(bar)}")
 

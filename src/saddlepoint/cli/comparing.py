@@ -44,9 +44,9 @@ def _words(run: Trust) -> str:
 def _unlike(one: Trust, other: Trust) -> list[str]:
     """What differs in how hard was tried: a line each."""
     pairs = {
-        "plan": (one.plan, other.plan),
+        "plan": (one.plan or "attacks as named", other.plan or "attacks as named"),
         "access": (one.access, other.access),
-        "budget": (one.budget, other.budget),
+        "budget": (one.budget or "none", other.budget or "none"),
     }
     return [f"note: the {name} differs: {a} and {b}" for name, (a, b) in pairs.items() if a != b]
 
