@@ -47,8 +47,9 @@ class Anneal(Generic[C]):
             w = _scaled(weight, self.weight_factors, i)
             new = attack(access, x, goal, noise.at(i), r, w, start)
             start = new.delta
-            every = torch.ones_like(new.met)
-            out = new if out is None else out.merge(new, every)
+            # At another radius a success is none; at the same one it is not given up for a failure.
+            taken = torch.ones_like(new.met) if out is None or self.radius_factors else new.met | ~out.met
+            out = new if out is None else out.merge(new, taken)
         assert out is not None, "an anneal needs at least one attack"
         return out
 

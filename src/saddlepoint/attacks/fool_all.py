@@ -16,7 +16,7 @@ from saddlepoint.access.model import ordinary_gain
 from saddlepoint.attacks.batches import in_batches
 from saddlepoint.attacks.cascade import restarts as restarted
 from saddlepoint.attacks.iterate import Iterate
-from saddlepoint.attacks.recipes.pgd import check_steps, objective_named, pgd
+from saddlepoint.attacks.recipes.pgd import check_steps, objective_named, pgd, relative_step_of
 from saddlepoint.attacks.run import Question, ask_clean, check_goal, judged, perturbed, settle
 from saddlepoint.core.goal import Goal
 from saddlepoint.core.protocols import Attack
@@ -27,7 +27,7 @@ from saddlepoint.noise import Noise
 from saddlepoint.optimizers.min_max import MinMax
 from saddlepoint.optimizers.schedules import constant
 from saddlepoint.rows import take
-from saddlepoint.sets import Neighborhood, Wasserstein
+from saddlepoint.sets import Neighborhood
 from saddlepoint.shapes import Flags
 
 GAMMA = 3.0
@@ -100,7 +100,7 @@ def fool_all(
     joint = side_by_side(models)
     inputs = check_inputs(x, joint.box)
     threat = pgd.check_threat(threat, joint)
-    usual = 1.0 if isinstance(threat, Wasserstein) else 2.5 / steps
+    usual = relative_step_of(threat, steps)
     climb = MinMax(constant(usual if relative_step is None else relative_step), members, beta, gamma)
     attack: Attack[Any] = restarted(Iterate(threat, objective_named(objective), climb, uniform, steps), restarts)
     radius = threat.radii(inputs)

@@ -244,8 +244,16 @@ def _descended(access: GradientAccess, task: _Task, delta: Tensor, rows: Tensor,
         shared = delta.detach().requires_grad_()
         logits = access.view(some).logits(ball.apply(task.x[some], shared))
         g = slope(task.value(logits, some).sum(), shared)
-        delta = _project(ball, delta + step * float(torch.as_tensor(ball.radius)) * ball.steepest(task.x[:1], g))
+        delta = _project(ball, delta + _moved(ball, delta, g, step))
     return delta
+
+
+def _moved(ball: Ball, delta: Tensor, g: Tensor, step: float) -> Tensor:
+    """The steepest move of so many radii; no entry goes farther than the box is wide."""
+    wide = ball.box.high - ball.box.low
+    shared = dc.replace(ball, box=Box(-wide, wide))
+    length = step * torch.as_tensor(ball.radius, dtype=delta.dtype, device=delta.device).reshape(1)
+    return shared.move(torch.zeros_like(delta), delta.clamp(-wide, wide), g, length)
 
 
 def _walked(model: Model, x: Tensor, own: Tensor, delta: Tensor, ball: Ball, rows: Tensor) -> tuple[Tensor, int]:

@@ -53,6 +53,10 @@ class PerturbationSet(Protocol):
         """The direction of unit size that rises fastest, argmax <gradient, v> over size(v) <= 1: [N, *P]."""
         ...
 
+    def move(self, x: Tensor, delta: Tensor, gradient: Tensor, length: Tensor) -> Tensor:
+        """The step of that length [N] from δ along which it rises fastest, [N, *P]."""
+        ...
+
     def size(self, x: Tensor, delta: Tensor) -> Tensor:
         """The size of each perturbation, [N]."""
         ...

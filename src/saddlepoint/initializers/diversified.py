@@ -10,7 +10,6 @@ from saddlepoint.access.asking import GradientAccess
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.slope import slope
 from saddlepoint.initializers.simple import uniform
-from saddlepoint.rows import column
 
 
 @dc.dataclass(frozen=True)
@@ -32,6 +31,6 @@ class OutputDiversified:
             logits = problem.access.logits(problem.set.apply(problem.x, delta))
             w = 2 * problem.noise.at("direction").uniform(logits.shape[1:], dtype=logits.dtype) - 1
             g = slope((w * logits).nansum(), delta)
-            moved = delta.detach() + self.rate * column(problem.radius, g) * problem.set.steepest(problem.x, g)
+            moved = delta.detach() + problem.set.move(problem.x, delta.detach(), g, self.rate * problem.radius)
             delta = problem.set.project(problem.x, moved, problem.radius)
         return delta

@@ -13,7 +13,7 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.core.protocols import Gradient
 from saddlepoint.core.trial import Trial, look
 from saddlepoint.optimizers.schedules import Schedule
-from saddlepoint.rows import column, of_unit_mean
+from saddlepoint.rows import of_unit_mean
 
 A = TypeVar("A", bound=ScoreAccess)
 LEAST = 1 / 200
@@ -37,7 +37,7 @@ class AscentState:
 
 @dc.dataclass(frozen=True)
 class Ascent(Generic[A]):
-    """δ <- P(δ + rate(t) · radius · steepest(g)); with momentum μ, g <- μ g + slope / mean |slope|.
+    """δ <- P(δ + the steepest move of length rate(t) · radius for g); momentum μ: g <- μ g + slope / mean |slope|.
 
     ``rate`` is in units of the radius. With a ``plateau``, a sample whose value fell over so many looks goes on by half
     of its steps, down to a ``LEAST`` part of them. Source: Madry et al., ICLR 2018; momentum: Dong et al., CVPR 2018;
@@ -61,10 +61,10 @@ class Ascent(Generic[A]):
         """One look, one step along the steepest direction of the set, one projection."""
         trial, g = self.gradient(problem, state.delta)
         velocity = None if state.velocity is None else self.momentum * state.velocity + of_unit_mean(g)
-        direction = problem.set.steepest(problem.x, g if velocity is None else velocity)
+        direction = g if velocity is None else velocity
         values, factor = _eased(state, trial.value)
         reach = problem.radius if factor is None else problem.radius * factor
-        moved = state.delta + self.rate(state.t) * column(reach, g) * direction
+        moved = state.delta + problem.set.move(problem.x, state.delta, direction, self.rate(state.t) * reach)
         delta = problem.set.project(problem.x, moved, problem.radius)
         return AscentState(delta, velocity, state.t + 1, values, factor), trial
 

@@ -13,7 +13,7 @@ from saddlepoint.core.problem import Problem
 from saddlepoint.core.slope import slope
 from saddlepoint.core.trial import Trial
 from saddlepoint.optimizers.schedules import Schedule
-from saddlepoint.rows import column, onto_simplex
+from saddlepoint.rows import onto_simplex
 
 
 @dc.dataclass(frozen=True)
@@ -56,7 +56,7 @@ class MinMax:
         values = self._values(problem, logits)
         weights = self.weighed(state.weights, values.detach().T)
         g = slope((weights.T * values).sum(), delta)
-        moved = state.delta + self.rate(state.t) * column(problem.radius, g) * problem.set.steepest(problem.x, g)
+        moved = state.delta + problem.set.move(problem.x, state.delta, g, self.rate(state.t) * problem.radius)
         moved = problem.set.project(problem.x, moved, problem.radius)
         trial = self._trial(problem, state.delta, logits.detach())
         return MinMaxState(moved, weights, state.t + 1), trial

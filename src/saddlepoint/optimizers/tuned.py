@@ -64,7 +64,8 @@ class Tuned(Generic[A]):
             trial = look(problem, state.delta)
         velocity = self.momentum * state.velocity + of_unit_mean(g + state.excess)
         excess = self._nearby(problem, ahead) - g if self.draws else state.excess
-        moved = state.delta + reach * problem.set.steepest(problem.x, velocity)
+        length = self.rate(state.t) * problem.radius
+        moved = state.delta + problem.set.move(problem.x, state.delta, velocity, length)
         delta = problem.set.project(problem.x, moved, problem.radius)
         return TunedState(delta, velocity, excess, state.t + 1), trial
 

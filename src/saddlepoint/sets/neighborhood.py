@@ -13,6 +13,7 @@ from torch import Tensor
 from saddlepoint.access.model import Box, Model
 from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
+from saddlepoint.rows import column
 from saddlepoint.sets._box import interval
 from saddlepoint.shapes import Delta, Draws, Inputs, PerSample, Rows
 
@@ -127,6 +128,10 @@ class Neighborhood(abc.ABC):
     @abc.abstractmethod
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """The direction of unit size that rises fastest, [N, *P]; zero for a gradient of zero."""
+
+    def move(self, x: Inputs, delta: Delta, gradient: Delta, length: PerSample) -> Delta:
+        """The step of that ``length`` [N] from δ along which it rises fastest, [N, *P]."""
+        return column(length, gradient) * self.steepest(x, gradient)
 
     @abc.abstractmethod
     def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:

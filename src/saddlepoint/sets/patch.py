@@ -72,12 +72,14 @@ class Patch(Ball):
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """sign(g) in the square of the set's own radius in which Σ |g| · room is largest, 0 outside: [N, *D].
 
-        A square of unit size would be a single pixel; content may change by any amount, so its entries are ±1.
+        A square of unit size would be a single pixel; content may change by any amount, so its entries are ± the
+        width of the box (1 where that is infinite).
         """
         radius = torch.as_tensor(self.radius, dtype=x.dtype, device=x.device).expand(len(x))
         gradient = self.masked(gradient).detach()
         worth = gradient * corner(gradient, *self.interval(x)).clamp(-1e30, 1e30)
-        return gradient.sign() * self.window(worth, radius)
+        wide = self.box.high - self.box.low
+        return (wide if math.isfinite(wide) else 1.0) * gradient.sign() * self.window(worth, radius)
 
     @torch.no_grad()
     def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:

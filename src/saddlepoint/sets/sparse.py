@@ -53,6 +53,10 @@ class L1(Ball):
         """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D]."""
         return spike(self.masked(gradient))
 
+    def move(self, x: Inputs, delta: Delta, gradient: Delta, length: PerSample) -> Delta:
+        """Entries pushed from x + δ to the box in the order of |g| until the length is spent, [N, *D]."""
+        return self.lmo(x + delta, gradient, length)
+
     @torch.no_grad()
     def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:
         """Entries pushed to the box in the order of |g| until the radius is spent (a fractional knapsack), [N, *D]."""
@@ -115,6 +119,10 @@ class L0(Ball):
         One entry may change by any amount; of these directions the one whose largest entry is 1.
         """
         return spike(self.masked(gradient))
+
+    def move(self, x: Inputs, delta: Delta, gradient: Delta, length: PerSample) -> Delta:
+        """So many entries pushed from x + δ to the box, those with the most to gain, [N, *D]."""
+        return self.lmo(x + delta, gradient, length)
 
     @torch.no_grad()
     def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:

@@ -19,7 +19,7 @@ from saddlepoint.objectives import cross_entropy, margin
 from saddlepoint.optimizers.adam import Adam
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L0, L2, NON_ADDITIVE, STEEP, Linf, Neighborhood, Nuclear, Perceptual, Wasserstein
+from saddlepoint.sets import L0, L2, NON_ADDITIVE, STEEP, Linf, Neighborhood, Nuclear, Patch, Perceptual, Wasserstein
 
 OBJECTIVES: dict[str, Objective] = {"cross-entropy": cross_entropy, "margin": margin}
 
@@ -78,10 +78,11 @@ def pgd(
 
     δ <- P(δ + step · radius · steepest(∇ objective)). ``relative_step`` is in units of the radius; the default,
     2.5 / steps, can cross the ball from any start. In the Wasserstein ball it is 1: there a step moves a little of
-    every pixel, of which the projection leaves what is worth its way.
+    every pixel, of which the projection leaves what is worth its way. So it is for patches: what a small step does
+    elsewhere never outweighs the content that is there.
     """
     check_steps(steps)
-    usual = 1.0 if isinstance(threat, Wasserstein) else 2.5 / steps
+    usual = relative_step_of(threat, steps)
     rate = constant(usual if relative_step is None else relative_step)
     return restarted(Iterate(threat, objective_named(objective), Ascent(backprop, rate), uniform, steps), restarts)
 
@@ -128,6 +129,11 @@ def objective_named(name: str) -> Objective:
     if name not in OBJECTIVES:
         raise OptionError(f"no objective {name!r}; known: {', '.join(OBJECTIVES)}")
     return OBJECTIVES[name]
+
+
+def relative_step_of(threat: Neighborhood, steps: int) -> float:
+    """The usual step of projected ascent in so many steps, in units of the radius."""
+    return 1.0 if isinstance(threat, Wasserstein | Patch) else 2.5 / steps
 
 
 def check_steps(steps: int) -> None:
