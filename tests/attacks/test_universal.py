@@ -8,6 +8,7 @@ from torch import Tensor
 
 import saddlepoint as sp
 from saddlepoint.errors import AccessError, DataError, OptionError, ThreatError
+from saddlepoint.testing.problems import MLP, SHAPE
 
 D = 24
 W = torch.linspace(-1.0, 1.33, D, dtype=torch.float64).sin()
@@ -112,3 +113,9 @@ def test_what_does_not_fit_is_refused() -> None:
         sp.universal(sp.wrap(net, access="labels"), X, sp.Linf(0.1), method="search")
     with pytest.raises(DataError, match="target"):
         sp.universal(net, X, sp.Linf(0.1), target=7)
+
+
+@pytest.mark.parametrize("threat", [sp.Nuclear(2.0), sp.Insertions(2.0)], ids=str)
+def test_sets_in_which_clipping_makes_a_perturbation_larger_are_refused(threat: sp.Nuclear | sp.Insertions) -> None:
+    with pytest.raises(ThreatError, match=f"may grow in {threat.name}"):
+        sp.universal(MLP(seed=0), torch.rand(4, *SHAPE), threat)

@@ -40,7 +40,10 @@ def test_a_step_is_rate_radii_along_the_steepest_direction_then_projected(ball: 
     start = uniform(asked)
     state, trial = optimizer.step(asked, optimizer.init(asked, start))
     _, slope = backprop(asked, start)
-    expected = ball.project(X, start + 0.5 * 0.4 * ball.steepest(X, slope), asked.radius)
+    moved = ball.move(X, start, slope, torch.full_like(asked.radius, 0.5 * 0.4))
+    if not isinstance(ball, L1):  # there the box leaves the steepest entry too little room
+        assert torch.allclose(moved, 0.5 * 0.4 * ball.steepest(X, slope))
+    expected = ball.project(X, start + moved, asked.radius)
     assert torch.allclose(state.delta, expected)
     assert torch.equal(trial.delta, start)
 

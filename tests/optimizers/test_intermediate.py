@@ -118,3 +118,20 @@ def test_the_attack_goes_the_way_of_its_first_half() -> None:
     torch.testing.assert_close(second.value, after, rtol=1e-3, atol=1e-3)
     assert float((after > before).float().mean()) > 0.9
     assert float((after / before).median()) > 1.05
+
+
+@pytest.mark.parametrize("budget", [3, 11, 12, 13, 20])
+def test_a_budget_may_end_at_any_question(budget: int) -> None:
+    data = sp.zoo.data.load("fashion-mnist-1k[:6]")
+    found = sp.attacks.ila(sp.zoo.load("fashion-standard"), data.x, data.y, sp.Linf(0.01), budget=budget)
+    assert int(found.forwards.max()) == budget
+    assert not bool((found.met & (found.size > 0.01001)).any())
+
+
+def test_what_the_first_attack_found_is_not_given_up() -> None:
+    """Of 60 images the second stage loses six that the first had fooled."""
+    data, network = sp.zoo.data.load("fashion-mnist-1k[:60]"), sp.zoo.load("fashion-standard")
+    first = sp.attacks.mi_fgsm(network, data.x, data.y, sp.Linf(0.05))
+    found = sp.attacks.ila(network, data.x, data.y, sp.Linf(0.05))
+    assert int(first.met.sum()) > 40
+    assert bool(found.met[first.met].all())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import saddlepoint as sp
 from saddlepoint.errors import ThreatError
@@ -93,3 +93,35 @@ def test_the_best_place_misleads_more_than_a_fixed_one_and_slopes_more_than_scor
     least = sp.attacks.fmn(net, data.x, data.y, Patch(), steps=30)
     assert least.met.all()
     assert float(least.size.median()) <= 5
+
+
+def test_a_patch_outside_of_the_picture_is_refused() -> None:
+    x = torch.rand(2, 1, 6, 8)
+    sp.Patch(2, row=5, column=7).radii(x)
+    for row, column in ((6, 0), (0, 8)):
+        with pytest.raises(ThreatError, match="pictures have 6 rows and 8 columns: it would change nothing"):
+            sp.Patch(2, row=row, column=column).radii(x)
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 255.0), (-100.0, 100.0)])
+def test_steps_are_as_long_as_the_box_is_wide(bounds: tuple[float, float]) -> None:
+    """The same attack, in other units, finds the same."""
+    low, high = bounds
+    net = sp.zoo.load("fashion-standard")
+    data = sp.zoo.data.load("fashion-mnist-1k[:8]")
+    inside = sp.wrap(lambda z: net((z - low) / (high - low)), bounds=bounds)
+    other = sp.attacks.bim(inside, low + (high - low) * data.x, data.y, sp.Patch(6))
+    plain = sp.attacks.bim(net, data.x, data.y, sp.Patch(6))
+    torch.testing.assert_close((other.x_adv - low) / (high - low), plain.x_adv, atol=2e-3, rtol=0)
+
+
+def test_pgd_leaves_a_random_place_for_the_best_one() -> None:
+    """On a linear model 40 steps reach most of what the oracle does."""
+    weights = torch.randn(1, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
+    net[1].weight.data = torch.cat([torch.zeros(1, 36), weights.view(1, 36)])
+    net[1].bias.data = torch.tensor([50.0, 0.0])
+    x, threat = torch.full((8, 1, 6, 6), 0.5), sp.Patch(3)
+    best = (weights * threat.lmo(x, weights.expand_as(x), threat.radii(x))).flatten(1).sum(1)
+    found = sp.attacks.pgd(net, x, torch.zeros(8, dtype=torch.long), threat)
+    assert float(((weights * found.delta).flatten(1).sum(1) / best).min()) > 0.99

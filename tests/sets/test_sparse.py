@@ -220,3 +220,30 @@ def test_l0_samples_choose_among_the_free_entries() -> None:
 def test_l0_cannot_draw_from_an_unbounded_box() -> None:
     with pytest.raises(ThreatError, match="unbounded box"):
         L0(box=Box(0, torch.inf)).sample(torch.ones(1, 2), torch.ones(1), Noise(torch.arange(1)))
+
+
+@pytest.mark.parametrize("kind", [L1, L0])
+def test_a_move_is_the_best_step_that_the_box_allows(kind: type[L1] | type[L0]) -> None:
+    """By brute force over which entries are pushed: along one entry alone a step would end at the box."""
+    noise = torch.Generator().manual_seed(3)
+    x, g = (
+        torch.rand(5, 4, generator=noise, dtype=torch.float64),
+        torch.randn(5, 4, generator=noise, dtype=torch.float64),
+    )
+    delta = (torch.rand(5, 4, generator=noise, dtype=torch.float64) - x) / 2
+    length = torch.full((5,), 2.0, dtype=torch.float64)
+    moved = kind().move(x, delta, g, length)
+    assert bool((kind().size(x, moved) <= length + 1e-12).all())
+    assert bool(((x + delta + moved) >= -1e-12).all() and ((x + delta + moved) <= 1 + 1e-12).all())
+    room = torch.where(g > 0, 1 - x - delta, x + delta)
+    gain = (g * moved).sum(1)
+    for row in range(5):
+        best = 0.0
+        for order in itertools.permutations(range(4)):
+            left, total = 2.0, 0.0
+            for entry in order:
+                step = min(float(room[row, entry]), left) if kind is L1 else float(room[row, entry]) * (left >= 1)
+                left -= step if kind is L1 else 1
+                total += step * abs(float(g[row, entry]))
+            best = max(best, total)
+        assert float(gain[row]) == pytest.approx(best)

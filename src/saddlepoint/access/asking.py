@@ -163,7 +163,8 @@ class GradientAccess(ScoreAccess):
         """(logits [n, K], what the module ``layer`` answered on the way, [n, *F]) of x [n, *D], both with graph.
 
         No layer is the middle one of those with weights, or the logits where the model shows none. Where the budget
-        forbids to ask, logits are NaN and the answers of the layer 0. A gradient through either is a backward.
+        forbids to ask, logits are NaN and the answers of the layer 0, of [n, 1] where nobody was asked. A gradient
+        through either is a backward.
 
         Raises:
             AccessError: the model shows nothing inside, or not one tensor for each input.
@@ -177,6 +178,8 @@ class GradientAccess(ScoreAccess):
         with watching(network, name) as seen:
             out, asked = self._answer(x, 0)
         keep = torch.isin(self.rows, asked).nonzero().squeeze(1)
+        if not len(keep):
+            return out, out.new_zeros(len(x), 1)
         if not len(seen) or any(len(one) != len(keep) for one in seen):
             said = [list(one.shape) for one in seen] or "no tensor"
             raise AccessError(f"module {name!r} answered {said} on the way to {len(keep)} answers: take another layer")

@@ -53,6 +53,7 @@ class Patch:
 
     def show(self, x: Tensor, seed: int = 1) -> Tensor:
         """Pictures [N, C, H, W] with the patch, each in the view that ``fools`` judges: [N, C, H, W], in the bounds."""
+        self._check(x)
         noise = _noise(seed, x).at("trial")
         return _scene(x, self.content.to(x), self._worn(x), self.views, noise, self.box).detach()
 
@@ -65,10 +66,17 @@ class Patch:
         wrapped = model if isinstance(model, Model) else wrap(model, bounds=(self.box.low, self.box.high))
         with wrapped.quiet():
             inputs = check_inputs(x, wrapped.box)
+            self._check(inputs)
             shown = _gray(self.content, self.box) if blank else self.content
             own = predict(ask_clean(wrapped, inputs))
             worn = self._worn(inputs)
             return _misled(wrapped, inputs, own, shown.to(inputs), worn, self.views, seed, self.target)
+
+    def _check(self, x: Tensor) -> None:
+        """Raises DataError where a worn patch does not fit the pictures."""
+        if self.mask is not None and x.shape[2:] != self.mask.shape[2:]:
+            side, other = ("x".join(map(str, one.shape[2:])) for one in (self.mask, x))
+            raise DataError(f"what is worn was made for pictures of {side} pixels, these have {other}: resize them")
 
     def _worn(self, like: Tensor) -> Tensor | None:
         return None if self.mask is None else self.mask.to(like.device)

@@ -25,7 +25,7 @@ from saddlepoint.noise import Noise
 from saddlepoint.objectives import cross_entropy
 from saddlepoint.optimizers.squares import halving
 from saddlepoint.rows import batches
-from saddlepoint.sets import L2, Ball, Neighborhood
+from saddlepoint.sets import L2, Ball, Insertions, Neighborhood, Nuclear
 
 Method = Literal["sgd", "deepfool", "search"]
 EPOCHS: dict[Method, int] = {"sgd": 10, "deepfool": 10, "search": 500}
@@ -219,6 +219,8 @@ def _shared(threat: Neighborhood, model: Model, x: Tensor) -> Ball:
     """The set as one perturbation lives in it: one radius, no box of its own but when it is applied."""
     if not isinstance(threat, Ball):
         raise ThreatError(f"a universal perturbation needs a ball with a radius, such as sp.Linf(10/255); got {threat}")
+    if isinstance(threat, (Nuclear, Insertions)):
+        raise ThreatError(f"clipped to the range of each input, a perturbation may grow in {threat.name}: use sp.L2(2)")
     radius = torch.as_tensor(threat.radius)
     if radius.ndim or not bool(radius.isfinite()):
         raise ThreatError("a universal perturbation needs one finite radius for all inputs")

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from saddlepoint import attacks
+from saddlepoint.access.model import Model
 from saddlepoint.attacks import Recipe
 from saddlepoint.auditing import atomic
 from saddlepoint.auditing.estimate import passes
@@ -24,12 +25,12 @@ from saddlepoint.auditing.summary import Estimate
 from saddlepoint.cli.masking import masked
 from saddlepoint.cli.options import ModelOptions, WorkOptions
 from saddlepoint.cli.progress import progress
-from saddlepoint.cli.setup import Ready, prepare_labeled
+from saddlepoint.cli.setup import Ready, prepare_labeled, resolve_surrogate
 from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import check_ending, convert, threat_of
 from saddlepoint.core.goal import Goal, targeted, untargeted
 from saddlepoint.core.result import Result, Status, concatenate
-from saddlepoint.errors import OptionError
+from saddlepoint.errors import ModelError, OptionError
 from saddlepoint.report.words import duration, interval, percent, short
 from saddlepoint.sets import Neighborhood
 
@@ -87,11 +88,14 @@ def attack(
 ) -> None:
     """Attack, print a table, and store the examples in ``out``."""
     recipe = attacks.get(name)
-    options = convert(given, recipe.build, name, OWN)
+    helpers = {option: word for option, word in given.items() if option == "surrogate" and option in recipe.options}
+    options = convert({o: word for o, word in given.items() if o not in helpers}, recipe.build, name, OWN)
     if within.threat is not None:
         threat_of(within.threat)  # a slip of the pen is told before anything is loaded
     check_ending(out, (".safetensors",), "the examples go")
     ready = prepare_labeled(model, samples, of, work)
+    for option, word in helpers.items():
+        options[option] = _surrogates(word, work, ready)
     chosen = within.set(recipe, ready.data.x)
     wanted = None if target is None else class_number(target, ready)
     if wanted is not None and "candidates" in recipe.options:
@@ -106,6 +110,21 @@ def attack(
     if out is not None:
         atomic.write(out, _file(result, ready, attempt))
         show(f"adversarial examples: {out}")
+
+
+def _surrogates(words: str, work: WorkOptions, ready: Ready) -> Model | list[Model]:
+    """The model of that name, or those of several with commas between them.
+
+    Raises:
+        ModelError: one answers another number of classes.
+    """
+    made = [resolve_surrogate(word.strip(), work, ready) for word in words.split(",")]
+    for one in made:
+        with one.quiet(), torch.no_grad():
+            classes = one(ready.data.x[:1].to(one.device or ready.data.x.device)).shape[1]
+        if classes != ready.classes:
+            raise ModelError(f"{one.name} knows {classes} classes, the model {ready.classes}: they must agree")
+    return made[0] if len(made) == 1 else made
 
 
 def class_number(word: str, ready: Ready) -> int:
@@ -217,13 +236,18 @@ def _spread(counts: Tensor) -> str:
     return f"median {int(counts.median())}, most {int(counts.max())}"
 
 
+def _in_words(value: Any) -> str:
+    """What stands for a value that JSON does not know: a model by its name, samples by their number."""
+    return value.name if isinstance(value, Model) else f"{len(value)} samples"
+
+
 def _file(result: Result, ready: Ready, attempt: Attempt) -> bytes:
     data = ready.data
     tensors = {field.name: getattr(result, field.name).contiguous() for field in dc.fields(Result)}
     tensors |= {"x": data.x.contiguous(), "y": data.y.contiguous(), "ids": data.ids.contiguous()}
     said = {
         "attack": attempt.recipe.name,
-        "options": json.dumps({**attempt.recipe.options, **attempt.options}, default=lambda t: f"{len(t)} samples"),
+        "options": json.dumps({**attempt.recipe.options, **attempt.options}, default=_in_words),
         "target": "none" if attempt.target is None else str(attempt.target),
         "threat": str(attempt.threat or "smallest"),
         "model": ready.model.name,

@@ -44,7 +44,7 @@ class Intermediate:
         with torch.no_grad():
             zero = problem.set.zero(problem.x)
             clean = self._inside(problem, zero)[1]
-            way = self._inside(problem, delta)[1] - clean
+            way = _like(self._inside(problem, delta)[1], clean) - clean
             way = way / column(flat_norm(way, 2).clamp_min(torch.finfo(way.dtype).tiny), way)
         return IntermediateState(zero, clean, way, 0)
 
@@ -54,7 +54,7 @@ class Intermediate:
         logits, found = self._inside(problem, delta)
         value = _along(state, found)
         g = slope(value.sum(), delta)
-        moved = state.delta + self.rate(state.t) * column(problem.radius, g) * problem.set.steepest(problem.x, g)
+        moved = state.delta + problem.set.move(problem.x, state.delta, g, self.rate(state.t) * problem.radius)
         moved = problem.set.project(problem.x, moved, problem.radius)
         return dc.replace(state, delta=moved, t=state.t + 1), _trial(problem, state, logits, value)
 
@@ -68,8 +68,13 @@ class Intermediate:
         return problem.access.inside(problem.set.apply(problem.x, delta), self.layer)
 
 
+def _like(found: Tensor, clean: Tensor) -> Tensor:
+    """What was found; 0 where no sample was asked about any more, so that there is nothing."""
+    return found if found.shape == clean.shape else torch.zeros_like(clean)
+
+
 def _along(state: IntermediateState, found: Tensor) -> Tensor:
-    return ((found - state.clean) * state.way).flatten(1).sum(1)
+    return ((_like(found, state.clean) - state.clean) * state.way).flatten(1).sum(1)
 
 
 def _trial(problem: Problem[GradientAccess], state: IntermediateState, logits: Tensor, value: Tensor) -> Trial:

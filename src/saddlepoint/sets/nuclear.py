@@ -58,8 +58,10 @@ class Nuclear(Ball):
         super().__post_init__()
         if self.form not in ("channels", "whole"):
             raise ThreatError(f"form is channels or whole, got {self.form!r}")
-        if self.block is not None and (self.block < 1 or self.form == "whole"):
-            raise ThreatError(f"a block is a tile of one channel, with a side of at least 1; got {self.block}")
+        if self.block is not None and self.block < 1:
+            raise ThreatError(f"a block is a tile with a side of at least 1, got {self.block}")
+        if self.block is not None and self.form == "whole":
+            raise ThreatError("a block is a tile of one channel: leave block or form=whole out")
 
     def size(self, x: Inputs, delta: Delta) -> PerSample:
         """The sum of all singular values, [N]."""

@@ -51,6 +51,15 @@ class Patch(Ball):
         if self.row is not None and self.column is not None and min(self.row, self.column) < 0:
             raise ThreatError(f"a patch begins at row and column 0 or more, got {self.row}, {self.column}")
 
+    def _check(self, x: Tensor, radius: Tensor) -> None:
+        super()._check(x, radius)
+        height, width = as_images(x).shape[2:]
+        if self.row is not None and self.column is not None and (self.row >= height or self.column >= width):
+            raise ThreatError(
+                f"the patch begins at row {self.row}, column {self.column}, and pictures have {height} rows and"
+                f" {width} columns: it would change nothing"
+            )
+
     def size(self, x: Inputs, delta: Delta) -> PerSample:
         """The side of the smallest square that holds what changes, [N]; infinite above or left of a fixed place."""
         changed = (as_images(delta) != 0).any(1)
