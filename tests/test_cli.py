@@ -606,6 +606,20 @@ def test_a_comparison_says_how_far_each_run_is_to_be_trusted(folder, capsys):
     assert (first["verdict"], first["plan"], second["plan"]) == ("invalid", None, "quick")
 
 
+def test_a_surrogate_is_named_on_the_command_line(folder, capsys):
+    of = ["cli_tiny:build", "--data", "tiny.npz", "--threat", "linf:0.1", "--steps", "3", "--quiet"]
+    assert main(["attack", "p_rgf", *of, "--surrogate", "cli_tiny:rounded", "--out", "guided.safetensors"]) == 0
+    with safe_open("guided.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["options"])["surrogate"] == "cli_tiny:rounded"
+    two = "cli_tiny:build,cli_tiny:rounded"
+    assert main(["attack", "subspace", *of, "--surrogate", two, "--dropout", "0"]) == 0
+    capsys.readouterr()
+    assert main(["attack", "p_rgf", *of, "--surrogate", "zoo:fashion-fgsm"]) == 2
+    assert "fashion-fgsm" in capsys.readouterr().err
+    assert main(["attack", "pgd", *of, "--surrogate", "cli_tiny:build"]) == 2
+    assert "pgd has no option --surrogate" in capsys.readouterr().err
+
+
 def test_a_lower_number_from_elsewhere_is_told(folder, capsys):
     known = [*AUDIT, *PLAN, "--out", "runs/known", "--quiet"]
     assert main([*known, "--known", "l2:0.3=0.0", "--known", "linf:0.1=1"]) == 0

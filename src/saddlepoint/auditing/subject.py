@@ -178,16 +178,25 @@ def prepare_surrogate(surrogate: Callable[[Tensor], Any], subject: Subject, call
     other = copy.copy(surrogate) if isinstance(surrogate, Model) else wrap(surrogate, bounds=subject.model.box.ends)
     if other.box != subject.model.box:
         raise OptionError(f"{called} has bounds {other.box.ends}, the model {subject.model.box.ends}: they must agree")
-    few = subject.x[:1].to(other.device or subject.x.device)
+    check_fits(other, subject.x, len(subject.classes), called)
+    return other
+
+
+def check_fits(other: Model, x: Tensor, classes: int, called: str) -> None:
+    """Ask another model, ``called`` so, about the first of samples x [N, *D] that the model knows so many classes of.
+
+    Raises:
+        ModelError: it answers another number of classes, or takes other inputs.
+    """
+    few = x[:1].to(other.device or x.device)
     with other.quiet(), torch.no_grad():
         try:
-            classes = other(check_inputs(few, other.box)).shape[1]
+            known = other(check_inputs(few, other.box)).shape[1]
         except (RuntimeError, ValueError, TypeError) as error:
             shape = list(few.shape[1:])
             raise ModelError(f"{called} does not take samples of shape {shape}, as the model does: {error}") from error
-    if classes != len(subject.classes):
-        raise ModelError(f"{called} knows {classes} classes, the model {len(subject.classes)}: they must agree")
-    return other
+    if known != classes:
+        raise ModelError(f"{called} knows {known} classes, the model {classes}: they must agree")
 
 
 def _samples(x: Tensor | None, y: Any, data: Data | None) -> tuple[Tensor, Tensor, Tensor, tuple[str, ...], str]:

@@ -20,7 +20,7 @@ from saddlepoint.access.model import Model
 from saddlepoint.attacks import Recipe
 from saddlepoint.auditing import atomic
 from saddlepoint.auditing.estimate import passes
-from saddlepoint.auditing.subject import class_names
+from saddlepoint.auditing.subject import check_fits, class_names
 from saddlepoint.auditing.summary import Estimate
 from saddlepoint.cli.masking import masked
 from saddlepoint.cli.options import ModelOptions, WorkOptions
@@ -30,7 +30,7 @@ from saddlepoint.cli.tables import show, table
 from saddlepoint.cli.values import check_ending, convert, threat_of
 from saddlepoint.core.goal import Goal, targeted, untargeted
 from saddlepoint.core.result import Result, Status, concatenate
-from saddlepoint.errors import ModelError, OptionError
+from saddlepoint.errors import OptionError
 from saddlepoint.report.words import duration, interval, percent, short
 from saddlepoint.sets import Neighborhood
 
@@ -113,17 +113,10 @@ def attack(
 
 
 def _surrogates(words: str, work: WorkOptions, ready: Ready) -> Model | list[Model]:
-    """The model of that name, or those of several with commas between them.
-
-    Raises:
-        ModelError: one answers another number of classes.
-    """
+    """The model of that name, or those of several with commas between them."""
     made = [resolve_surrogate(word.strip(), work, ready) for word in words.split(",")]
     for one in made:
-        with one.quiet(), torch.no_grad():
-            classes = one(ready.data.x[:1].to(one.device or ready.data.x.device)).shape[1]
-        if classes != ready.classes:
-            raise ModelError(f"{one.name} knows {classes} classes, the model {ready.classes}: they must agree")
+        check_fits(one, ready.data.x, ready.classes, f"the surrogate {one.name}")
     return made[0] if len(made) == 1 else made
 
 
