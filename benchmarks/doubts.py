@@ -22,13 +22,16 @@ from saddlepoint.auditing.diagnosis import Diagnosis, diagnose
 from saddlepoint.auditing.subject import prepare
 from saddlepoint.testing.menagerie import DISEASES
 
-PROBES = "| network | threat | random: gap | no slope | left after repair | slopes tell | softmax 1 | optimizes |"
+PROBES = (
+    "| network | threat | random: gap | no slope | left after repair | slopes tell | alike | scores flat"
+    " | softmax exactly 1 | optimizes |"
+)
 ADAPT = "| network, linf:0.1 | after PGD-40 | after the audit | bare network | verdict | passes an image |"
 COST = "| network, threat | verdict | passes an image, all | for doubts | share | seconds, all | for doubts |"
 TRANSFER = "| fashion-standard, linf:0.02 | left by triage and square | broken by transfer | time for learning |"
 MISLEADING = ("quantized", "compressed", "one-hot", "winners", "loop", "purified", "turned")
 AUDITED = (("fashion-pgd-linf", sp.Linf(0.1)), ("fashion-fgsm", sp.Linf(0.1)), ("fashion-pgd-l2", sp.L2(1.5)))
-DOUBTING = ("-sentinels", "-doubted", "-sampled", "-sampled-2", "-sampled-3")
+DOUBTING = ("-sentinels", "-doubted", "-flat", "-sampled", "-sampled-2", "-sampled-3")
 HEALTHY = ("fashion-standard", "fashion-fgsm", "fashion-pgd-linf", "fashion-pgd-l2", "fashion-smooth")
 THREATS = (sp.Linf(0.02), sp.Linf(0.1), sp.L2(1.5), sp.L1(10.0))
 
@@ -41,7 +44,7 @@ def seen(network: nn.Module, threat: sp.Linf | sp.L2 | sp.L1) -> Diagnosis:
 
 def probes() -> Iterator[str]:
     yield PROBES
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     cases = [(name, sp.zoo.load(name), threat) for name in (*HEALTHY, "fashion-masked") for threat in THREATS]
     cases += [
         (f"{name} on {base}", make(sp.zoo.load(base)).eval(), sp.Linf(0.1))
@@ -57,13 +60,15 @@ def probes() -> Iterator[str]:
             f"{one.slopes.useless} of {one.slopes.samples}",
             str(one.repaired.useless),
             f"{one.slopes.told:.3f}",
+            f"{one.slopes.alike:.2f}",
+            str(one.slopes.flat),
             f"{one.answers.certain} of {one.answers.samples}",
             "yes" if one.answers.optimizes else "no",
         )
         yield f"| {name} | {threat} | {' | '.join(cells)} |"
 
 
-def adapt(n: int) -> Iterator[str]:
+def adapt(n: int, names: tuple[str, ...] = ()) -> Iterator[str]:
     """What plain PGD leaves of networks behind bad defenses, and what a standard audit does, which adapts by itself."""
     yield ADAPT
     yield "|---|---|---|---|---|---|"
@@ -71,6 +76,8 @@ def adapt(n: int) -> Iterator[str]:
     for base in ("fashion-standard", "fashion-pgd-linf"):
         bare = sp.audit(sp.zoo.load(base), data=data, threat=threat, curve=None).robust_accuracy
         for name, make in DISEASES.items():
+            if names and name not in names:
+                continue
             sick = make(sp.zoo.load(base)).eval()
             plain = sp.attacks.pgd(sick, data.x, data.y, threat, steps=40)
             done = sp.audit(sick, data=data, threat=threat, curve=None)
@@ -115,7 +122,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("probes", "adapt", "cost", "transfer"))
     parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--names", nargs="+", choices=list(DISEASES), default=(), help="of adapt: these diseases alone")
     asked = parser.parse_args()
-    for line in {"probes": lambda n: probes(), "adapt": adapt, "cost": cost, "transfer": transfer}[asked.what](asked.n):
+    for line in {
+        "probes": lambda n: probes(),
+        "adapt": lambda n: adapt(n, tuple(asked.names)),
+        "cost": cost,
+        "transfer": transfer,
+    }[asked.what](asked.n):
         print(line, flush=True)
     print(f"\n{provenance(32 if asked.what == 'probes' else asked.n)}")
