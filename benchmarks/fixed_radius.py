@@ -8,7 +8,8 @@ networks of kinds.py (trades, residual, vit ...) have to be trained. A plan is a
 doubts and its curve.
 
 Every number is recomputed from the returned inputs: a fresh forward, the ball, the box. `run` adds to fixed_radius.json
-and skips what stands there; `table` prints it.
+and skips what stands there; `table` prints it. With --runs FOLDER the runs of plans are kept there, and the same
+command goes on with one that was stopped; its passes and seconds are then those on record.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from saddlepoint.sets import parse
 STORE = Path(__file__).with_name("fixed_radius.json")
 BATCH = 250
 PGD_STEPS = 40
+PIECE = 64
 QUICK = ("pgd", "apgd_ce", "apgd_dlr", "square", "triage", "plan quick", "plan standard")
 Attack = Callable[[nn.Module, Tensor, Tensor, sp.Linf | sp.L2 | sp.L1], Tensor | sp.Audit]
 TORCHATTACKS_NORM = {"linf": "Linf", "l2": "L2"}
@@ -75,8 +77,11 @@ def adversarial_library(loss: str) -> Attack | None:
     return run
 
 
-def plan(name: str) -> Callable[..., sp.Audit]:
-    return lambda model, x, y, threat: sp.audit(model, x, y, threat=threat, plan=name)
+def plan(name: str, runs: Path | None) -> Callable[..., sp.Audit]:
+    if runs is None:
+        return lambda model, x, y, threat: sp.audit(model, x, y, threat=threat, plan=name)
+    out = str(runs / "{model}-{data}-{key}")
+    return lambda model, x, y, threat: sp.audit(model, x, y, threat=threat, plan=name, out=out, piece_size=PIECE)
 
 
 def foolbox_pgd() -> Attack | None:
@@ -122,7 +127,7 @@ def torchattacks_pgd() -> Attack | None:
     return theirs(make)
 
 
-def pairs(queries: int) -> dict[str, dict[str, Attack | None]]:
+def pairs(queries: int, runs: Path | None = None) -> dict[str, dict[str, Attack | None]]:
     """For each attack, the ways to run it."""
     return {
         "apgd_ce": {
@@ -146,9 +151,9 @@ def pairs(queries: int) -> dict[str, dict[str, Attack | None]]:
             "ART": art_pgd(),
         },
         "triage": {"saddlepoint": ours("triage")},
-        "plan quick": {"saddlepoint": plan("quick")},
-        "plan standard": {"saddlepoint": plan("standard")},
-        "plan thorough": {"saddlepoint": plan("thorough")},
+        "plan quick": {"saddlepoint": plan("quick", runs)},
+        "plan standard": {"saddlepoint": plan("standard", runs)},
+        "plan thorough": {"saddlepoint": plan("thorough", runs)},
         "autoattack": {
             "saddlepoint": ours("autoattack"),
             "torchattacks": theirs(lambda t, m, norm, eps: t.AutoAttack(m, norm=norm, eps=eps)),
@@ -195,12 +200,22 @@ def measure(name: str, model_name: str, spec: str, library: str, attack: Attack,
     seconds = time.process_time() - began
     x_adv, verdict = (found.x_adv, found.verdict) if isinstance(found, sp.Audit) else (found.detach(), None)
     forwards, backwards = model.forwards / n, model.backwards / n
+    if isinstance(found, sp.Audit):
+        known = on_record(found)
+        if known[0] / n > forwards:  # a part of it ran before
+            forwards, backwards, seconds = known[0] / n, known[1] / n, known[2]
     left, clean = outside(x, x_adv, threat), right(model, x, y)
     robust = int((clean & (right(model, x_adv, y) | left)).sum())
     return Row(
         model_name, spec, name, library, n, int(clean.sum()), robust, int(left.sum()), forwards, backwards, seconds,
         provenance(n), verdict,
     )  # fmt: skip
+
+
+def on_record(done: sp.Audit) -> tuple[int, int, float]:
+    """Forwards, backwards and seconds of all samples together."""
+    stages = [stage for one in done.summary().threats for stage in one.stages]
+    return sum(s.forwards for s in stages), sum(s.backwards for s in stages), sum(s.seconds for s in stages)
 
 
 def load() -> list[dict[str, object]]:
@@ -210,7 +225,7 @@ def load() -> list[dict[str, object]]:
 def run(args: argparse.Namespace) -> None:
     for model in args.models:
         for name in args.attacks:
-            for library, attack in pairs(args.queries)[name].items():
+            for library, attack in pairs(args.queries, args.runs)[name].items():
                 label = f"{name}({args.queries})" if name == "square" else name
                 key = {"model": model, "threat": args.threat, "attack": label, "library": library, "n": args.n}
                 known = any(all(row[k] == v for k, v in key.items()) for row in load())
@@ -266,6 +281,7 @@ def main() -> None:
     runner.add_argument("--queries", type=int, default=1000)
     runner.add_argument("--n", type=int, default=1000)
     runner.add_argument("--only", nargs="*", help="libraries")
+    runner.add_argument("--runs", type=Path, help="where the runs of plans are kept, to go on after a stop")
     runner.set_defaults(run=run)
     commands.add_parser("table").set_defaults(run=lambda _: table())
     args = parser.parse_args()
