@@ -56,8 +56,8 @@ def test_the_front_page_lists_what_it_offers() -> None:
 
 def test_all_errors_share_their_base() -> None:
     errors = importlib.import_module("saddlepoint.errors")
-    for _, error in own(errors):
-        assert issubclass(error, errors.SaddlepointError)  # type: ignore[arg-type]
+    for error in (one for _, one in own(errors) if isinstance(one, type)):
+        assert issubclass(error, errors.SaddlepointError)
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

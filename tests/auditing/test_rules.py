@@ -68,7 +68,7 @@ def test_stand_ins_of_a_source_are_kept() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("linera", "no backward rule 'linera': write none, linear"),
+        ("linera", "no backward rule 'linera' (did you mean linear?): write none, linear"),
         ("linear(", "is no backward rule: write none, linear"),
         ("soft", "soft: beta is missing; the options of soft are beta"),
         ("soft(beta=2, gamma=1)", "gamma is not an option"),

@@ -41,10 +41,10 @@ def test_what_is_said_is_what_is_on_record(done: Audit) -> None:
 
 def test_other_draws_are_others_and_the_same_call_gives_the_same(done: Audit, network: Make, samples: Make) -> None:
     both = (done, standard(network, samples, n=MANY))
-    values = [column(stage_rows(one.records, "11-triage-sampled").table, "value") for one in both]
+    values = [column(stage_rows(one.records, "12-triage-sampled").table, "value") for one in both]
     assert np.array_equal(*values)
     first = stage_rows(done.records, "01-triage")
-    again = stage_rows(done.records, "11-triage-sampled")
+    again = stage_rows(done.records, "12-triage-sampled")
     at = np.searchsorted(first.positions, again.positions)
     assert not np.array_equal(first.value[at], again.value)
 
