@@ -8,8 +8,8 @@ python benchmarks/queries.py picture                  # docs/images/queries.svg
 
 One run with the most questions gives the whole curve: no attack here looks at how many it has left but square, whose
 windows shrink over the questions it is told of. So a longer run takes the place of a shorter one, but for square. Asked
-are the images of which ``triage`` finds a blind spot, with slopes, among those from number 300 on: on the ones before
-attacks were chosen.
+are the images of which ``triage`` finds a blind spot, with slopes, among those from number ``--first`` on: attacks were
+chosen on numbers 60 to 299.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ ATTACKS = {
 }  # fmt: skip
 PICTURED = 9
 """So many of the attacks are in the picture: those that follow lie among the last of them."""
-FIRST = 300
 BUDGETS = (30, 100, 200, 500, 1000, 2000, 5000, 10_000)
 TOLD = 1000
 """The share that fell within so many questions, or all there were, is told with its interval."""
@@ -56,10 +55,10 @@ REAL = ("EfficientNet-Lite0", "linf:4/255")
 COLORS = ("#c0392b", "#2c3e50", "#2980b9", "#27ae60", "#8e44ad", "#e67e22", "#7f8c8d", "#16a085", "#d4ac0d")
 
 
-def subject(name: str, n: int) -> tuple[sp.Model, Tensor, Tensor]:
+def subject(name: str, n: int, first: int) -> tuple[sp.Model, Tensor, Tensor]:
     """A network, n images and their labels; EfficientNet-Lite0 with pictures of foolbox, see examples/real.py."""
     if name != REAL[0]:
-        data = sp.zoo.data.load(f"fashion-mnist-1k[{FIRST}:{FIRST + n}]")
+        data = sp.zoo.data.load(f"fashion-mnist-1k[{first}:{first + n}]")
         return sp.wrap(sp.zoo.load(name)), data.x, data.y
     sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
     import real
@@ -77,12 +76,12 @@ def asked(model: sp.Model, x: Tensor, y: Tensor, threat: str, attack: str, most:
     return {"took": took, "seconds": round(time.process_time() - began, 1)}
 
 
-def run(n: int, most: int, attacks: list[str], real: bool) -> None:
+def run(n: int, most: int, attacks: list[str], real: bool, first: int = 300) -> None:
     """Every attack on every network, the rows written as they come."""
     torch.set_num_threads(1)
     rows = json.loads(TABLE.read_text())["rows"] if TABLE.exists() else []
     for name, threat in (REAL,) if real else SETTINGS:
-        model, x, y = subject(name, n)
+        model, x, y = subject(name, n, first)
         seen = sp.attacks.triage(model, x, y, parse(threat))
         open_ones = seen.met & (seen.status != sp.Status.CLEAN)
         for attack in attacks:
@@ -208,9 +207,10 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=10_000)
     parser.add_argument("--attacks", nargs="+", choices=ATTACKS, default=list(ATTACKS))
     parser.add_argument("--real", action="store_true", help="EfficientNet-Lite0 instead of the networks of the zoo")
+    parser.add_argument("--first", type=int, default=300, help="number of the first image")
     wanted = parser.parse_args()
     if wanted.command == "run":
-        run(wanted.n, wanted.most, wanted.attacks, wanted.real)
+        run(wanted.n, wanted.most, wanted.attacks, wanted.real, wanted.first)
     else:
         {"table": table, "picture": picture}[wanted.command]()
 
