@@ -63,7 +63,7 @@ class Patch:
         Misled is a picture that is predicted otherwise than without the patch (worn: in the same view); with a target,
         one that is predicted as the target and was not. ``blank`` asks the same of a gray patch.
         """
-        wrapped = model if isinstance(model, Model) else wrap(model, bounds=(self.box.low, self.box.high))
+        wrapped = model if isinstance(model, Model) else wrap(model, bounds=self.box.ends)
         with wrapped.quiet():
             inputs = check_inputs(x, wrapped.box)
             self._check(inputs)

@@ -11,7 +11,7 @@ from saddlepoint.auditing.records import after
 from saddlepoint.auditing.run import read_records, read_spec
 from saddlepoint.auditing.spec import Spec
 from saddlepoint.auditing.standing import Flags
-from saddlepoint.auditing.summary import Estimate, Verdict
+from saddlepoint.auditing.summary import Estimate
 from saddlepoint.auditing.tally import summarize
 from saddlepoint.errors import RunError
 
@@ -42,32 +42,6 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """The comparison as JSON can hold it."""
         return dc.asdict(self)
-
-
-@dc.dataclass(frozen=True)
-class Trust:
-    """What a run says of its own numbers: the ``verdict``, the names of the grave ``doubts``, and how it was made.
-
-    ``plan`` is None where attacks were named; ``access`` and ``budget`` are those of the attacks.
-    """
-
-    verdict: Verdict
-    doubts: tuple[str, ...]
-    plan: str | None
-    access: str
-    budget: int | None
-
-
-def trust(run: str | Path) -> Trust:
-    """Whether the numbers of a run can be compared with others at all.
-
-    Raises:
-        RunError: the folder holds no run, or a damaged one.
-    """
-    spec = read_spec(Path(run))
-    summary = summarize(spec, read_records(Path(run), spec))
-    grave = tuple(dict.fromkeys(doubt.name for doubt in summary.doubts if doubt.weight != "note"))
-    return Trust(summary.verdict, grave, spec["settings"].get("plan"), spec["model"]["access"], spec["budget"])
 
 
 def compare(first: str | Path, second: str | Path) -> list[Comparison]:

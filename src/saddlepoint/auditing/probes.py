@@ -106,18 +106,18 @@ def answers(model: Model, x: Tensor) -> Answers:
     labels = predict(seen)
     gap = float((unit - unit[0]).norm(dim=-1).max().nan_to_num(0.0))
     single = torch.nn.functional.normalize(alone.double(), dim=-1)
-    apart, digits = ~((unit[0] - single).norm(dim=-1) <= ROUNDING), torch.finfo(model.dtype or x.dtype).eps
+    distance, digits = (unit[0] - single).norm(dim=-1), torch.finfo(model.dtype or x.dtype).eps
     return Answers(
         samples=len(x),
         gap=gap,
         flips=int((labels != labels[0]).any(0).sum()),
-        company=int((apart & (predict(alone) != labels[0])).sum()) if gap <= ROUNDING else 0,
+        company=int((~(distance <= ROUNDING) & (predict(alone) != labels[0])).sum()) if gap <= ROUNDING else 0,
         nan=int((seen.isnan() | seen.isposinf()).any(-1).any(0).sum()),
         certain=int((_doubt(seen[0]) < math.log(torch.finfo(torch.float32).tiny)).sum()),
         optimizes=bool(called),
         remembers=changed,
         squashed=model.output == "logits" and squashed(seen[0]) and _at_its_ends(seen[0]),
-        mixed=int(((unit[0] - single).norm(dim=-1) > max(ROUNDING, COARSE * digits)).sum()) if gap <= ROUNDING else 0,
+        mixed=int((distance > max(ROUNDING, COARSE * digits)).sum()) if gap <= ROUNDING else 0,
     )
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses as dc
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-from saddlepoint.auditing import Comparison
+from saddlepoint.auditing import Comparison, Summary
 from saddlepoint.auditing import compare as paired
-from saddlepoint.auditing.compare import Trust, trust
 from saddlepoint.cli.tables import show, table
+from saddlepoint.report.files import summary_of
 from saddlepoint.report.words import percent
 
 CHANCE = 0.05
@@ -20,35 +20,46 @@ HEADER = ("accuracy", "first", "second", "difference", "95 % interval", "only fi
 def compare(first: Path, second: Path, as_json: bool = False) -> None:
     """Print what stands in each of the runs, and in one alone."""
     found = paired(first, second)
-    one, other = trust(first), trust(second)
+    one, other = (_trust(summary_of(run)) for run in (first, second))
     if as_json:
         said = {
             "first": str(first),
             "second": str(second),
-            "trust": [dc.asdict(one), dc.asdict(other)],
+            "trust": [one, other],
             "comparisons": [pair.to_dict() for pair in found],
         }
         sys.stdout.write(json.dumps(said, indent=2, allow_nan=False) + "\n")
         return
-    invalid = "invalid" in (one.verdict, other.verdict)
+    invalid = "invalid" in (one["verdict"], other["verdict"])
     rows = [_row(pair, invalid) for pair in found]
     heads = f"first:  {first}: {_words(one)}", f"second: {second}: {_words(other)}"
     show("", *heads, *_unlike(one, other), "", table(HEADER, rows, right=(1, 2, 3, 4, 5, 6, 7)))
 
 
-def _words(run: Trust) -> str:
-    why = f" ({', '.join(run.doubts)})" if run.doubts else ""
-    return f"{run.verdict}{why}"
-
-
-def _unlike(one: Trust, other: Trust) -> list[str]:
-    """What differs in how hard was tried: a line each."""
-    pairs = {
-        "plan": (one.plan or "attacks as named", other.plan or "attacks as named"),
-        "access": (one.access, other.access),
-        "budget": (one.budget or "none", other.budget or "none"),
+def _trust(summary: Summary) -> dict[str, Any]:
+    """What a run says of its own numbers, and how hard was tried."""
+    return {
+        "verdict": summary.verdict,
+        "doubts": list(dict.fromkeys(doubt.name for doubt in summary.doubts if doubt.weight != "note")),
+        "plan": summary.settings.get("plan"),
+        "access": summary.model["access"],
+        "budget": summary.settings["budget"],
     }
-    return [f"note: the {name} differs: {a} and {b}" for name, (a, b) in pairs.items() if a != b]
+
+
+def _words(run: dict[str, Any]) -> str:
+    why = f" ({', '.join(run['doubts'])})" if run["doubts"] else ""
+    return f"{run['verdict']}{why}"
+
+
+def _unlike(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """What differs in how hard was tried: a line each."""
+    usual = {"plan": "attacks as named", "access": "none", "budget": "none"}
+    return [
+        f"note: the {name} differs: {one[name] or none} and {other[name] or none}"
+        for name, none in usual.items()
+        if one[name] != other[name]
+    ]
 
 
 def _row(one: Comparison, invalid: bool) -> tuple[str, ...]:
