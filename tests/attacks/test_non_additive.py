@@ -37,7 +37,7 @@ OTHERS = (*NON_ADDITIVE, *COSTLY)
 
 
 WHOLE = ("pgd", "fmn")
-MORE = ("frank_wolfe", "rgf", "bandits", "vni_fgsm", "apgd_dlr")
+MORE = ("frank_wolfe", "rgf", "bandits", "vni_fgsm", "apgd_dlr", "apgd_t", "zo_adamm", "auto")
 """Of these the first three checks; of some, in a perceptual ball, where each step takes many passes, the first."""
 
 

@@ -60,8 +60,8 @@ def test_options_reach_the_attack() -> None:
 
 
 def test_sets_that_do_not_fit_are_refused_with_those_that_do() -> None:
-    with pytest.raises(ThreatError, match=r"pgd works in Linf, L2, .*, not in L0"):
-        sp.attacks.pgd(NETWORK, X, Y, sp.L0(3.0))  # type: ignore[arg-type]
+    with pytest.raises(ThreatError, match=r"pgd works in Linf, L2, .*, not in Insertions"):
+        sp.attacks.pgd(NETWORK, X, Y, sp.sets.Insertions(3.0))
     with pytest.raises(ThreatError, match=r"pgd needs a perturbation set with a radius, for instance sp.Linf\(8/255\)"):
         sp.attacks.pgd(NETWORK, X, Y)
     with pytest.raises(ThreatError, match=r"pgd needs a finite radius, for instance sp.L2\(0.1\)"):

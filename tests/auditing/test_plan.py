@@ -58,10 +58,10 @@ def test_recipes_may_be_given_themselves(plan: Make) -> None:
 
 
 def test_an_attack_that_does_not_know_the_set_is_left_out_and_said_so(plan: Make) -> None:
-    made = plan(threat=[sp.Linf(0.1), sp.L0(3)], attacks=["pgd", "fgsm"])
+    made = plan(threat=[sp.Linf(0.1), sp.L0(3)], attacks=["frank_wolfe", "fgsm"])
     assert [label for label, _, _ in names(made)] == ["none", "linf:0.1", "linf:0.1", "l0:3.0"]
     (notice,) = made.notices
-    assert notice.startswith("pgd was left out for l0:3.0: it works in Linf, L2, L1, Nuclear")
+    assert notice.startswith("frank_wolfe was left out for l0:3.0: it works in Linf, L2, L1, Nuclear")
 
 
 def test_the_default_plan_has_white_and_black_boxes(plan: Make) -> None:
@@ -102,7 +102,7 @@ def test_the_default_plan_adapts_to_what_the_model_gives(plan: Make, network: Ma
     scores = make_plan(
         sp.wrap(network(), access="scores"), torch.rand(4, 2, 3, 3), sp.Linf(0.1), None, None, "fmn", 0, None
     )
-    assert [stage.recipe.name for stage in scores.stages[1:]] == ["square"]
+    assert [stage.recipe.name for stage in scores.stages[1:]] == ["auto"]
     assert len(scores.notices) == 1
     assert "needs gradients, this model gives scores only" in scores.notices[0]
     assert not made.notices
@@ -134,7 +134,7 @@ def test_radii_and_masks_of_samples_are_other_threats(plan: Make) -> None:
         ({"threat": sp.Linf(8.0)}, ThreatError, "did you mean 8/255"),
         ({"threat": sp.Linf(torch.ones(3) * 0.1)}, ThreatError, "3 radii, but there are 40 samples"),
         ({"threat": [sp.Linf(0.1), sp.Linf(0.1)]}, ThreatError, "linf:0.1 is given twice"),
-        ({"threat": sp.L0(2)}, ThreatError, "no attack of the plan works for l0:2"),
+        ({"threat": sp.L0(2), "attacks": ["square"]}, ThreatError, "no attack of the plan works for l0:2"),
         ({"attacks": []}, ThreatError, "no attack of the plan works for linf:0.1"),
         ({"attacks": "pgd"}, OptionError, r"write attacks=\['pgd'\]"),
         ({"attacks": ["pdg"]}, OptionError, "did you mean pgd"),

@@ -33,6 +33,17 @@ def every_place(delta: Tensor, side: int) -> list[Tensor]:
     return out
 
 
+@pytest.mark.parametrize("side", [1, 3])
+def test_weighted_projection_is_the_best_of_all_places(side: int) -> None:
+    ball, x, delta, radius = Patch(), inputs(), drawn(1), torch.full((N,), float(side)).double()
+    weight = drawn(2).square()
+    inside = (x + delta).clamp(0, 1) - x
+    far = torch.stack([(weight * (one - delta).square()).flatten(1).sum(1) for one in every_place(inside, side)])
+    found = ball.project_weighted(x, delta, radius, weight)
+    torch.testing.assert_close((weight * (found - delta).square()).flatten(1).sum(1), far.amin(0))
+    assert (ball.size(x, found) <= side).all()
+
+
 @pytest.mark.parametrize("side", [1, 2, 4, 5])
 def test_projection_and_oracle_are_the_best_of_all_places(side: int) -> None:
     ball, x, delta, radius = Patch(), inputs(), drawn(1), torch.full((N,), side + 0.5).double()

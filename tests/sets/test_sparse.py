@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,23 +26,72 @@ def problem(seed: int, d: int, scale: float = 1.0) -> tuple[Tensor, Tensor, Tens
     return x, delta, most * torch.rand(1, generator=g, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_l1_projection_is_the_quadratic_program(seed: int) -> None:
-    """Written with the positive and the negative part of d as unknowns, so that every constraint is linear."""
-    d = 2 + seed % 11
-    x, delta, r = problem(seed, d, scale=[0.3, 1.0, 10.0][seed % 3])
-    goal, radius = delta[0].numpy(), float(r)
+def program(x: Tensor, delta: Tensor, r: Tensor, weight: Tensor) -> Any:
+    """The best d [1, D], with its positive and its negative part as unknowns, so that every constraint is linear."""
+    d, goal, w, radius = x.shape[1], delta[0].numpy(), weight[0].numpy(), float(r)
     ends = np.concatenate([1 - x[0].numpy(), x[0].numpy()])
     found = optimize.minimize(
-        lambda u: ((u[:d] - u[d:] - goal) ** 2).sum() / 2,
+        lambda u: (w * (u[:d] - u[d:] - goal) ** 2).sum() / 2,
         np.zeros(2 * d),
-        jac=lambda u: np.concatenate([u[:d] - u[d:] - goal, goal - u[:d] + u[d:]]),
+        jac=lambda u: np.concatenate([w * (u[:d] - u[d:] - goal), w * (goal - u[:d] + u[d:])]),
         bounds=optimize.Bounds(0, ends),
         constraints=[{"type": "ineq", "fun": lambda u: radius - u.sum(), "jac": lambda u: -np.ones(2 * d)}],
         method="SLSQP",
         options={"maxiter": 500, "ftol": 1e-14},
     ).x
-    np.testing.assert_allclose(L1().project(x, delta, r)[0].numpy(), found[:d] - found[d:], atol=2e-6)
+    return found[:d] - found[d:]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_l1_projection_is_the_quadratic_program(seed: int) -> None:
+    x, delta, r = problem(seed, 2 + seed % 11, scale=[0.3, 1.0, 10.0][seed % 3])
+    best = program(x, delta, r, torch.ones_like(x))
+    np.testing.assert_allclose(L1().project(x, delta, r)[0].numpy(), best, atol=2e-6)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_weighted_l1_projection_is_the_quadratic_program(seed: int) -> None:
+    x, delta, r = problem(seed, 2 + seed % 11, scale=[0.3, 1.0, 10.0][seed % 3])
+    weight = 10 ** (2 * torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype) - 1)
+    found = L1().project_weighted(x, delta, r, 7 * weight)[0].numpy()  # the unit of the weights means nothing
+    best, goal, w = program(x, delta, r, weight), delta[0].numpy(), weight[0].numpy()
+    assert float(L1().size(x, torch.tensor(found)[None])) <= float(r) * (1 + 1e-12)
+    assert (w * (found - goal) ** 2).sum() <= (w * (best - goal) ** 2).sum() + 1e-8
+    np.testing.assert_allclose(found, best, atol=3e-4)
+    torch.testing.assert_close(L1().project_weighted(x, delta, r, torch.full_like(x, 3.0)), L1().project(x, delta, r))
+
+
+def test_entries_without_weight_make_room_and_nothing_is_left_of_a_radius_of_zero() -> None:
+    x, delta = torch.full((1, 2), 0.5).double(), torch.tensor([[0.3, 0.3]]).double()
+    weight, radius = torch.tensor([[1.0, 0.0]]).double(), torch.tensor([0.3]).double()
+    torch.testing.assert_close(
+        L1().project_weighted(x, delta, radius, weight), torch.tensor([[0.3, 0.0]]).double(), atol=1e-9, rtol=0
+    )
+    assert not L1().project_weighted(x, delta, 0 * radius, torch.ones_like(x)).any()
+    assert L1().size(x, L1().project_weighted(x, delta, radius, torch.zeros_like(x))) <= radius
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_weighted_l0_projection_is_the_best_of_all_choices(seed: int) -> None:
+    x, delta, _ = problem(seed, 7)
+    weight = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype)
+    inside = delta.clamp(-x, 1 - x)
+    choices = [
+        inside * torch.zeros(7, dtype=x.dtype).index_fill(0, torch.tensor(some), 1.0)
+        for some in itertools.combinations(range(7), 3)
+    ]
+    least = min(float((weight * (one - delta).square()).sum()) for one in choices)
+    found = L0().project_weighted(x, delta, torch.tensor([3.0]).double(), weight)
+    assert float(L0().size(x, found)) <= 3
+    assert float((weight * (found - delta).square()).sum()) == pytest.approx(least)
+
+
+@pytest.mark.parametrize(("length", "entries"), [(0.0, 0), (0.1, 1), (1.0, 1), (2.5, 3)])
+def test_a_part_of_an_entry_is_an_entry_in_steps(length: float, entries: int) -> None:
+    x, gradient, _ = problem(2, 9)
+    inner = x.clamp(0.1, 0.9)
+    moved = L0().move(inner, torch.zeros_like(x), gradient, torch.tensor([length]).double())
+    assert int(L0().size(x, moved)) == entries
 
 
 @pytest.mark.parametrize("radius", [0.01, 1.0, 20.0, 150.0])

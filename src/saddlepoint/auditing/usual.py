@@ -13,15 +13,12 @@ from saddlepoint.errors import OptionError
 from saddlepoint.sets import (
     L0,
     L1,
-    Composed,
     Corruption,
-    Flow,
     Insertions,
     Neighborhood,
     Patch,
     Perceptual,
     Spatial,
-    Wasserstein,
 )
 
 
@@ -56,7 +53,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
             ),
             (("fmn(steps=7)", "brittle"), ("fmn(steps=20)", "firm")),
         ),
-        ScoreAccess: Usual((("square(steps=1000)", "standing"),), (("hop_skip_jump(steps=2)", "right"),)),
+        ScoreAccess: Usual((("auto(steps=1000)", "standing"),), (("hop_skip_jump(steps=2)", "right"),)),
         LabelAccess: Usual((), (("auto_labels(steps=16)", "right"),)),
     },
     STANDARD: {
@@ -76,7 +73,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
             ),
             (("fmn(steps=7)", "brittle"), ("fmn(steps=25, k=3)", "firm")),
         ),
-        ScoreAccess: Usual((("square", "standing"),), (("hop_skip_jump(steps=4)", "right"),)),
+        ScoreAccess: Usual((("auto", "standing"),), (("hop_skip_jump(steps=4)", "right"),)),
         LabelAccess: Usual((), (("hop_skip_jump", "right"),)),
     },
     THOROUGH: {
@@ -93,7 +90,10 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
             ),
             (("fmn(steps=300)", "right"),),
         ),
-        ScoreAccess: Usual((("square(steps=10000, restarts=2)", "standing"),), (("hop_skip_jump(steps=16)", "right"),)),
+        ScoreAccess: Usual(
+            (("auto(steps=10000)", "standing"), ("square(steps=10000)", "standing")),
+            (("hop_skip_jump(steps=16)", "right"),),
+        ),
         LabelAccess: Usual((), (("hop_skip_jump(steps=128)", "right"),)),
     },
 }
@@ -103,10 +103,9 @@ Entries = tuple[tuple[Entry, Over], ...]
 OWN: Final[Mapping[type[Neighborhood], Mapping[type[LabelAccess], Entries]]] = {
     Insertions: {
         GradientAccess: ((Entry("insert", {}), "standing"), (Entry("try_insertions", {}), "standing")),
-        ScoreAccess: ((Entry("try_insertions", {}), "standing"),),
     },
     L0: {
-        GradientAccess: ((Entry("fmn", {}), "standing"), (Entry("sparse_rs", {"steps": 1000}), "standing")),
+        GradientAccess: ((Entry("triage", {}), "standing"), (Entry("sparse_rs", {"steps": 1000}), "standing")),
     },
     Patch: {
         GradientAccess: ((Entry("triage", {}), "standing"), (Entry("sparse_rs", {"steps": 1000}), "standing")),
@@ -117,7 +116,6 @@ OWN: Final[Mapping[type[Neighborhood], Mapping[type[LabelAccess], Entries]]] = {
             (Entry("grid", {}), "standing"),
             (Entry("triage", {}), "standing"),
         ),
-        ScoreAccess: ((Entry("worst_of", {"k": 10}), "standing"), (Entry("grid", {}), "standing")),
     },
     Perceptual: {
         GradientAccess: (
@@ -144,69 +142,25 @@ OWN_CURVE: Final[Mapping[type[Neighborhood], Mapping[type[LabelAccess], Entries]
 Options = Mapping[str, Any]
 
 
-def _slopes(options: Options, kind: type[Neighborhood]) -> Options:
-    """About as many questions for estimated slopes, along tiles where there are pixels to change."""
-    tiles = {"tile": 4} if kind.additive or issubclass(kind, Flow) else {}
-    return {"steps": max(options["steps"] // 11, 1), "samples": 10, **tiles}
-
-
-def _draws(options: Options, kind: type[Neighborhood]) -> Options:
-    """About as many labels for draws from rings."""
-    return {"samples": 8 * options["steps"]}
-
-
-def _swaps(options: Options, kind: type[Neighborhood]) -> Options:
+def _questions(options: Options) -> Options:
     """As many questions."""
-    return {name: options[name] for name in ("steps", "restarts")}
+    return {"steps": options["steps"] * options["restarts"]}
 
 
-def _back(options: Options, kind: type[Neighborhood]) -> Options:
-    """Till no entry can be spared: fewer questions than a walk takes, on small inputs."""
-    return {}
-
-
-def _walk(options: Options, kind: type[Neighborhood]) -> Options:
-    """As many steps along the boundary, from the first start."""
+def _labels(options: Options) -> Options:
+    """As many steps of a walk, or draws for as many."""
     return {"steps": options["steps"]}
 
 
-def _alone(options: Options, kind: type[Neighborhood]) -> Options:
+def _alone(options: Options) -> Options:
     """The same slopes, and no windows after them."""
     return {name: options[name] for name in ("steps", "rounds")}
 
 
-def _proposals(options: Options, kind: type[Neighborhood]) -> Options:
-    """As many proposals."""
-    return {"steps": options["steps"] * options["restarts"]}
-
-
-class Substitute(NamedTuple):
-    """An attack, its options from those of the attack it stands for, and the kinds of sets it does so in."""
-
-    name: str
-    options: Callable[[Options, type[Neighborhood]], Options]
-    kinds: tuple[type[Neighborhood], ...] = (Neighborhood,)
-
-    def fits(self, kind: type[Neighborhood]) -> bool:
-        """Whether it is for sets of a kind."""
-        return issubclass(kind, self.kinds) and issubclass(kind, get(self.name).sets)
-
-
-WIDE: Final = (Wasserstein, Composed)
-"""Sets with many more parameters than there are pixels, along which no slope is estimated."""
-INSTEAD: Final[Mapping[str, tuple[Substitute, ...]]] = {
-    "square": (
-        Substitute("one_plus_one", _proposals, WIDE),
-        Substitute("rgf", _slopes),
-        Substitute("sparse_rs", _swaps),
-    ),
-    "hop_skip_jump": (Substitute("shrinking_rings", _draws), Substitute("pointwise", _back)),
-    "auto_labels": (
-        Substitute("hop_skip_jump", _walk),
-        Substitute("shrinking_rings", _draws),
-        Substitute("pointwise", _back),
-    ),
-    "pincer": (Substitute("triage", _alone),),
+INSTEAD: Final[Mapping[str, tuple[str, Callable[[Options], Options]]]] = {
+    "square": ("auto", _questions),
+    "hop_skip_jump": ("auto_labels", _labels),
+    "pincer": ("triage", _alone),
 }
 """What takes the place of an attack in sets it does not know, with which options for those that the attack has."""
 
@@ -214,27 +168,20 @@ INSTEAD: Final[Mapping[str, tuple[Substitute, ...]]] = {
 def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
     """``entry``; where it does not know a set, what asks about as often there.
 
-    In place of square ascent on estimated slopes or, where a set has more parameters than there are pixels, changes at
-    random or, where few entries may change, a search of swaps; in place of a walk on labels a search of rings or, where
-    entries count, the way back one by one; and triage alone where windows cannot be painted.
+    In place of square and of a walk on labels what is best there by ``auto`` and ``auto_labels``; and triage alone
+    where windows cannot be painted.
 
-    >>> from saddlepoint.sets import Nuclear, Spatial
-    >>> fitting(Entry("square", {"steps": 220}), Nuclear)
-    Entry(name='rgf', options={'steps': 20, 'samples': 10, 'tile': 4})
-    >>> fitting(Entry("square", {"steps": 220, "restarts": 2}), Wasserstein)
-    Entry(name='one_plus_one', options={'steps': 440})
-    >>> fitting(Entry("square", {"steps": 220}), L0)
-    Entry(name='sparse_rs', options={'steps': 220, 'restarts': 1})
-    >>> fitting(Entry("hop_skip_jump", {"steps": 16}), Spatial)
-    Entry(name='shrinking_rings', options={'samples': 128})
+    >>> from saddlepoint.sets import Nuclear
+    >>> fitting(Entry("square", {"steps": 220, "restarts": 2}), Nuclear)
+    Entry(name='auto', options={'steps': 440})
     """
     recipe = get(entry.name)
-    if issubclass(kind, recipe.sets):
+    if entry.name not in INSTEAD or issubclass(kind, recipe.sets):
         return entry
-    for other in INSTEAD.get(entry.name, ()):
-        if other.fits(kind):
-            return Entry(other.name, dict(other.options({**recipe.options, **entry.options}, kind)))
-    return entry
+    name, options = INSTEAD[entry.name]
+    if not issubclass(kind, get(name).sets):
+        return entry
+    return Entry(name, dict(options({**recipe.options, **entry.options})))
 
 
 def known(entries: Entries, kind: type[Neighborhood]) -> Entries:

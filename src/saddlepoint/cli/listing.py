@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal
 
 from rich.table import Table
@@ -34,13 +34,21 @@ def _attacks() -> Table:
             name,
             r.access.kind,
             "smallest" if r.minimal else "within radius",
-            " ".join(s.__name__ for s in r.sets),
+            _where(r.sets),
             plain(r.summary),
             r.paper,
         )
         for name, r in sorted(attacks.catalog().items())
     ]
     return table(("attack", "needs", "looks for", "sets", "what it does", "reference"), rows)
+
+
+def _where(known: Collection[type[sets.Neighborhood]]) -> str:
+    """The sets by name; those that are missing where they are fewer."""
+    missing = [kind.__name__ for kind in sets.kinds().values() if kind not in known]
+    if len(missing) < len(known):
+        return f"all but {' '.join(missing)}" if missing else "all"
+    return " ".join(kind.__name__ for kind in known)
 
 
 def _sets() -> Table:

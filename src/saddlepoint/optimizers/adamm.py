@@ -19,7 +19,7 @@ A = TypeVar("A", bound=ScoreAccess)
 
 
 class HasMetrics(Protocol):
-    """A set with projections in metrics that weigh each entry: the Linf and the L2 ball."""
+    """A set with projections in metrics that weigh each entry."""
 
     def project_weighted(self, x: Tensor, delta: Tensor, radius: Tensor, weight: Tensor) -> Tensor:
         """argmin Σ w_i (z_i - δ_i)² over z in the set, [N, *D]."""
@@ -40,7 +40,8 @@ class AdaMMState:
 class AdaMM(Generic[A]):
     """m <- β₁ m + (1 - β₁) g; v <- β₂ v + (1 - β₂) g²; v̂ <- max(v̂, v); δ <- P(δ + rate · radius / √t · m / √v̂).
 
-    P is the projection in the metric of √v̂: in another one, a point that is the best of the set would be left again.
+    P is the projection in the metric of √v̂, where the set knows it (Lp balls, patches): in another one, a point that is
+    the best of the set would be left again.
     The step is a share of the radius in the set's own measure of m / √v̂ = 1. Source: Chen, Liu, Xu, Li, Lin, Hong,
     Cox, "ZO-AdaMM", NeurIPS 2019; with the exact slope it is AMSGrad (Reddi, Kale, Kumar, ICLR 2018).
     """

@@ -12,7 +12,7 @@ from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.protocols import Gradient
 from saddlepoint.core.trial import Trial, look
-from saddlepoint.rows import column, where
+from saddlepoint.rows import where
 
 A = TypeVar("A", bound=ScoreAccess)
 
@@ -50,11 +50,12 @@ class AutoPGDState:
 
 @dc.dataclass(frozen=True)
 class AutoPGD(Generic[A]):
-    """z = P(δ + η steepest(g)); δ <- P(δ + α (z - δ) + (1 - α) (δ - δ_before)), with η = 2 radii at first.
+    """z = P(δ + the steepest move of length η); δ <- P(δ + α (z - δ) + (1 - α) (δ - δ_before)).
 
-    At checks, ever closer together, η is halved and the best point taken up again where the value rose in fewer than
-    ``rho`` of the steps, or where neither η nor the best value changed. ``steps`` sets the times of the checks. Where
-    the slope is zero there is nothing to climb: at a check such a sample goes on from a new random point.
+    η is 2 radii at first. At checks, ever closer together, η is halved and the best point taken up again where the
+    value rose in fewer than ``rho`` of the steps, or where neither η nor the best value changed. ``steps`` sets the
+    times of the checks. Where the slope is zero there is nothing to climb: at a check such a sample goes on from a new
+    random point.
 
     Source: Croce and Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
     attacks", ICML 2020.
@@ -108,8 +109,7 @@ class AutoPGD(Generic[A]):
     def _move(self, problem: Problem[A], state: AutoPGDState, here: Point) -> AutoPGDState:
         alpha = self.inertia if state.t else 1.0
         project, x, radius = problem.set.project, problem.x, problem.radius
-        step = column(state.rate, here.delta) * problem.set.steepest(problem.x, here.gradient)
-        ahead = project(x, here.delta + step, radius)
+        ahead = project(x, here.delta + problem.set.move(x, here.delta, here.gradient, state.rate), radius)
         moved = here.delta + alpha * (ahead - here.delta) + (1 - alpha) * (here.delta - state.before)
         moved = project(x, moved, radius) if state.t else ahead
         return dc.replace(state, delta=moved, before=here.delta, t=state.t + 1)

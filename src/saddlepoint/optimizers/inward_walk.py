@@ -14,7 +14,7 @@ from saddlepoint.access.draws import covered
 from saddlepoint.access.top import named
 from saddlepoint.core.problem import Problem
 from saddlepoint.core.trial import Trial, answered, look_at_labels, unfinished
-from saddlepoint.rows import column, of_unit_mean, put, take, where
+from saddlepoint.rows import of_unit_mean, put, take, where
 
 A = TypeVar("A", bound=LabelAccess)
 C_contra = TypeVar("C_contra", bound=LabelAccess, contravariant=True)
@@ -127,7 +127,7 @@ class InwardWalk(Generic[A]):
         at = state.footing.trial
         slope = self.slopes.estimate(problem, at.delta, at.value)
         velocity = self.momentum * state.velocity + of_unit_mean(slope)
-        step = self.rate * column(state.reach, slope) * problem.set.steepest(problem.x, velocity)
+        step = problem.set.move(problem.x, at.delta, velocity, self.rate * state.reach)
         begin = dc.replace(state, velocity=velocity)
         new, found = dc.replace(begin, shrink=self._next(state.shrink, 0.5)), torch.zeros_like(state.footing.holds)
         for j in range(2 * self.tries):

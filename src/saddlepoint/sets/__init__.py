@@ -19,10 +19,12 @@ from saddlepoint.sets.recolor import Recolor
 from saddlepoint.sets.sinkhorn import Sinkhorn
 from saddlepoint.sets.sparse import L0, L1
 from saddlepoint.sets.spatial import Spatial
-from saddlepoint.sets.threat import NON_ADDITIVE, STEEP, kinds, names, parse
+from saddlepoint.sets.threat import CONVEX, GRADUAL, NON_ADDITIVE, STEEP, kinds, names, parse
 from saddlepoint.sets.wasserstein import Wasserstein
 
 __all__ = [
+    "CONVEX",
+    "GRADUAL",
     "L0",
     "L1",
     "L2",

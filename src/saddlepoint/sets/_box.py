@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from saddlepoint.access.model import Box
 from saddlepoint.errors import ThreatError
+
+HALVINGS = 60
+"""Of an interval, until nothing is left of it in double precision."""
 
 
 def interval(x: Tensor, box: Box, mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -40,6 +44,19 @@ def at(rows: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
 def put_back(whole: Tensor, rows: Tensor, part: Tensor) -> Tensor:
     """``whole`` with its ``rows`` (long [n], rising) replaced by ``part``; just that if it is all of them."""
     return part if len(rows) == len(whole) else whole.index_copy(0, rows, part)
+
+
+def meet_by_halving(shrunk: Callable[[Tensor], Tensor], most: Tensor, large: Callable[[Tensor], Tensor]) -> Tensor:
+    """``shrunk(λ)`` [n, *D] with the smallest λ in [0, ``most``] (both [n]) at which it is no longer ``large`` [n].
+
+    At ``most`` it must not be, and whoever is not stays so as λ grows.
+    """
+    least = torch.zeros_like(most)
+    for _ in range(HALVINGS):
+        middle = (least + most) / 2
+        more = large(shrunk(middle))
+        least, most = torch.where(more, middle, least), torch.where(more, most, middle)
+    return shrunk(most)
 
 
 def corner(direction: Tensor, low: Tensor, high: Tensor) -> Tensor:

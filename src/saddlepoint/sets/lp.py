@@ -11,12 +11,9 @@ from torch import Tensor
 
 from saddlepoint.noise import Noise
 from saddlepoint.rows import column, flat_norm, to_unit_scale, unit
-from saddlepoint.sets._box import at, beyond, corner, put_back
+from saddlepoint.sets._box import at, beyond, corner, meet_by_halving, put_back
 from saddlepoint.sets.ball import Ball
 from saddlepoint.shapes import Delta, Inputs, PerSample
-
-HALVINGS = 60
-"""Of an interval, until nothing is left of it in double precision."""
 
 
 @dc.dataclass(frozen=True)
@@ -40,10 +37,6 @@ class Linf(Ball):
     def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
         """clamp(δ, max(low - x, -radius), min(high - x, radius)), [N, *D]."""
         return delta.clamp(*self._within(x, radius))
-
-    def project_weighted(self, x: Inputs, delta: Delta, radius: PerSample, weight: Delta) -> Delta:
-        """The nearest of the set where the square of each entry counts ``weight`` times: that of ``project``."""
-        return self.project(x, delta, radius)
 
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """sign(g), 0 where the gradient is 0: [N, *D]."""
@@ -167,18 +160,13 @@ def _meet_weighted(delta: Tensor, low: Tensor, high: Tensor, radius: Tensor, wei
     The length falls with λ, and at |w δ| / radius it is within.
     """
     tiny = torch.finfo(weight.dtype).tiny
-    weight = weight / column(weight.flatten(1).amax(1).clamp_min(tiny), weight)
+    weight = to_unit_scale(weight)
     pull = weight * delta
 
     def shrunk(by: Tensor) -> Tensor:
         return (pull / (weight + column(by, pull)).clamp_min(tiny)).clamp(low, high)
 
-    least, most = torch.zeros_like(radius), flat_norm(pull, 2) / radius
-    for _ in range(HALVINGS):
-        middle = (least + most) / 2
-        long = flat_norm(shrunk(middle), 2) > radius
-        least, most = torch.where(long, middle, least), torch.where(long, most, middle)
-    return shrunk(most)
+    return meet_by_halving(shrunk, flat_norm(pull, 2) / radius, lambda met: flat_norm(met, 2) > radius)
 
 
 def _squared_length(v: Tensor) -> Tensor:

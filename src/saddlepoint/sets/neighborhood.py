@@ -125,6 +125,13 @@ class Neighborhood(abc.ABC):
     def project(self, x: Inputs, delta: Delta, radius: PerSample) -> Delta:
         """The nearest perturbation of a size of at most the ``radius`` [N]: [N, *P], cut off from autograd."""
 
+    def project_weighted(self, x: Inputs, delta: Delta, radius: PerSample, weight: Delta) -> Delta:
+        """As ``project``, where the square of each entry counts ``weight`` times: [N, *P], weights not negative.
+
+        That of ``project`` where a set knows none in other metrics.
+        """
+        return self.project(x, delta, radius)
+
     @abc.abstractmethod
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """The direction of unit size that rises fastest, [N, *P]; zero for a gradient of zero."""

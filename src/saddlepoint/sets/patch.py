@@ -78,6 +78,12 @@ class Patch(Ball):
         inside = delta.clamp(*self.interval(x))
         return inside * self.window(inside * (2 * delta - inside), radius)
 
+    @torch.no_grad()
+    def project_weighted(self, x: Inputs, delta: Delta, radius: PerSample, weight: Delta) -> Delta:
+        """As ``project``, what keeping an entry gains times its weight [N, *D], not negative: [N, *D]."""
+        inside = delta.clamp(*self.interval(x))
+        return inside * self.window(inside * (2 * delta - inside) * weight, radius)
+
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """sign(g) in the square of the set's own radius in which Σ |g| · room is largest, 0 outside: [N, *D].
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from saddlepoint.errors import ThreatError
 from saddlepoint.noise import Noise
-from saddlepoint.rows import column
-from saddlepoint.sets._box import at, beyond, corner, put_back
+from saddlepoint.rows import column, to_unit_scale
+from saddlepoint.sets._box import at, beyond, corner, meet_by_halving, put_back
 from saddlepoint.sets.ball import Ball
 from saddlepoint.shapes import Delta, Inputs, PerSample
 
@@ -48,6 +48,26 @@ class L1(Ball):
         room = corner(delta, low, high).abs_()
         shrunk = _shrink(delta.abs().flatten(1), room.flatten(1), radius).view_as(delta)
         return put_back(inside, rows, shrunk * delta.sign())
+
+    @torch.no_grad()
+    def project_weighted(self, x: Inputs, delta: Delta, radius: PerSample, weight: Delta) -> Delta:
+        """argmin Σ w_i (z_i - δ_i)² over the set, weights w [N, *D] not negative: [N, *D].
+
+        clamp(sign(δ) max(|δ| - λ / w, 0), low - x, high - x), the λ >= 0 that meets the radius by halving an interval.
+        """
+        low, high = self.interval(x)
+        inside = delta.clamp(low, high)
+        rows = beyond(self.size(x, inside), radius)
+        if not len(rows):
+            return inside
+        delta, low, high, radius, weight = at(rows, delta, low, high, radius, weight)
+        weight, change = to_unit_scale(weight).clamp_min(torch.finfo(weight.dtype).tiny ** 0.5), delta.abs()
+
+        def shrunk(by: Tensor) -> Tensor:
+            return ((change - column(by, change) / weight).clamp_min(0) * delta.sign()).clamp(low, high)
+
+        most = (weight * change).flatten(1).amax(1)
+        return put_back(inside, rows, meet_by_halving(shrunk, most, lambda met: self.size(met, met) > radius))
 
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D]."""
@@ -113,6 +133,12 @@ class L0(Ball):
         inside = delta.clamp(*self.interval(x))
         return self._select(inside, radius, lambda rows: (2 * delta - inside)[rows])
 
+    @torch.no_grad()
+    def project_weighted(self, x: Inputs, delta: Delta, radius: PerSample, weight: Delta) -> Delta:
+        """As ``project``, what keeping an entry gains times its weight [N, *D], not negative: [N, *D]."""
+        inside = delta.clamp(*self.interval(x))
+        return self._select(inside, radius, lambda rows: ((2 * delta - inside) * weight)[rows])
+
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D].
 
@@ -121,8 +147,8 @@ class L0(Ball):
         return spike(self.masked(gradient))
 
     def move(self, x: Inputs, delta: Delta, gradient: Delta, length: PerSample) -> Delta:
-        """So many entries pushed from x + δ to the box, those with the most to gain, [N, *D]."""
-        return self.lmo(x + delta, gradient, length)
+        """So many entries pushed from x + δ to the box, those with the most to gain; a part of one is one: [N, *D]."""
+        return self.lmo(x + delta, gradient, length.ceil())
 
     @torch.no_grad()
     def lmo(self, x: Inputs, gradient: Delta, radius: PerSample) -> Delta:

@@ -29,9 +29,13 @@ from saddlepoint.sets.wasserstein import Dual, Projection, Wasserstein
 
 NON_ADDITIVE: tuple[type[Neighborhood], ...] = (Spatial, Flow, Recolor, Wasserstein, Latent, Corruption, Composed)
 """Sets whose perturbations are not added to the input."""
-STEEP: tuple[type[Neighborhood], ...] = (Linf, L2, L1, Nuclear, Patch, Perceptual, *NON_ADDITIVE)
-"""Sets that are climbed in: along a steepest direction of more than one entry or place, and back by a projection."""
-_ALL: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, Patch, Insertions, Perceptual, *NON_ADDITIVE)
+STEEP: tuple[type[Neighborhood], ...] = (Linf, L2, L1, L0, Nuclear, Patch, Perceptual, *NON_ADDITIVE)
+"""Sets that are climbed in: along the steepest move, and back by a projection. All in which one can move by degrees."""
+GRADUAL: tuple[type[Neighborhood], ...] = tuple(kind for kind in STEEP if kind is not Patch)
+"""Those in which a little error of the slope moves a step by little: with patches it may be the place that changes."""
+CONVEX: tuple[type[Neighborhood], ...] = (Linf, L2, L1, Nuclear, *NON_ADDITIVE)
+"""Sets with a linear oracle, and with all that lies between two of their members."""
+_ALL: tuple[type[Neighborhood], ...] = (*STEEP, Insertions)
 _KINDS = {kind.name: kind for kind in _ALL}
 _FORM = re.compile(r"\s*([\w ]*?)\s*(?:\((.*)\))?\s*(?::([^()]*))?", re.DOTALL)
 _PLUS = re.compile(r"\+(?=\s*\w+\s*[(:])")

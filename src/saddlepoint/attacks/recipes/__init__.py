@@ -8,6 +8,7 @@ from saddlepoint.attacks.recipes.accelerated import (
     zo_ngd,
     zo_svrg,
 )
+from saddlepoint.attacks.recipes.auto_labels import auto_labels
 from saddlepoint.attacks.recipes.auto_pgd import apgd_ce, apgd_dlr, apgd_t
 from saddlepoint.attacks.recipes.autoattack import autoattack
 from saddlepoint.attacks.recipes.carlini_wagner import cw_l0, cw_l2, cw_linf
@@ -27,7 +28,6 @@ from saddlepoint.attacks.recipes.fab import fab, fab_t
 from saddlepoint.attacks.recipes.fmn import fmn
 from saddlepoint.attacks.recipes.frank_wolfe import frank_wolfe
 from saddlepoint.attacks.recipes.hop_skip_jump import (
-    auto_labels,
     boundary,
     geoda,
     hop_skip_jump,

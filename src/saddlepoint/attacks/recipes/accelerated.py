@@ -23,14 +23,14 @@ from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.projected_gradient import ProjectedGradient
 from saddlepoint.optimizers.remembering import Climb, Remembering
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear
+from saddlepoint.sets import CONVEX, GRADUAL, STEEP, Neighborhood
 
 HUANG = "Huang, Tao, Chen: Accelerated stochastic gradient-free and projection-free methods, ICML 2020"
 
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2, L1, Nuclear, *NON_ADDITIVE),
+    sets=CONVEX,
     paper="Chen, Zhou, Yi, Gu: A Frank-Wolfe framework for efficient and effective adversarial attacks, AAAI 2020",
 )
 def zo_frank_wolfe(
@@ -52,7 +52,7 @@ def zo_frank_wolfe(
     return climb_of(threat, objective, FrankWolfe(estimate, constant(relative_step), momentum), steps)
 
 
-@recipe(access=ScoreAccess, sets=(Linf, L2, L1, Nuclear, *NON_ADDITIVE), paper=HUANG)
+@recipe(access=ScoreAccess, sets=CONVEX, paper=HUANG)
 def acc_szofw(
     threat: Neighborhood,
     steps: int = 100,
@@ -75,7 +75,7 @@ def acc_szofw(
     return _reduced(spider, _frank_wolfe(rate), threat, steps, samples, changes, every, sigma, tile, objective)
 
 
-@recipe(access=ScoreAccess, sets=(Linf, L2, L1, Nuclear, *NON_ADDITIVE), paper=HUANG)
+@recipe(access=ScoreAccess, sets=CONVEX, paper=HUANG)
 def acc_szofw_star(
     threat: Neighborhood,
     steps: int = 100,
@@ -96,7 +96,7 @@ def acc_szofw_star(
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2, Nuclear, *NON_ADDITIVE),
+    sets=GRADUAL,
     paper="Liu et al.: Zeroth-order stochastic variance reduction for nonconvex optimization, NeurIPS 2018",
 )
 def zo_svrg(
@@ -123,7 +123,7 @@ def zo_svrg(
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2),
+    sets=STEEP,
     paper="Zhao, Chen, Wang, Lin: Towards query-efficient black-box adversary with zeroth-order natural gradient"
     " descent, AAAI 2020",
 )
@@ -151,7 +151,7 @@ def zo_ngd(
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2, L1, Nuclear),
+    sets=STEEP,
     paper="Zhao et al.: On the design of black-box adversarial examples by leveraging gradient-free optimization and"
     " operator splitting method, ICCV 2019",
 )

@@ -21,28 +21,28 @@ from saddlepoint.initializers import gaussian, surface
 from saddlepoint.objectives import cross_entropy, dlr, dlr_targeted, margin, toward_target
 from saddlepoint.optimizers.auto_pgd import AutoPGD
 from saddlepoint.optimizers.sparse_auto_pgd import SparseAutoPGD
-from saddlepoint.sets import L1, L2, Linf, Neighborhood, Perceptual
+from saddlepoint.sets import L1, STEEP, Neighborhood
 
 PAPER = "Croce, Hein: Reliable evaluation of adversarial robustness with an ensemble of diverse attacks, ICML 2020"
 RADII = (3.0, 2.0, 1.0)
 SHARES = (0.3, 0.3, 0.4)
 
 
-@recipe(access=GradientAccess, sets=(Linf, L2, L1, Perceptual), paper=PAPER)
+@recipe(access=GradientAccess, sets=STEEP, paper=PAPER)
 def apgd_ce(threat: Neighborhood, steps: int = 100, restarts: int | None = None) -> Attack[GradientAccess]:
     """Auto-PGD on cross-entropy. In L1 with 5 restarts (else 1) and radii of 3, 2, 1 times the given one."""
     check_steps(steps)
     return restarted(auto(threat, cross_entropy, steps), default_restarts(threat, restarts))
 
 
-@recipe(access=GradientAccess, sets=(Linf, L2, L1, Perceptual), paper=PAPER)
+@recipe(access=GradientAccess, sets=STEEP, paper=PAPER)
 def apgd_dlr(threat: Neighborhood, steps: int = 100, restarts: int | None = None) -> Attack[GradientAccess]:
     """Auto-PGD on the difference of logits ratio; on the margin where there are only two classes."""
     check_steps(steps)
     return restarted(auto(threat, dlr_or_margin, steps), default_restarts(threat, restarts))
 
 
-@recipe(access=GradientAccess, sets=(Linf, L2, L1), paper=PAPER)
+@recipe(access=GradientAccess, sets=STEEP, paper=PAPER)
 def apgd_t(threat: Neighborhood, steps: int = 100, k: int | None = None, restarts: int = 1) -> Attack[GradientAccess]:
     """Auto-PGD on the targeted difference of logits ratio, toward each of the ``k`` most likely wrong classes.
 

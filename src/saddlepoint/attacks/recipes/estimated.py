@@ -30,18 +30,19 @@ from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.remembering import Remembering
 from saddlepoint.optimizers.schedules import constant, growing
 from saddlepoint.optimizers.search_distribution import SearchDistribution
-from saddlepoint.sets import L2, NON_ADDITIVE, Flow, Linf, Neighborhood, Nuclear, Perceptual
+from saddlepoint.sets import CONVEX, GRADUAL, L0, L1, L2, STEEP, Flow, Linf, Neighborhood, Patch, Perceptual
 
 Loss = Literal["margin", "cross-entropy"]
-ESTIMATED: tuple[type[Neighborhood], ...] = (Linf, L2, Nuclear, Perceptual, *NON_ADDITIVE)
-"""Sets in which a slope that is known by a few numbers leads somewhere."""
+ADAMM_RATES: Mapping[type[Neighborhood], float] = {Linf: 0.3, L2: 2.0, L1: 50.0, L0: 50.0, Patch: 50.0}
+OTHER_ADAMM_RATE = 10.0
+"""First steps of ``zo_adamm``: what moves all entries moves each but little where few may change."""
 MIXES: Mapping[str, type[Biased] | type[Joined]] = {"biased": Biased, "joined": Joined}
 """How the slope of a surrogate and random directions make one estimate."""
 
 
 @recipe(
     access=ScoreAccess,
-    sets=ESTIMATED,
+    sets=STEEP,
     paper="Nesterov, Spokoiny: Random gradient-free minimization of convex functions, 2017; signs: Liu et al.: signSGD"
     " via zeroth-order oracle, ICLR 2019",
 )
@@ -67,7 +68,7 @@ def rgf(
 
 @recipe(
     access=ScoreAccess,
-    sets=ESTIMATED,
+    sets=STEEP,
     paper="Cheng, Dong, Pang, Su, Zhu: Improving black-box adversarial attacks with a transfer-based prior, 2019",
 )
 def p_rgf(
@@ -115,15 +116,19 @@ def zo_adamm(
     relative_step: float | None = None,
     objective: Loss = "margin",
 ) -> Attack[ScoreAccess]:
-    """AMSGrad on slopes estimated as in ``rgf``, its steps ``relative_step`` · radius / √t; 0.3 in Linf, 2 in L2."""
+    """AMSGrad on slopes estimated as in ``rgf``, its steps ``relative_step`` · radius / √t.
+
+    That is 0.3 in Linf, 2 in L2, 50 where few entries change, 10 elsewhere, in the set's own measure of steps by which
+    all entries change.
+    """
     at_least_one(steps=steps, samples=samples, tile=tile)
-    rate = (2.0 if isinstance(threat, L2) else 0.3) if relative_step is None else relative_step
+    rate = ADAMM_RATES.get(type(threat), OTHER_ADAMM_RATE) if relative_step is None else relative_step
     return climb_of(threat, objective, AdaMM(differences(threat, samples, sigma, tile), rate), steps)
 
 
 @recipe(
     access=ScoreAccess,
-    sets=ESTIMATED,
+    sets=GRADUAL,
     paper="Ilyas, Engstrom, Madry: Prior convictions: black-box adversarial attacks with bandits and priors, ICLR 2019",
 )
 def bandits(
@@ -159,7 +164,7 @@ def bandits(
 
 @recipe(
     access=ScoreAccess,
-    sets=ESTIMATED,
+    sets=STEEP,
     paper="Guo, Yan, Zhang: Subspace attack: exploiting promising subspaces for query-efficient black-box attacks,"
     " NeurIPS 2019",
 )
@@ -194,7 +199,7 @@ def subspace(
 
 @recipe(
     access=ScoreAccess,
-    sets=ESTIMATED,
+    sets=(*CONVEX, Perceptual),
     paper="Li, Li, Wang, Zhang, Gong: NATTACK: learning the distributions of adversarial examples, ICML 2019",
 )
 def nattack(

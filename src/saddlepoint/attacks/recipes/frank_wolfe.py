@@ -12,12 +12,12 @@ from saddlepoint.initializers import zero
 from saddlepoint.objectives import cross_entropy
 from saddlepoint.optimizers.frank_wolfe import FrankWolfe
 from saddlepoint.optimizers.schedules import constant, harmonic
-from saddlepoint.sets import L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear
+from saddlepoint.sets import CONVEX, Neighborhood
 
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1, Nuclear, *NON_ADDITIVE),
+    sets=CONVEX,
     paper="Chen, Zhou, Yi, Gu: A Frank-Wolfe framework for efficient and effective adversarial attacks, AAAI 2020",
 )
 def frank_wolfe(

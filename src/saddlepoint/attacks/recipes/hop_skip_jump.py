@@ -15,15 +15,12 @@ from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.core.protocols import Attack, Initializer, Optimizer
 from saddlepoint.core.trial import smallest
 from saddlepoint.errors import OptionError, ThreatError
-from saddlepoint.initializers import zero
 from saddlepoint.initializers.adversarial import Adversarial, Members, NoiseInputs
 from saddlepoint.noise import Noise
 from saddlepoint.objectives import margin
 from saddlepoint.optimizers.boundary_steps import BoundarySteps
 from saddlepoint.optimizers.boundary_walk import BoundaryWalk, Directions, from_the_input
 from saddlepoint.optimizers.circle_walk import CircleWalk
-from saddlepoint.optimizers.hand_over import HandOver
-from saddlepoint.optimizers.ray import RaySearch
 from saddlepoint.optimizers.sign_opt import SignOpt
 from saddlepoint.rows import as_images
 from saddlepoint.sets import L2, Flow, Latent, Linf, Neighborhood, Nuclear, Perceptual, Recolor
@@ -59,7 +56,7 @@ def hop_skip_jump(
     has it. Where none is found, the goal is not met. In sets whose perturbations are not added to the input it begins
     at random ones of one, two and four radii, and walks among perturbations.
     """
-    walk = _boundary_walk(threat, _cube if isinstance(threat, Linf) else _normal, first_draws, most_draws, gamma)
+    walk = boundary_walk(threat, _cube if isinstance(threat, Linf) else normal, first_draws, most_draws, gamma)
     return _from_outside(threat, walk, steps, candidates, tries, starts)
 
 
@@ -85,7 +82,7 @@ def qeba(
     In fewer dimensions the same number of labels says more about the normal, of what slopes have in common with them.
     """
     at_least_one(coarse=coarse)
-    walk = _boundary_walk(threat, Coarse(coarse), first_draws, most_draws, gamma)
+    walk = boundary_walk(threat, Coarse(coarse), first_draws, most_draws, gamma)
     return _from_outside(threat, walk, steps, candidates, tries, starts)
 
 
@@ -138,7 +135,7 @@ def geoda(
     The paper draws directions from the 75 lowest frequencies; here they are one number for every ``coarse`` pixels.
     """
     at_least_one(coarse=coarse)
-    walk = _boundary_walk(threat, Coarse(coarse), first_draws, most_draws, gamma)
+    walk = boundary_walk(threat, Coarse(coarse), first_draws, most_draws, gamma)
     return _from_outside(threat, dc.replace(walk, outward=from_the_input), steps, candidates, tries, starts)
 
 
@@ -187,43 +184,6 @@ def boundary(
     return _from_outside(threat, BoundarySteps(Coarse(coarse)), steps, candidates, tries, starts)
 
 
-@recipe(
-    access=LabelAccess,
-    sets=(L2, Linf),
-    paper="this project, 2026; after Maho et al.: SurFree, CVPR 2021, Chen and Gu: RayS, KDD 2020, and Chen et al.:"
-    " HopSkipJumpAttack, S&P 2020",
-    minimal=True,
-)
-def auto_labels(
-    threat: Neighborhood,
-    steps: int = 25,
-    quick: int | None = None,
-    first_draws: int | None = None,
-    candidates: Tensor | None = None,
-    tries: int = 100,
-    starts: int = 10,
-) -> Attack[LabelAccess]:
-    """What comes near with few labels, then what goes far with many: a search, and a boundary walk from where it came.
-
-    In L2 ``quick`` (200) steps as of ``surfree``, then ``steps`` as of ``hop_skip_jump``; in Linf ``quick`` (150) steps
-    as of ``rays``, then ``steps`` as of ``qeba``, on pairs of pixels, with fewer ``first_draws`` (25, not 100), for it
-    remembers the normal. The default costs some 10 000 forwards in L2 and 3500 in Linf; a ``budget`` ends it earlier,
-    with the best point reached. Where the search never meets the goal, the walk begins as ``hop_skip_jump`` does: so
-    it does for a wanted label, given ``candidates``.
-    """
-    begin, width = _outside(threat, candidates, tries, starts), threat.box.high - threat.box.low
-    at_least_one(steps=steps, quick=1 if quick is None else quick)
-    if isinstance(threat, L2):
-        first = 200 if quick is None else quick
-        walk = _boundary_walk(threat, _normal, 100 if first_draws is None else first_draws, 10_000, 1.0)
-        walks = HandOver(CircleWalk(Coarse(2)), first, walk, begin)
-        return _shrinking(threat, walks, first + 1 + steps, begin)
-    first = 150 if quick is None else quick
-    walk = _boundary_walk(threat, Coarse(2), 25 if first_draws is None else first_draws, 10_000, 1.0)
-    walks = HandOver(RaySearch(width, 1e-3 * width), first, dc.replace(walk, memory=0.8), begin)
-    return _shrinking(threat, walks, first + 1 + steps, zero)
-
-
 @dc.dataclass(frozen=True)
 class Coarse:
     """Smooth random directions: normal numbers on a grid of every ``pixels`` pixels, linear between.
@@ -243,9 +203,10 @@ class Coarse:
         return fine.reshape(-1, *shape)
 
 
-def _boundary_walk(
+def boundary_walk(
     threat: Neighborhood, directions: Directions, first_draws: int, most_draws: int, gamma: float
 ) -> BoundaryWalk:
+    """The walk along the boundary, its normal estimated along such directions."""
     at_least_one(first_draws=first_draws, most_draws=most_draws)
     if not gamma > 0:
         raise OptionError(f"gamma scales the precision of the bisection, and must be positive; got {gamma:g}")
@@ -269,10 +230,10 @@ def _from_outside(
 ) -> Attack[LabelAccess]:
     """The walk from an input that meets the goal."""
     at_least_one(steps=steps)
-    return _shrinking(threat, walk, steps, _outside(threat, candidates, tries, starts))
+    return shrinking(threat, walk, steps, outside(threat, candidates, tries, starts))
 
 
-def _outside(threat: Neighborhood, candidates: Tensor | None, tries: int, starts: int) -> Adversarial:
+def outside(threat: Neighborhood, candidates: Tensor | None, tries: int, starts: int) -> Adversarial:
     """The smallest of ``starts`` inputs that meet the goal, blended with x as far as it goes."""
     at_least_one(tries=tries, starts=starts)
     return dc.replace(begin_outside(threat, candidates, tries), starts=starts, rounds=10)
@@ -291,14 +252,15 @@ def begin_outside(threat: Neighborhood, candidates: Tensor | None, tries: int) -
     return Adversarial(NoiseInputs(threat.box), candidates, tries, starts=1, rounds=0)
 
 
-def _shrinking(
+def shrinking(
     threat: Neighborhood, walk: Optimizer[LabelAccess], steps: int, begin: Initializer[LabelAccess]
 ) -> Attack[LabelAccess]:
     """The smallest change that so many steps of the walk come by."""
     return Iterate(threat, margin, walk, begin, steps, order=smallest, stop_when_met=False)
 
 
-def _normal(noise: Noise, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+def normal(noise: Noise, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Directions without a bias, [N, *shape]."""
     return noise.normal(shape, dtype=dtype)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.access.model import Model
 from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
-from saddlepoint.attacks.recipes.estimated import Loss, check_surrogates, parsimonious
+from saddlepoint.attacks.recipes.estimated import Loss, check_surrogates, parsimonious, rgf
+from saddlepoint.attacks.recipes.insertion import try_insertions
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
+from saddlepoint.attacks.recipes.sparse import sparse_rs
 from saddlepoint.attacks.recipes.square import AT_ONCE, square
+from saddlepoint.attacks.recipes.visits import one_plus_one, visited, worst_of
 from saddlepoint.core.protocols import Attack, Initializer
 from saddlepoint.errors import OptionError
 from saddlepoint.initializers import zero
@@ -18,15 +23,33 @@ from saddlepoint.optimizers.informed_search import CornerWindows, InformedSearch
 from saddlepoint.optimizers.squares import halving
 from saddlepoint.optimizers.transferred import Transferred
 from saddlepoint.optimizers.visits import Visits
-from saddlepoint.sets import L2, Linf, Neighborhood
+from saddlepoint.sets import (
+    L0,
+    L1,
+    L2,
+    Composed,
+    Corruption,
+    Flow,
+    Insertions,
+    Linf,
+    Neighborhood,
+    Patch,
+    Spatial,
+    Wasserstein,
+    kinds,
+)
+from saddlepoint.sets.spatial import grid
 
 SOONER = (10, 50, 200, 300, 400, 600, 800, 1100, 1500)
 """After which of 10 000 proposals the share is halved: once slopes are known, small windows say what to turn."""
 
+ANGLES, SHIFTS, FIRST_DRAWS = 31, 5, 10
+"""Of rotations and shifts so many are tried after so many random ones."""
+
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2),
+    sets=tuple(kinds().values()),
     paper="this project, 2026; after Andriushchenko et al.: Square attack, ECCV 2020, and Thompson, Biometrika 1933",
 )
 def auto(
@@ -51,6 +74,11 @@ def auto(
     In Linf what stands after ``learned`` steps is stuck at a corner: ``greedy`` steps of ``parsimonious`` begin anew,
     and what is left of ``steps`` is for ``square``.
 
+    In other sets, of which none of this is known, so many questions go to what has proved best there, and the options
+    between ``steps`` and ``surrogate`` do nothing: ``square`` in L1, ``sparse_rs`` in L0 and patches,
+    ``try_insertions``, ten draws and the grid of rotations and shifts, draws of corruptions, ``one_plus_one`` in the
+    Wasserstein ball and in compositions, ``rgf`` along ten directions in all others.
+
     With a ``surrogate``, which is what ``sp.wrap`` gives, the first question is whether what fools that carries over:
     ten steps of ``mi_fgsm`` there, which do not count. Where it does not, the search begins as ever.
     """
@@ -68,6 +96,8 @@ def auto(
         return Iterate(threat, objective_named(objective), search, begin, steps, compact_below=AT_ONCE)
 
     stages = [] if surrogate is None else [_carried_over(threat, objective, surrogate)]
+    if not isinstance(threat, (Linf, L2)):
+        return Cascade([*stages, *_elsewhere(threat, steps, objective)])
     if isinstance(threat, L2):
         search = informed(Leaned(halving(share, period)), BumpGrid(2), steps)
         return Cascade([*stages, search]) if stages else search
@@ -78,6 +108,34 @@ def auto(
     if left > greedy:
         stages.append(square.build(threat, steps=left - greedy, objective=objective))
     return Cascade(stages)
+
+
+def _elsewhere(threat: Neighborhood, steps: int, objective: Loss) -> Sequence[Attack[ScoreAccess]]:
+    """At most so many questions where slopes are not learned from answers."""
+    if isinstance(threat, L1):
+        return [square.build(threat, steps=steps, objective=objective)]
+    if isinstance(threat, Insertions | L0 | Patch | Spatial | Corruption | Wasserstein | Composed):
+        if objective != "margin":
+            raise OptionError(f"in {threat.name} auto searches by the margin: leave objective out")
+        return _searches(threat, steps)
+    tile = 4 if threat.additive or isinstance(threat, Flow) else 1
+    return [rgf.build(threat, steps=max(steps // 11, 1), samples=10, tile=tile, objective=objective)]
+
+
+def _searches(threat: Neighborhood, steps: int) -> Sequence[Attack[ScoreAccess]]:
+    """At most so many questions where no slope is estimated."""
+    if isinstance(threat, Insertions):
+        return [try_insertions.build(threat, steps=max(steps // 31, 1))]
+    if isinstance(threat, (L0, Patch)):
+        return [sparse_rs.build(threat, steps=steps)]
+    if isinstance(threat, (Wasserstein, Composed)):
+        return [one_plus_one.build(threat, steps=steps)]
+    if isinstance(threat, Corruption) or steps <= FIRST_DRAWS:
+        return [worst_of.build(threat, k=steps)]
+    points = grid(ANGLES, SHIFTS)[: steps - FIRST_DRAWS]
+    left = steps - FIRST_DRAWS - len(points)
+    rest = [worst_of.build(threat, k=left)] if left else []
+    return [worst_of.build(threat, k=FIRST_DRAWS), visited(threat, points), *rest]
 
 
 def _carried_over(threat: Neighborhood, objective: str, surrogate: Model) -> Attack[ScoreAccess]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from saddlepoint.access.asking import LabelAccess, ScoreAccess
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
-from saddlepoint.attacks.recipes.estimated import ESTIMATED, climb_of, step_of, width_of
+from saddlepoint.attacks.recipes.estimated import climb_of, step_of, width_of
 from saddlepoint.attacks.recipes.hop_skip_jump import begin_outside
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.square import AT_ONCE
@@ -21,12 +21,12 @@ from saddlepoint.objectives import margin
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.inward_walk import InwardWalk, by_label, in_top
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L2, Linf, Neighborhood
+from saddlepoint.sets import GRADUAL, STEEP, Neighborhood
 
 PAPER = "Ilyas, Engstrom, Athalye, Lin: Black-box adversarial attacks with limited queries and information, 2018"
 
 
-@recipe(access=ScoreAccess, sets=ESTIMATED, paper=PAPER)
+@recipe(access=ScoreAccess, sets=STEEP, paper=PAPER)
 def nes(
     threat: Neighborhood,
     steps: int = 100,
@@ -50,7 +50,7 @@ def nes(
     return climb_of(threat, objective, climb, steps)
 
 
-@recipe(access=ScoreAccess, sets=(Linf, L2), paper=PAPER)
+@recipe(access=ScoreAccess, sets=STEEP, paper=PAPER)
 def nes_partial(
     threat: Neighborhood,
     steps: int = 400,
@@ -79,7 +79,7 @@ def nes_partial(
     return Iterate(threat, objective_named(objective), walk, begin, steps, compact_below=AT_ONCE)
 
 
-@recipe(access=LabelAccess, sets=(Linf, L2), paper=PAPER)
+@recipe(access=LabelAccess, sets=GRADUAL, paper=PAPER)
 def nes_labels(
     threat: Neighborhood,
     steps: int = 100,

@@ -19,14 +19,14 @@ from saddlepoint.objectives import cross_entropy, margin
 from saddlepoint.optimizers.adam import Adam
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L0, L2, NON_ADDITIVE, STEEP, Linf, Neighborhood, Nuclear, Patch, Perceptual, Wasserstein
+from saddlepoint.sets import STEEP, Linf, Neighborhood, Patch, Wasserstein
 
 OBJECTIVES: dict[str, Objective] = {"cross-entropy": cross_entropy, "margin": margin}
 
 
 @recipe(
     access=GradientAccess,
-    sets=(*STEEP, L0),
+    sets=STEEP,
     paper="Goodfellow, Shlens, Szegedy: Explaining and harnessing adversarial examples, ICLR 2015",
 )
 def fgsm(threat: Neighborhood) -> Attack[GradientAccess]:
@@ -89,7 +89,7 @@ def pgd(
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, Nuclear, Perceptual, *NON_ADDITIVE),
+    sets=STEEP,
     paper="Uesato, O'Donoghue, van den Oord, Kohli: Adversarial risk and the dangers of evaluating against weak"
     " attacks, ICML 2018",
 )

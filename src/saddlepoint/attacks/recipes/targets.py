@@ -14,12 +14,12 @@ from saddlepoint.initializers import OutputDiversified, uniform
 from saddlepoint.objectives import margin, toward_target
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import constant
-from saddlepoint.sets import L1, L2, Linf, Neighborhood
+from saddlepoint.sets import STEEP, Neighborhood
 
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1),
+    sets=STEEP,
     paper="Gowal et al.: An alternative surrogate loss for PGD-based adversarial testing, 2019",
 )
 def multi_targeted(threat: Neighborhood, steps: int = 20, k: int = 9, restarts: int = 1) -> Attack[GradientAccess]:
@@ -31,7 +31,7 @@ def multi_targeted(threat: Neighborhood, steps: int = 20, k: int = 9, restarts: 
 
 @recipe(
     access=GradientAccess,
-    sets=(Linf, L2, L1),
+    sets=STEEP,
     paper="Tashiro, Song, Ermon: Diversity can be transferred: output diversification for attacks, NeurIPS 2020",
 )
 def odi_pgd(threat: Neighborhood, steps: int = 20, restarts: int = 20, odi_steps: int = 2) -> Attack[GradientAccess]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from saddlepoint.access.asking import ScoreAccess
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
@@ -15,13 +17,13 @@ from saddlepoint.optimizers.mutation import Mutated
 from saddlepoint.optimizers.random_search import RandomSearch
 from saddlepoint.optimizers.schedules import cosine
 from saddlepoint.optimizers.visits import Visits, among, drawn
-from saddlepoint.sets import L1, L2, NON_ADDITIVE, Linf, Neighborhood, Nuclear, Perceptual, Spatial
+from saddlepoint.sets import STEEP, Neighborhood, Spatial
 from saddlepoint.sets.spatial import grid as grid_of
 
 PAPER = "Engstrom, Tran, Tsipras, Schmidt, Madry: Exploring the landscape of spatial robustness, ICML 2019"
 
 
-@recipe(access=ScoreAccess, sets=(Linf, L2, L1, *NON_ADDITIVE), paper=PAPER)
+@recipe(access=ScoreAccess, sets=STEEP, paper=PAPER)
 def worst_of(threat: Neighborhood, k: int = 10) -> Attack[ScoreAccess]:
     """The worst of ``k`` random perturbations: what bad luck alone does, or noise of that size."""
     at_least_one(k=k)
@@ -30,7 +32,7 @@ def worst_of(threat: Neighborhood, k: int = 10) -> Attack[ScoreAccess]:
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2, L1, Nuclear, Perceptual, *NON_ADDITIVE),
+    sets=STEEP,
     paper="Schumer, Steiglitz: Adaptive step size random search, IEEE Transactions on Automatic Control 1968",
 )
 def one_plus_one(threat: Neighborhood, steps: int = 1000, share: float = 0.6) -> Attack[ScoreAccess]:
@@ -56,5 +58,9 @@ def grid(threat: Neighborhood, angles: int = 31, shifts: int = 5) -> Attack[Scor
     Rotations and shifts are so few that trying is stronger than following slopes.
     """
     at_least_one(angles=angles, shifts=shifts)
-    points = grid_of(angles, shifts)
+    return visited(threat, grid_of(angles, shifts))
+
+
+def visited(threat: Neighborhood, points: Sequence[Sequence[float]]) -> Attack[ScoreAccess]:
+    """All of the points, in units of the radius, one forward for each."""
     return Iterate(threat, margin, Visits(among(points)), zero, len(points) - 1, compact_below=AT_ONCE)
