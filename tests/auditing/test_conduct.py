@@ -295,16 +295,16 @@ def test_memory_that_runs_out_halves_the_batch_and_is_said(quick: Make, network:
 
 def test_a_listener_hears_everything_in_order(quick: Make, whole: Audit) -> None:
     notes = Notes()
-    audited = quick(listener=notes, threat=[sp.Linf(0.1), sp.L0(2)], attacks=["pgd(steps=2)", "fgsm"])
+    audited = quick(listener=notes, threat=[sp.Linf(0.1), sp.L0(2)], attacks=["frank_wolfe(steps=2)", "fgsm"])
     assert notes.said[0] == (
         "begin",
-        ["none 00-clean", "linf:0.1 01-pgd", "linf:0.1 02-fgsm", "l0:2.0 03-fgsm"],
+        ["none 00-clean", "linf:0.1 01-frank_wolfe", "linf:0.1 02-fgsm", "l0:2.0 03-fgsm"],
         40,
     )
-    known = ", ".join(kind.__name__ for kind in sp.attacks.pgd.sets)
-    assert notes.said[1] == ("notice", f"pgd was left out for l0:2.0: it works in {known}")
+    known = ", ".join(kind.__name__ for kind in sp.attacks.frank_wolfe.sets)
+    assert notes.said[1] == ("notice", f"frank_wolfe was left out for l0:2.0: it works in {known}")
     assert notes.said[-1] == ("end", audited.summary())
-    assert [name for name, _ in notes.of("stage")] == ["00-clean", "01-pgd", "02-fgsm", "03-fgsm"]
+    assert [name for name, _ in notes.of("stage")] == ["00-clean", "01-frank_wolfe", "02-fgsm", "03-fgsm"]
     kinds = [note[0] for note in notes.said]
     first_attack = [i for i, kind in enumerate(kinds) if kind == "stage"][1]
     assert kinds.index("estimate") < first_attack

@@ -89,4 +89,4 @@ def test_scores_alone_get_no_curve_toward_a_target(network: Make, samples: Make)
     x, y = samples()
     model = sp.wrap(network(), access="scores")
     done = audit(model, x, y, threat=sp.Linf(0.1), target=1, plan="quick")
-    assert [stage.attack for stage in done.by_threat["linf:0.1"].stages] == ["square"]
+    assert [stage.attack for stage in done.by_threat["linf:0.1"].stages] == ["auto"]

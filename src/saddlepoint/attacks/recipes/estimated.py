@@ -104,7 +104,7 @@ def p_rgf(
 
 @recipe(
     access=ScoreAccess,
-    sets=(Linf, L2),
+    sets=STEEP,
     paper="Chen et al.: ZO-AdaMM: zeroth-order adaptive momentum method for black-box optimization, NeurIPS 2019",
 )
 def zo_adamm(

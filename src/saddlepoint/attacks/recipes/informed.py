@@ -9,7 +9,7 @@ from saddlepoint.access.model import Model
 from saddlepoint.attacks.cascade import Cascade
 from saddlepoint.attacks.iterate import Iterate
 from saddlepoint.attacks.recipe import recipe
-from saddlepoint.attacks.recipes.estimated import Loss, check_surrogates, parsimonious, rgf
+from saddlepoint.attacks.recipes.estimated import Loss, check_surrogates, nattack, parsimonious
 from saddlepoint.attacks.recipes.insertion import try_insertions
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.sparse import sparse_rs
@@ -27,15 +27,15 @@ from saddlepoint.sets import (
     L0,
     L1,
     L2,
-    Composed,
     Corruption,
     Flow,
     Insertions,
     Linf,
     Neighborhood,
+    Nuclear,
     Patch,
+    Perceptual,
     Spatial,
-    Wasserstein,
     kinds,
 )
 from saddlepoint.sets.spatial import grid
@@ -43,8 +43,12 @@ from saddlepoint.sets.spatial import grid
 SOONER = (10, 50, 200, 300, 400, 600, 800, 1100, 1500)
 """After which of 10 000 proposals the share is halved: once slopes are known, small windows say what to turn."""
 
-ANGLES, SHIFTS, FIRST_DRAWS = 31, 5, 10
-"""Of rotations and shifts so many are tried after so many random ones."""
+ANGLES, SHIFTS = 31, 5
+"""Of rotations and shifts all of so many are tried."""
+FIRST_OF_L1, FIRST_OF_TURNS = 200, 100
+"""So many questions come before square in L1, and before the grid."""
+SAMPLES, FEWEST = 30, 5
+"""Of a distribution so many samples are drawn at a step, fewer where there would be fewer steps."""
 
 
 @recipe(
@@ -75,9 +79,9 @@ def auto(
     and what is left of ``steps`` is for ``square``.
 
     In other sets, of which none of this is known, so many questions go to what has proved best there, and the options
-    between ``steps`` and ``surrogate`` do nothing: ``square`` in L1, ``sparse_rs`` in L0 and patches,
-    ``try_insertions``, ten draws and the grid of rotations and shifts, draws of corruptions, ``one_plus_one`` in the
-    Wasserstein ball and in compositions, ``rgf`` along ten directions in all others.
+    between ``steps`` and ``surrogate`` do nothing: ``nattack`` in nuclear and perceptual balls and flows, and in L1
+    before ``square``; ``sparse_rs`` in L0 and patches; ``try_insertions``; draws of corruptions; ``one_plus_one``
+    elsewhere, before all of a grid where the picture turns and moves.
 
     With a ``surrogate``, which is what ``sp.wrap`` gives, the first question is whether what fools that carries over:
     ten steps of ``mi_fgsm`` there, which do not count. Where it does not, the search begins as ever.
@@ -113,29 +117,37 @@ def auto(
 def _elsewhere(threat: Neighborhood, steps: int, objective: Loss) -> Sequence[Attack[ScoreAccess]]:
     """At most so many questions where slopes are not learned from answers."""
     if isinstance(threat, L1):
-        return [square.build(threat, steps=steps, objective=objective)]
-    if isinstance(threat, Insertions | L0 | Patch | Spatial | Corruption | Wasserstein | Composed):
-        if objective != "margin":
-            raise OptionError(f"in {threat.name} auto searches by the margin: leave objective out")
-        return _searches(threat, steps)
-    tile = 4 if threat.additive or isinstance(threat, Flow) else 1
-    return [rgf.build(threat, steps=max(steps // 11, 1), samples=10, tile=tile, objective=objective)]
-
-
-def _searches(threat: Neighborhood, steps: int) -> Sequence[Attack[ScoreAccess]]:
-    """At most so many questions where no slope is estimated."""
+        first = min(steps, FIRST_OF_L1)
+        rest = [square.build(threat, steps=steps - first, objective=objective)] if steps > first else []
+        return [_distributed(threat, first, objective), *rest]
+    if isinstance(threat, (Nuclear, Perceptual, Flow)):
+        return [_distributed(threat, steps, objective)]
+    if objective != "margin":
+        raise OptionError(f"in {threat.name} auto searches by the margin: leave objective out")
     if isinstance(threat, Insertions):
         return [try_insertions.build(threat, steps=max(steps // 31, 1))]
     if isinstance(threat, (L0, Patch)):
         return [sparse_rs.build(threat, steps=steps)]
-    if isinstance(threat, (Wasserstein, Composed)):
-        return [one_plus_one.build(threat, steps=steps)]
-    if isinstance(threat, Corruption) or steps <= FIRST_DRAWS:
+    if isinstance(threat, Corruption):
         return [worst_of.build(threat, k=steps)]
-    points = grid(ANGLES, SHIFTS)[: steps - FIRST_DRAWS]
-    left = steps - FIRST_DRAWS - len(points)
-    rest = [worst_of.build(threat, k=left)] if left else []
-    return [worst_of.build(threat, k=FIRST_DRAWS), visited(threat, points), *rest]
+    if isinstance(threat, Spatial):
+        return _turns(threat, steps)
+    return [one_plus_one.build(threat, steps=steps)]
+
+
+def _distributed(threat: Neighborhood, steps: int, objective: Loss) -> Attack[ScoreAccess]:
+    """At most so many questions, of a few steps at least."""
+    samples = min(SAMPLES, max(steps // FEWEST, 1))
+    return nattack.build(threat, steps=max(steps // samples, 1), samples=samples, objective=objective)
+
+
+def _turns(threat: Spatial, steps: int) -> Sequence[Attack[ScoreAccess]]:
+    """A random search, all of the grid, the largest first, and draws for what is left of the questions."""
+    first = one_plus_one.build(threat, steps=min(steps, FIRST_OF_TURNS))
+    points = grid(ANGLES, SHIFTS)[::-1][: max(steps - FIRST_OF_TURNS, 0)]
+    left = steps - FIRST_OF_TURNS - len(points)
+    looks = [visited(threat, points)] if points else []
+    return [first, *looks, *([worst_of.build(threat, k=left)] if left > 0 else [])]
 
 
 def _carried_over(threat: Neighborhood, objective: str, surrogate: Model) -> Attack[ScoreAccess]:
