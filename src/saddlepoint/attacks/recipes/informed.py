@@ -27,6 +27,7 @@ from saddlepoint.sets import (
     L0,
     L1,
     L2,
+    Composed,
     Corruption,
     Flow,
     Insertions,
@@ -36,6 +37,7 @@ from saddlepoint.sets import (
     Patch,
     Perceptual,
     Spatial,
+    Wasserstein,
     kinds,
 )
 from saddlepoint.sets.spatial import grid
@@ -79,9 +81,9 @@ def auto(
     and what is left of ``steps`` is for ``square``.
 
     In other sets, of which none of this is known, so many questions go to what has proved best there, and the options
-    between ``steps`` and ``surrogate`` do nothing: ``nattack`` in nuclear and perceptual balls and flows, and in L1
-    before ``square``; ``sparse_rs`` in L0 and patches; ``try_insertions``; draws of corruptions; ``one_plus_one``
-    elsewhere, before all of a grid where the picture turns and moves.
+    between ``steps`` and ``surrogate`` do nothing: ``nattack`` in nuclear, perceptual and Wasserstein balls, among
+    flows and in compositions, and in L1 before ``square``; ``sparse_rs`` in L0 and patches; ``try_insertions``; draws
+    of corruptions; ``one_plus_one`` elsewhere, before all of a grid where the picture turns and moves.
 
     With a ``surrogate``, which is what ``sp.wrap`` gives, the first question is whether what fools that carries over:
     ten steps of ``mi_fgsm`` there, which do not count. Where it does not, the search begins as ever.
@@ -120,7 +122,7 @@ def _elsewhere(threat: Neighborhood, steps: int, objective: Loss) -> Sequence[At
         first = min(steps, FIRST_OF_L1)
         rest = [square.build(threat, steps=steps - first, objective=objective)] if steps > first else []
         return [_distributed(threat, first, objective), *rest]
-    if isinstance(threat, (Nuclear, Perceptual, Flow)):
+    if isinstance(threat, (Nuclear, Perceptual, Flow, Wasserstein, Composed)):
         return [_distributed(threat, steps, objective)]
     if objective != "margin":
         raise OptionError(f"in {threat.name} auto searches by the margin: leave objective out")
