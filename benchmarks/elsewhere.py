@@ -1,6 +1,6 @@
 """What so many questions buy in sets beyond Linf and L2: ``auto`` and the others that know scores only.
 
-python benchmarks/elsewhere.py --n 40 --most 500
+python benchmarks/elsewhere.py --n 30 --most 300
 
 Asked are the images that the network gets right, in sets of a size at which slopes (``triage``) fool some and not all.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 import torch
-from measure import provenance, share
+from measure import provenance, right, share
 
 import saddlepoint as sp
 from saddlepoint.sets import kinds, parse
@@ -21,10 +21,10 @@ THREATS = (
     "recolor:0.06+flow:0.3",
 )  # fmt: skip
 ATTACKS = {
-    "auto": "auto(steps={0})", "square": "square(steps={0})", "sparse_rs": "sparse_rs(steps={0})",
-    "one_plus_one": "one_plus_one(steps={0})", "worst_of": "worst_of(k={0})", "nes": "nes(pairs=10,steps={0})",
-    "bandits": "bandits(steps={0})", "nattack": "nattack(steps={0})", "zo_ngd": "zo_ngd(pairs=10,steps={0})",
-    "zo_adamm": "zo_adamm(samples=20,steps={0})", "zo_frank_wolfe": "zo_frank_wolfe(pairs=10,steps={0})",
+    "auto": "auto(steps={})", "square": "square(steps={})", "sparse_rs": "sparse_rs(steps={})",
+    "one_plus_one": "one_plus_one(steps={})", "worst_of": "worst_of(k={})", "nes": "nes(pairs=10,steps={})",
+    "bandits": "bandits(steps={})", "nattack": "nattack(steps={})", "zo_ngd": "zo_ngd(pairs=10,steps={})",
+    "zo_adamm": "zo_adamm(samples=20,steps={})", "zo_frank_wolfe": "zo_frank_wolfe(pairs=10,steps={})",
 }  # fmt: skip
 
 
@@ -33,9 +33,8 @@ def main(n: int, most: int, threats: list[str]) -> None:
     torch.set_num_threads(1)
     data, network = sp.zoo.data.load(f"fashion-mnist-1k[{FIRST}:{FIRST + n}]"), sp.zoo.load(NETWORK)
     model = sp.wrap(network)
-    with torch.no_grad():
-        right = network(data.x).argmax(1) == data.y
-    x, y = data.x[right], data.y[right]
+    kept = right(network, data.x, data.y)
+    x, y = data.x[kept], data.y[kept]
     print(f"{provenance(len(x))}; {NETWORK}, {most} questions\n")
     print("| set | with slopes | " + " | ".join(ATTACKS) + " |")
     print("|---" * (len(ATTACKS) + 2) + "|")
@@ -57,8 +56,8 @@ def main(n: int, most: int, threats: list[str]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, default=40)
-    parser.add_argument("--most", type=int, default=500)
+    parser.add_argument("--n", type=int, default=30)
+    parser.add_argument("--most", type=int, default=300)
     parser.add_argument("--threats", nargs="+", default=list(THREATS))
     asked = parser.parse_args()
     main(asked.n, asked.most, asked.threats)

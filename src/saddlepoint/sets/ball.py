@@ -5,13 +5,14 @@ from __future__ import annotations
 import abc
 import dataclasses as dc
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from saddlepoint.errors import ThreatError
-from saddlepoint.sets._box import interval
+from saddlepoint.sets._box import at, beyond, interval, put_back
 from saddlepoint.sets.neighborhood import Neighborhood
 from saddlepoint.shapes import Delta, Draws, Inputs, PerSample
 
@@ -48,6 +49,15 @@ class Ball(Neighborhood):
             return x.new_full((len(x),), math.inf)
         low, high = self.interval(x)
         return self.size(x, torch.maximum(-low, high))
+
+    def _met(self, x: Inputs, delta: Delta, radius: PerSample, weight: Delta, meet: Callable[..., Delta]) -> Delta:
+        """δ in the box, or ``meet(δ, low, high, radius, weight)`` for the samples whose δ is then beyond the radius."""
+        low, high = self.interval(x)
+        inside = delta.clamp(low, high)
+        rows = beyond(self.size(x, inside), radius)
+        if not len(rows):
+            return inside
+        return put_back(inside, rows, meet(*at(rows, delta, low, high, radius, weight)))
 
     @abc.abstractmethod
     def _ceiling(self) -> float:

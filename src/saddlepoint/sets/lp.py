@@ -90,13 +90,7 @@ class L2(Ball):
 
         clamp(w δ / (w + λ), low - x, high - x), the λ >= 0 that meets the radius found by halving an interval.
         """
-        low, high = self.interval(x)
-        inside = delta.clamp(low, high)
-        rows = beyond(self.size(inside, inside), radius)
-        if not len(rows):
-            return inside
-        delta, low, high, radius, weight = at(rows, delta, low, high, radius, weight)
-        return put_back(inside, rows, _meet_weighted(delta, low, high, radius, weight))
+        return self._met(x, delta, radius, weight, _meet_weighted)
 
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """g / |g|, 0 for a gradient of 0, at any scale of the gradient: [N, *D]."""

@@ -55,19 +55,7 @@ class L1(Ball):
 
         clamp(sign(δ) max(|δ| - λ / w, 0), low - x, high - x), the λ >= 0 that meets the radius by halving an interval.
         """
-        low, high = self.interval(x)
-        inside = delta.clamp(low, high)
-        rows = beyond(self.size(x, inside), radius)
-        if not len(rows):
-            return inside
-        delta, low, high, radius, weight = at(rows, delta, low, high, radius, weight)
-        weight, change = to_unit_scale(weight).clamp_min(torch.finfo(weight.dtype).tiny ** 0.5), delta.abs()
-
-        def shrunk(by: Tensor) -> Tensor:
-            return ((change - column(by, change) / weight).clamp_min(0) * delta.sign()).clamp(low, high)
-
-        most = (weight * change).flatten(1).amax(1)
-        return put_back(inside, rows, meet_by_halving(shrunk, most, lambda met: self.size(met, met) > radius))
+        return self._met(x, delta, radius, weight, _meet_weighted)
 
     def steepest(self, x: Inputs, gradient: Delta) -> Delta:
         """±1 at the (first) entry with the largest |g|, 0 elsewhere: [N, *D]."""
@@ -236,6 +224,17 @@ def _shrink(change: Tensor, room: Tensor, radius: Tensor) -> Tensor:
     if bool(rough.any()):
         left = torch.where(rough[:, None], _between(low, high, distance, room, radius), left)
     return left * (radius / left.sum(1).clamp_min(numbers.tiny)).clamp_max(1)[:, None]
+
+
+def _meet_weighted(delta: Tensor, low: Tensor, high: Tensor, radius: Tensor, weight: Tensor) -> Tensor:
+    """clamp(sign(δ) max(|δ| - λ / w, 0), low, high) with the λ > 0 at which it sums to the radius; radius [n]."""
+    weight, change = to_unit_scale(weight).clamp_min(torch.finfo(weight.dtype).tiny ** 0.5), delta.abs()
+
+    def shrunk(by: Tensor) -> Tensor:
+        return ((change - column(by, change) / weight).clamp_min(0) * delta.sign()).clamp(low, high)
+
+    most = (weight * change).flatten(1).amax(1)
+    return meet_by_halving(shrunk, most, lambda met: met.flatten(1).abs().sum(1) > radius)
 
 
 def _down_to(depth: Tensor, distance: Tensor, room: Tensor) -> Tensor:

@@ -8,12 +8,19 @@ from torch import Tensor
 
 from saddlepoint.access.asking import LabelAccess
 from saddlepoint.attacks.recipe import recipe
-from saddlepoint.attacks.recipes.hop_skip_jump import Coarse, boundary_walk, hop_skip_jump, normal, outside, shrinking
+from saddlepoint.attacks.recipes.hop_skip_jump import (
+    Coarse,
+    boundary_walk,
+    hop_skip_jump,
+    no_candidates,
+    normal,
+    outside,
+    shrinking,
+)
 from saddlepoint.attacks.recipes.pgd import at_least_one
 from saddlepoint.attacks.recipes.rings import shrinking_rings
 from saddlepoint.attacks.recipes.sparse import pointwise
 from saddlepoint.core.protocols import Attack
-from saddlepoint.errors import OptionError
 from saddlepoint.initializers import zero
 from saddlepoint.optimizers.circle_walk import CircleWalk
 from saddlepoint.optimizers.hand_over import HandOver
@@ -71,6 +78,5 @@ def _elsewhere(
         return hop_skip_jump.build(threat, steps=steps, candidates=candidates, tries=tries, starts=starts)
     if isinstance(threat, pointwise.sets):
         return pointwise.build(threat, steps=40 * steps, candidates=candidates, tries=tries)
-    if candidates is not None:
-        raise OptionError(f"candidates are inputs, to which no perturbation of {threat.name} leads: leave them out")
+    no_candidates(threat, candidates)
     return shrinking_rings.build(threat, samples=8 * steps)

@@ -242,14 +242,19 @@ def outside(threat: Neighborhood, candidates: Tensor | None, tries: int, starts:
 def begin_outside(threat: Neighborhood, candidates: Tensor | None, tries: int) -> Adversarial:
     """The nearest of ``candidates`` that meets the goal, else the first of ``tries`` random ones, as it is."""
     if not threat.additive:
-        if candidates is not None:
-            raise OptionError(f"candidates are inputs, to which no perturbation of {threat.name} leads: leave them out")
+        no_candidates(threat, candidates)
         return Adversarial(Members(REACH), None, tries, starts=1, rounds=0)
     if math.isinf(threat.box.high - threat.box.low):
         raise ThreatError(
             "a walk from outside begins at random inputs, which needs bounds: sp.wrap(model, bounds=(low, high))"
         )
     return Adversarial(NoiseInputs(threat.box), candidates, tries, starts=1, rounds=0)
+
+
+def no_candidates(threat: Neighborhood, candidates: Tensor | None) -> None:
+    """Refuse inputs to begin at in a set that cannot lead to them."""
+    if candidates is not None:
+        raise OptionError(f"candidates are inputs, to which no perturbation of {threat.name} leads: leave them out")
 
 
 def shrinking(

@@ -14,7 +14,7 @@ from saddlepoint.attacks.recipes.insertion import try_insertions
 from saddlepoint.attacks.recipes.pgd import at_least_one, objective_named
 from saddlepoint.attacks.recipes.sparse import sparse_rs
 from saddlepoint.attacks.recipes.square import AT_ONCE, square
-from saddlepoint.attacks.recipes.visits import one_plus_one, visited, worst_of
+from saddlepoint.attacks.recipes.visits import ANGLES, SHIFTS, one_plus_one, visited, worst_of
 from saddlepoint.core.protocols import Attack, Initializer
 from saddlepoint.errors import OptionError
 from saddlepoint.initializers import zero
@@ -45,8 +45,6 @@ from saddlepoint.sets.spatial import grid
 SOONER = (10, 50, 200, 300, 400, 600, 800, 1100, 1500)
 """After which of 10 000 proposals the share is halved: once slopes are known, small windows say what to turn."""
 
-ANGLES, SHIFTS = 31, 5
-"""Of rotations and shifts all of so many are tried."""
 FIRST_OF_L1, FIRST_OF_TURNS = 200, 100
 """So many questions come before square in L1, and before the grid."""
 SAMPLES, FEWEST = 30, 5
@@ -127,7 +125,7 @@ def _elsewhere(threat: Neighborhood, steps: int, objective: Loss) -> Sequence[At
     if objective != "margin":
         raise OptionError(f"in {threat.name} auto searches by the margin: leave objective out")
     if isinstance(threat, Insertions):
-        return [try_insertions.build(threat, steps=max(steps // 31, 1))]
+        return [try_insertions.build(threat, steps=max(steps // (try_insertions.options["places"] + 1), 1))]
     if isinstance(threat, (L0, Patch)):
         return [sparse_rs.build(threat, steps=steps)]
     if isinstance(threat, Corruption):

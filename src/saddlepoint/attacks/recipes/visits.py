@@ -21,6 +21,8 @@ from saddlepoint.sets import STEEP, Neighborhood, Spatial
 from saddlepoint.sets.spatial import grid as grid_of
 
 PAPER = "Engstrom, Tran, Tsipras, Schmidt, Madry: Exploring the landscape of spatial robustness, ICML 2019"
+ANGLES, SHIFTS = 31, 5
+"""How many angles, and shifts along each axis, make a grid."""
 
 
 @recipe(access=ScoreAccess, sets=STEEP, paper=PAPER)
@@ -52,7 +54,7 @@ def one_plus_one(threat: Neighborhood, steps: int = 1000, share: float = 0.6) ->
 
 
 @recipe(access=ScoreAccess, sets=(Spatial,), paper=PAPER)
-def grid(threat: Neighborhood, angles: int = 31, shifts: int = 5) -> Attack[ScoreAccess]:
+def grid(threat: Neighborhood, angles: int = ANGLES, shifts: int = SHIFTS) -> Attack[ScoreAccess]:
     """All of so many angles and shifts along each axis, the smallest first: angles · shifts² forwards at most.
 
     Rotations and shifts are so few that trying is stronger than following slopes.
