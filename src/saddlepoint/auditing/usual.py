@@ -71,7 +71,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("pincer(search=3000)", "nearest"),
                 *again(),
             ),
-            (("fmn(steps=7)", "brittle"), ("fmn(steps=25, k=3)", "firm")),
+            (("fmn(steps=7)", "brittle"), ("fmn(steps=22, k=3)", "firm")),
         ),
         ScoreAccess: Usual((("auto", "standing"),), (("hop_skip_jump(steps=4)", "right"),)),
         LabelAccess: Usual((), (("hop_skip_jump", "right"),)),
