@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,3 +131,13 @@ def test_a_run_tells_what_it_ran_with_and_on(quick: Make) -> None:
     assert told.versions["torch"] == torch.__version__
     assert str(os.cpu_count()) in told.settings["machine"]
     assert told.settings["device"] == "cpu"
+
+
+@pytest.mark.parametrize(("told", "named"), [("model name\t: Quick 9000\n", "Quick 9000"), ("", "of old")])
+def test_a_run_names_the_processor(
+    quick: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, named: str
+) -> None:
+    (tmp_path / "cpuinfo").write_text(told)
+    monkeypatch.setattr("saddlepoint.auditing.spec.CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("platform.processor", lambda: "of old")
+    assert quick().summary().settings["machine"].endswith(f", {named}")

@@ -12,6 +12,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -51,6 +52,8 @@ COSMETIC = frozenset(
     }
 )
 """What a run does not owe its results to, or only up to rounding: these may differ when it goes on."""
+CPUINFO = Path("/proc/cpuinfo")
+"""Where Linux names the processor."""
 SHOWN = 4
 """So many differences are named in an error."""
 
@@ -79,7 +82,7 @@ def make_spec(
             "plan": plan.name,
             "batch_size": subject.model.batch_size,
             "threads": torch.get_num_threads(),
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_processor()}",
             "device": _device(subject),
         },
     }
@@ -90,6 +93,16 @@ def _libraries() -> dict[str, str]:
     """The versions of the libraries that are loaded."""
     loaded = {name: sys.modules.get(name.replace("scikit-learn", "sklearn")) for name in LIBRARIES}
     return {name: str(getattr(module, "__version__", "unknown")) for name, module in loaded.items() if module}
+
+
+def _processor() -> str:
+    """Its name, as far as the system tells one."""
+    try:
+        lines = CPUINFO.read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or "unnamed processor")
 
 
 def _device(subject: Subject) -> str:

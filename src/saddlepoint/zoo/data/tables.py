@@ -11,8 +11,7 @@ import numpy as np
 
 from saddlepoint.errors import DataError
 from saddlepoint.zoo.data.query import class_names, options
-from saddlepoint.zoo.data.selection import Ids
-from saddlepoint.zoo.data.source import Array, arrays
+from saddlepoint.zoo.data.source import Array, Arrays, arrays
 
 USUAL = ("label", "target", "class", "y")
 """Names of columns that hold labels, if none is named."""
@@ -20,34 +19,16 @@ OPTIONS = ("label", "drop", "low", "high", "classes")
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Arrays):
     """A table in memory: features ``x [N, D]`` in [0, 1], from ``low [D]`` at 0 to ``high [D]`` at 1, by ``names``.
 
     ``whole`` (bool ``[D]``): those that hold whole numbers alone.
     """
 
-    x: Array
-    y: Ids
-    classes: tuple[str, ...]
-    note: str
     low: Array
     high: Array
     names: tuple[str, ...]
     whole: Array
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return len(self.y)
-
-    def labels(self, ids: Ids) -> Ids:
-        """Labels at ``ids``."""
-        return self.y[ids]
-
-    def pixels(self, ids: Ids) -> Array:
-        """Features at ``ids``, in [0, 1]."""
-        picked: Array = self.x[ids]
-        return picked
 
 
 def features(content: Any, query: str, origin: str, note: str) -> Table:
