@@ -31,7 +31,7 @@ COST = "| network, threat | verdict | passes an image, all | for doubts | share 
 TRANSFER = "| fashion-standard, linf:0.02 | left by triage and square | broken by transfer | time for learning |"
 MISLEADING = ("quantized", "compressed", "one-hot", "winners", "loop", "purified", "turned")
 AUDITED = (("fashion-pgd-linf", sp.Linf(0.1)), ("fashion-fgsm", sp.Linf(0.1)), ("fashion-pgd-l2", sp.L2(1.5)))
-DOUBTING = ("-sentinels", "-doubted", "-flat", "-sampled", "-sampled-2", "-sampled-3")
+DOUBTING = ("-sentinels", "-doubted", "-flat", "-sampled", "-sampled-2")
 HEALTHY = ("fashion-standard", "fashion-fgsm", "fashion-pgd-linf", "fashion-pgd-l2", "fashion-smooth")
 THREATS = (sp.Linf(0.02), sp.Linf(0.1), sp.L2(1.5), sp.L1(10.0))
 

@@ -94,11 +94,20 @@ def test_standard_is_the_default_and_thorough_goes_on_with_autoattack(network: M
         "pincer-closest",
         "triage-sampled",
         "triage-sampled-2",
-        "triage-sampled-3",
         "fmn-curve",
         "proof",
     ]
     assert [one.name[3:] for one in thorough] == names
+
+
+def test_in_l1_the_first_attack_runs_again_once_for_its_steps_shrink_by_themselves(network: Make) -> None:
+    again = {
+        threat: [one.options for one in stages(network, "standard", threat) if one.over == "sampled"]
+        for threat in (sp.L1(2.0), sp.L2(0.5))
+    }
+    (once,), (half, twice) = again.values()
+    assert "relative_step" not in once or once["relative_step"] == half["relative_step"] * 2
+    assert twice["relative_step"] == 4 * half["relative_step"]
 
 
 def test_a_plan_and_attacks_are_too_much(network: Make) -> None:

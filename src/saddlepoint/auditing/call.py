@@ -54,7 +54,7 @@ def audit(
     seed: int = 0,
     out: str | Path | None = None,
     batch_size: int | None = None,
-    piece_size: int = 256,
+    piece_size: int = 512,
     budget: int | None = None,
     name: str | None = None,
     source: str = "",

@@ -35,10 +35,9 @@ CHECKS: Final[tuple[tuple[str, Over], ...]] = (("fgsm", "sentinels"), ("worst_of
 
 
 def again(options: str = "") -> tuple[tuple[str, Over], ...]:
-    """Triage three times more, on a few samples: with other draws, with half the steps, with steps twice as long."""
+    """Triage twice more, on a few samples, with other draws: with half the step, and with a step twice as long."""
     more = options and f"{options}, "
-    steps = [f"triage({more}relative_step={step})" for step in (1.0, 4.0)]
-    return tuple((name, "sampled") for name in (f"triage({options})", *steps))
+    return tuple((f"triage({more}relative_step={step})", "sampled") for step in (1.0, 4.0))
 
 
 PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
@@ -185,11 +184,21 @@ def fitting(entry: Entry, kind: type[Neighborhood]) -> Entry:
 
 
 def known(entries: Entries, kind: type[Neighborhood]) -> Entries:
-    """The entries without the checks that make no sense in sets of a kind, of which nothing needs to be said."""
+    """The entries without the checks that make no sense in sets of a kind, of which nothing needs to be said.
+
+    In L1, where steps shrink by themselves, triage runs again once, with other draws alone.
+    """
     sized = [
         one for one in entries if one[1] not in ("sentinels", "sampled") or issubclass(kind, get(one[0].name).sets)
     ]
-    return tuple(one for one in sized if not (issubclass(kind, L1) and "relative_step" in one[0].options))
+    if not issubclass(kind, L1):
+        return tuple(sized)
+    own = [(Entry(one.name, _without_steps(one.options)), over) for one, over in sized]
+    return tuple(one for i, one in enumerate(own) if one[1] != "sampled" or one not in own[:i])
+
+
+def _without_steps(options: Options) -> dict[str, object]:
+    return {name: value for name, value in options.items() if name != "relative_step"}
 
 
 def usual(plan: str, kind: type[LabelAccess]) -> Usual:

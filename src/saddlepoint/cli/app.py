@@ -128,7 +128,7 @@ def audit(
     sigma: float | None = None,
     known: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path | None = None,
-    piece_size: int = 256,
+    piece_size: int = 512,
     report: Annotated[bool, Parameter(negative="--no-report")] = True,
     verify: Flag = False,
     fail_under: float | None = None,
