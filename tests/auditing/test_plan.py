@@ -84,10 +84,9 @@ def test_the_default_plan_has_white_and_black_boxes(plan: Make) -> None:
         "nearest",
         "sampled",
         "sampled",
-        "sampled",
         "right",
     ]
-    assert [one.options.get("relative_step") for one in made.stages[12:15]] == [2.0, 1.0, 4.0]
+    assert [one.options.get("relative_step") for one in made.stages[12:14]] == [1.0, 4.0]
 
 
 def test_what_makes_no_sense_in_a_set_is_left_out_without_a_word(plan: Make) -> None:
