@@ -2,6 +2,7 @@
 
     python benchmarks/fixed_radius.py run --models fashion-pgd-linf --attacks apgd_ce square --threat linf:0.1 --n 1000
     python benchmarks/fixed_radius.py table
+    python benchmarks/fixed_radius.py ratios     # the standard plan beside autoattack
 
 The LeNets, mnist-standard and mnist-robust, have to be fetched: see `lenets` in examples/real.py, and --lenets;
 networks of kinds.py (trades, residual, vit ...) have to be trained. A plan is a whole audit with its probes, its
@@ -258,6 +259,23 @@ def table() -> None:
         print(f"{machine}; {', '.join(stamps)}")
 
 
+def ratios() -> None:
+    """What autoattack asks and takes beside the standard plan: how many times as much."""
+    print("| network | threat | left by the plan | by autoattack | passes | times as many | CPU s | times as long |")
+    print("|---|---|---|---|---|---|---|---|")
+    rows = [r for r in load() if r["library"] == "saddlepoint" and r["n"] == 1000]
+    ours, full = (
+        {(r["model"], r["threat"]): r for r in rows if r["attack"] == name} for name in ("plan standard", "autoattack")
+    )
+    for key in sorted(ours.keys() & full.keys()):
+        a, b = ours[key], full[key]
+        asked, seconds = [r["forwards"] + r["backwards"] for r in (a, b)], [r["seconds"] for r in (a, b)]
+        cells = [*key, a["robust"], b["robust"]]
+        for mine, theirs in (asked, seconds):
+            cells += [f"{mine:.0f}, {theirs:.0f}", f"{theirs / mine:.1f}"]
+        print("| " + " | ".join(map(str, cells)) + " |")
+
+
 def measured_on(rows: list[dict[str, object]]) -> dict[str, list[str]]:
     """For each machine and n, the days and the commits: "2026-11-22 (a, b)"."""
     found: dict[str, dict[str, set[str]]] = {}
@@ -284,6 +302,7 @@ def main() -> None:
     runner.add_argument("--runs", type=Path, help="where the runs of plans are kept, to go on after a stop")
     runner.set_defaults(run=run)
     commands.add_parser("table").set_defaults(run=lambda _: table())
+    commands.add_parser("ratios").set_defaults(run=lambda _: ratios())
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.run(args)
