@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses as dc
 from typing import Generic, TypeVar
 
-import torch
 from torch import Tensor
 
 from saddlepoint.access.asking import ScoreAccess
@@ -26,8 +25,7 @@ class EachTarget(Generic[S]):
 
     Every pursuit succeeds as soon as y is left, whatever class is reached. ``k`` is cut to the number of wrong
     classes. A goal toward a label has one target already, and is passed on as it is. Costs one forward to rank the
-    classes, if the clean logits are not known. Where all pursuits together fill no more than half a batch they run side
-    by side in one, unless every question counts: the answers are the same, only faster. Source: Gowal et al. 2019.
+    classes, if the clean logits are not known. Source: Gowal et al. 2019.
     """
 
     attack: Attack[S]
@@ -50,46 +48,17 @@ class EachTarget(Generic[S]):
         targets = likeliest_wrong(access, x, goal, self.k)
         ranking = access.ledger.forwards[access.rows] - before
 
-        if 2 * targets.numel() <= access.ledger.batch_size and access.ledger.budget is None:
-            result = self._side_by_side(access, x, goal, noise, targets, (radius, weight, start))
-            return dc.replace(result, forwards=result.forwards + ranking)
-
         def stage(index: int) -> Stage:
             def run(keep: Tensor, best: Result | None) -> Result:
+                pursuit = Goal(targets[keep, index], toward=True, truth=goal.label[keep], confidence=goal.confidence)
                 knobs = [None if knob is None else knob[keep] for knob in (radius, weight, start)]
                 attack = narrowed(self.attack, keep)
-                pursuit = _pursuit(goal, keep, targets[keep, index])
                 return attack(access.view(keep), x[keep], pursuit, noise.rows(keep).at(index), *knobs)
 
             return run
 
         result = survivors([stage(i) for i in range(targets.shape[1])], len(x), x.device)
         return dc.replace(result, forwards=result.forwards + ranking)
-
-    def _side_by_side(
-        self, access: S, x: Tensor, goal: Goal, noise: Noise, targets: Tensor, given: tuple[Tensor | None, ...]
-    ) -> Result:
-        """Every sample k times in one batch, target after target; of its successes the first counts."""
-        n, k = targets.shape
-        keep = torch.arange(n, device=x.device).repeat(k)
-        streams = Noise(torch.cat([noise.at(index).keys for index in range(k)]))
-        knobs = [None if knob is None else knob[keep] for knob in given]
-        books, rows = (access.ledger.forwards, access.ledger.backwards), access.rows
-        before = [book[rows] for book in books]
-        pursuit = _pursuit(goal, keep, targets.t().flatten())
-        found = narrowed(self.attack, keep)(access.view(keep), x[keep], pursuit, streams, *knobs)
-        asked, sloped = (book[rows] - was for book, was in zip(books, before, strict=True))
-
-        def stage(index: int) -> Stage:
-            return lambda live, best: found.rows(live + index * n)
-
-        result = survivors([stage(index) for index in range(k)], n, x.device)
-        return dc.replace(result, forwards=asked, backwards=sloped)
-
-
-def _pursuit(goal: Goal, keep: Tensor, targets: Tensor) -> Goal:
-    """Toward ``targets`` (long [n]) for the samples ``keep``, and met as soon as their label is left."""
-    return Goal(targets, toward=True, truth=goal.label[keep], confidence=goal.confidence)
 
 
 def likeliest_wrong(access: ScoreAccess, x: Tensor, goal: Goal, k: int) -> Tensor:
