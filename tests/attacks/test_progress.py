@@ -50,14 +50,6 @@ def test_many_questions_at_once_count_by_the_best_and_no_answer_counts_for_nothi
     assert progress.best.tolist() == [-1.0]
 
 
-def test_a_sample_that_stands_in_several_rows_counts_by_the_best_of_them() -> None:
-    progress = Progress(untargeted(torch.zeros(2, dtype=torch.long)), logits(-4, -4))
-    seen = torch.cat([logits(-1, -3, -2), torch.full((1, 2), torch.nan, dtype=torch.float64)])
-    progress(torch.tensor([0, 1, 0, 1]), seen, torch.tensor([2, 2, 2, 2]))
-    assert progress.best.tolist() == [-1.0, -3.0]
-    assert [left[-1] for left in progress.left()] == [0.25, 0.75]
-
-
 @pytest.mark.parametrize("name", ["pgd", "triage", "square", "apgd_ce"])
 def test_watching_changes_nothing_and_ends_where_the_attack_ends(name: str) -> None:
     x = torch.rand(12, *SHAPE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -50,13 +50,10 @@ class Ledger:
         self.cost = cost
 
     def admit(self, rows: Tensor, draws: int) -> Tensor | None:
-        """Book ``draws`` answers for each of ``rows``. Returns which may be asked (bool [n]), None if all may.
-
-        Without a budget a sample may stand in several rows.
-        """
+        """Book ``draws`` answers for each of ``rows``. Returns which may be asked (bool [n]), None if all may."""
         price = draws * self.cost
         if self.budget is None:
-            self.forwards.index_add_(0, rows, torch.full_like(rows, price))
+            self.forwards[rows] += price
             return None
         may = self.forwards[rows] + price <= self.budget[rows]
         self.forwards[rows] += price * may
@@ -193,7 +190,7 @@ class GradientAccess(ScoreAccess):
         return out, found
 
     def _count_backward(self, asked: Tensor, draws: int) -> None:
-        self.ledger.backwards.index_add_(0, asked, torch.full_like(asked, draws * self.ledger.cost))
+        self.ledger.backwards[asked] += draws * self.ledger.cost
 
 
 Access = TypeVar("Access", bound=LabelAccess)

@@ -29,16 +29,12 @@ class Progress:
         self._seen = self.start.unsqueeze(1).repeat(1, COLUMNS)
 
     def __call__(self, rows: Tensor, logits: Tensor, asked: Tensor) -> None:
-        """Take in logits [*S, n, K] of the samples ``rows``, each asked ``asked`` times so far (both long [n]).
-
-        A sample may stand in several rows.
-        """
+        """Take in logits [*S, n, K] of the samples ``rows``, each asked ``asked`` times so far (both long [n])."""
         margin = self.goal.rows(rows).margin(logits.detach())
         margin = margin.flatten(0, -2).amax(0) if margin.ndim > 1 else margin
-        seen = torch.where(margin.isnan(), -torch.inf, margin).to(self.best.dtype)
-        self.best.scatter_reduce_(0, rows, seen, "amax")
-        best = self.best[rows]
+        best = torch.fmax(self.best[rows], margin)
         column = (2 * asked.double().log2()).floor().long().clamp(0, COLUMNS - 1)
+        self.best[rows] = best
         self._seen[rows, column] = best
         self.columns[rows] = torch.maximum(self.columns[rows], column + 1)
 
