@@ -21,6 +21,7 @@ from saddlepoint.core.problem import PerturbationSet, tolerance
 from saddlepoint.core.protocols import Attack
 from saddlepoint.core.result import Result, Status
 from saddlepoint.errors import DataError, OptionError, SaddlepointError
+from saddlepoint.heap import keep_freed
 from saddlepoint.noise import Noise
 from saddlepoint.rows import put
 
@@ -58,6 +59,7 @@ def settle(
 
     ``margin`` [N] is the goal's for the clean inputs.
     """
+    keep_freed()
     ledger, rows = access.ledger, access.rows
     forwards, backwards = ledger.forwards[rows].clone(), ledger.backwards[rows].clone()
     out = _unperturbed(question, margin, done)

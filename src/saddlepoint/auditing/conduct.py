@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 
 from saddlepoint.auditing.estimate import passes
-from saddlepoint.auditing.heap import give_back
 from saddlepoint.auditing.listener import Listener
 from saddlepoint.auditing.piece import Address, DamagedError
 from saddlepoint.auditing.plan import Plan
@@ -18,6 +17,7 @@ from saddlepoint.auditing.run import Run
 from saddlepoint.auditing.stages import AttackStage, CleanStage, Over, Stage
 from saddlepoint.auditing.standing import Rows, Standing, asked
 from saddlepoint.auditing.subject import Subject
+from saddlepoint.heap import give_back
 
 
 def conduct(
