@@ -8,6 +8,7 @@ sample and of its place in the draw. Nothing is consumed, so asking twice gives 
 from __future__ import annotations
 
 import dataclasses as dc
+import functools
 import math
 import zlib
 
@@ -40,14 +41,25 @@ def _mix(z: Tensor) -> Tensor:
 class Noise:
     """One independent stream of numbers for each sample.
 
-    ``keys`` (long [N]) name the streams. ``Noise.seeded(seed, ids)`` makes them from a seed and the ids of samples.
+    ``keys`` (long [N]) name the streams: those of ``roots``, or of the children of these that belong to ``tags``.
+    ``Noise.seeded(seed, ids)`` makes them from a seed and the ids of samples.
 
     >>> noise = Noise.seeded(0, torch.arange(3))
     >>> torch.equal(noise.rows(torch.tensor([2])).uniform((4,)), noise.uniform((4,))[2:])
     True
     """
 
-    keys: Tensor
+    roots: Tensor
+    tags: tuple[int | str, ...] = ()
+
+    @functools.cached_property
+    def keys(self) -> Tensor:
+        """The names of the streams, long [N], hashed when they are asked for: most steps of most attacks never do."""
+        keys = self.roots
+        for tag in self.tags:
+            number = zlib.crc32(tag.encode()) + (1 << 40) if isinstance(tag, str) else tag
+            keys = _mix(keys + _signed((2 * number + 1) * _GOLDEN))
+        return keys
 
     @staticmethod
     def seeded(seed: int, ids: Tensor) -> Noise:
@@ -56,11 +68,7 @@ class Noise:
 
     def at(self, *tags: int | str) -> Noise:
         """The child streams that belong to ``tags``: a step, a restart, a name."""
-        keys = self.keys
-        for tag in tags:
-            number = zlib.crc32(tag.encode()) + (1 << 40) if isinstance(tag, str) else tag
-            keys = _mix(keys + _signed((2 * number + 1) * _GOLDEN))
-        return Noise(keys)
+        return Noise(self.keys, tags)
 
     def rows(self, keep: Tensor) -> Noise:
         """The streams of the samples ``keep`` (long [n]) alone."""

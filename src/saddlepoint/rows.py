@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import functools
 from typing import Any, TypeVar
 
 import torch
@@ -21,11 +22,17 @@ def take(tree: T, keep: Tensor) -> T:
         narrowed: T = tree[keep]  # type: ignore[assignment]
         return narrowed
     if dc.is_dataclass(tree) and not isinstance(tree, type):
-        return dc.replace(tree, **{f.name: take(getattr(tree, f.name), keep) for f in dc.fields(tree)})
+        return type(tree)(**{name: take(getattr(tree, name), keep) for name in _fields(type(tree))})  # type: ignore[return-value]
     if isinstance(tree, tuple):
         items = [take(item, keep) for item in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     return tree
+
+
+@functools.cache
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    """The names of a data class's fields."""
+    return tuple(field.name for field in dc.fields(kind))
 
 
 def _merge(kind: Any, *trees: Any) -> Any:
@@ -34,8 +41,8 @@ def _merge(kind: Any, *trees: Any) -> Any:
     if isinstance(first, Tensor):
         return kind(*trees)
     if dc.is_dataclass(first) and not isinstance(first, type):
-        names = [f.name for f in dc.fields(first)]
-        return dc.replace(first, **{n: _merge(kind, *(getattr(t, n) for t in trees)) for n in names})
+        names = _fields(type(first))
+        return type(first)(**{name: _merge(kind, *[getattr(tree, name) for tree in trees]) for name in names})
     if isinstance(first, tuple):
         items = [_merge(kind, *parts) for parts in zip(*trees, strict=True)]
         return type(first)(*items) if hasattr(first, "_fields") else type(first)(items)

@@ -53,12 +53,17 @@ class Ledger:
         """Book ``draws`` answers for each of ``rows``. Returns which may be asked (bool [n]), None if all may."""
         price = draws * self.cost
         if self.budget is None:
-            self.forwards[rows] += price
+            count(self.forwards, rows, price)
             return None
         may = self.forwards[rows] + price <= self.budget[rows]
         self.forwards[rows] += price * may
         self.spent_out[rows] |= ~may
         return None if bool(may.all()) else may
+
+
+def count(book: Tensor, rows: Tensor, price: int) -> None:
+    """Add ``price`` to each of ``rows`` (long [n], each once) of a book (long [N])."""
+    book.index_put_((rows,), torch.full((), price, dtype=book.dtype, device=book.device), accumulate=True)
 
 
 class LabelAccess:
@@ -190,7 +195,7 @@ class GradientAccess(ScoreAccess):
         return out, found
 
     def _count_backward(self, asked: Tensor, draws: int) -> None:
-        self.ledger.backwards[asked] += draws * self.ledger.cost
+        count(self.ledger.backwards, asked, draws * self.ledger.cost)
 
 
 Access = TypeVar("Access", bound=LabelAccess)

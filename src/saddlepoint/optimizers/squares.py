@@ -51,12 +51,11 @@ class PaintedSquares:
         area = inside(_below(u[:, 0], height - window[0] + 1), _below(u[:, 1], width - window[1] + 1), window, image)
         signs = (u[:, 3:] < 0.5).to(image.dtype) * 2 - 1
         painted = _paint(problem, delta, area, signs)
-        idle = (painted == delta).flatten(1).all(1).nonzero().squeeze(1)
-        if not len(idle):
+        idle = (painted == delta).flatten(1).all(1)
+        if not bool(idle.any()):
             return painted
-        other = signs[idle] * _some_negative(u[idle, 2], channels).to(image.dtype)
-        again = _paint(problem.rows(idle), delta[idle], area[idle], other)
-        return painted.index_copy(0, idle, again)
+        other = signs * _some_negative(u[:, 2], channels).to(image.dtype)
+        return _paint(problem, delta, area, torch.where(idle.unsqueeze(1), other, signs))
 
 
 @dc.dataclass(frozen=True)
