@@ -22,7 +22,7 @@ def take(tree: T, keep: Tensor) -> T:
         narrowed: T = tree[keep]  # type: ignore[assignment]
         return narrowed
     if dc.is_dataclass(tree) and not isinstance(tree, type):
-        return type(tree)(**{name: take(getattr(tree, name), keep) for name in _fields(type(tree))})  # type: ignore[return-value]
+        return type(tree)(**{name: take(getattr(tree, name), keep) for name in _fields(type(tree))})
     if isinstance(tree, tuple):
         items = [take(item, keep) for item in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
