@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """The names of these two parameters in malloc.h."""
 KEPT = {TRIM_THRESHOLD: 1 << 30, MMAP_THRESHOLD: 1 << 25}
 """Bytes: how much may lie free at the end of the heap, and from which size on an array lies outside of it."""
 _OWN = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
+"""How a user tells glibc otherwise."""
 
 
 @functools.cache
@@ -21,7 +22,7 @@ def keep_freed() -> None:
     Each step of an attack frees arrays and asks for the like again. By itself glibc hands them back to the system each
     time and has them cleared anew, page by page, which took up to a third of an attack's time on the CPU.
     """
-    if not _said(os.environ):
+    if not any(name in os.environ for name in _OWN):
         for name, size in KEPT.items():
             _glibc("mallopt")(name, size)
 
@@ -33,11 +34,6 @@ def give_back() -> None:
     audit grows with the number of samples, though nothing is kept of them.
     """
     _glibc("malloc_trim")(0)
-
-
-def _said(environment: Mapping[str, str]) -> bool:
-    """Whether the user has told glibc how to go about it."""
-    return any(name in environment for name in _OWN)
 
 
 @functools.cache
