@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import saddlepoint as sp
 from saddlepoint.auditing import Audit, Silent, atomic, read_spec
+from saddlepoint.auditing import conduct as conduct_module
 from saddlepoint.auditing import stages as stages_module
 from saddlepoint.errors import RunError
 
@@ -251,6 +252,42 @@ def test_a_piece_with_other_samples_is_not_believed(quick: Make, run: Path, whol
     assert "holds other samples than it should" in notes.of("notice")[0][0]
     found = fingerprint(run)
     assert all(found[k] == v for k, v in fingerprint(whole.run_dir).items() if k != "summary.json")
+
+
+def sized(run: Path, stage: str) -> list[int]:
+    return [pq.read_metadata(path).num_rows for path in sorted(run.rglob(f"stage={stage}/part-*.parquet"))]
+
+
+@pytest.mark.parametrize(("seconds", "pieces"), [(1e-9, [16, 16, 2]), (1e9, [34])])
+def test_pieces_are_of_as_many_as_the_clean_pass_says(
+    quick: Make, run: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, pieces: list[int]
+) -> None:
+    """34 of 40 samples are right; a clean pass is never cut."""
+    monkeypatch.setattr(conduct_module, "SECONDS", seconds)
+    quick(run, threat=sp.Linf(0.1), piece_size=None)
+    assert (sized(run, "00-clean"), sized(run, "01-pgd")) == ([40], pieces)
+    monkeypatch.setattr(conduct_module, "NUMBERS", 5 * 18)
+    quick(run.with_name("few"), threat=sp.Linf(0.1), piece_size=None)
+    assert max(sized(run.with_name("few"), "01-pgd")) == 5, "of 18 numbers each"
+
+
+def test_whoever_goes_on_takes_pieces_of_any_size(
+    quick: Make, run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One piece lost, in the middle or the first: the rest is taken, or put aside where it no longer fits."""
+    options = {"threat": sp.Linf(0.1), "piece_size": None}
+    whole = quick(tmp_path / "large", **options).records
+    monkeypatch.setattr(conduct_module, "SECONDS", 1e-9)
+    quick(run, **options)
+    monkeypatch.undo()
+    for lost, left in ((2, [16, 16, 2]), (1, [16, 18]), (0, [34])):
+        for kind in ("results", "inputs"):
+            next((run / kind).rglob(f"stage=01-pgd/part-{lost:05d}.*")).unlink()
+        again = quick(run, **options).records
+        assert sized(run, "01-pgd") == left
+        same = ["threat", "stage", "sample", "met", "status", "predicted", "steps"]
+        assert again.select(same).equals(whole.select(same))
+        assert sp.auditing.read_records(run, read_spec(run)).num_rows == again.num_rows
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(

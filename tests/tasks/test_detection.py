@@ -68,6 +68,20 @@ def test_bags_are_hidden_and_conjured_among_other_things() -> None:
     assert int((kept.met & (kept.status != sp.Status.CLEAN)).sum()) == 0
 
 
+def test_one_sticker_hides_bags_it_was_not_made_from() -> None:
+    """n = 40 bags in unseen views, an eighth of each covered: 35 % hidden, 2 % by a gray sticker."""
+    data = sp.zoo.data.load("fashion-mnist-1k")
+    bags, others = data.x[data.y == 8][:80], data.x[data.y < 4][:240].view(3, 80, 1, 28, 28)
+    pictures = torch.cat([torch.cat([bags, others[0]], 3), torch.cat([others[1], others[2]], 3)], 2)
+    mask = torch.zeros(1, 1, 56, 56, dtype=torch.bool)
+    mask[:, :, 9:19, 9:19] = True
+    model = sp.wrap(AnyFound(Looks()), output="logits")
+    views = sp.Views(turn=10, zoom=1.1, shift=2)
+    found = sp.patch(model, pictures[:40], mask=mask, target=NOTHING, views=views, epochs=20)
+    hidden, gray = (float(found.fools(model, pictures[40:], blank=b).double().mean()) for b in (False, True))
+    assert hidden > gray + 0.15
+
+
 @pytest.mark.parametrize("said", [lambda x: x[0], lambda x: x.flatten(1)[:, :0], lambda x: (x, x)])
 def test_what_is_no_score_of_each_picture_is_refused(said: object) -> None:
     with pytest.raises(ModelError, match="scores \\[N, \\*S\\] of at least one place for 2 pictures"):

@@ -54,7 +54,7 @@ def audit(
     seed: int = 0,
     out: str | Path | None = None,
     batch_size: int | None = None,
-    piece_size: int = 512,
+    piece_size: int | None = None,
     budget: int | None = None,
     name: str | None = None,
     source: str = "",
@@ -95,7 +95,8 @@ def audit(
         out: the folder of the run; {model}, {data} and {key} are filled in. The same call again goes on where the last
             one ended. Default: a temporary folder, gone with the returned object.
         batch_size: how many samples one forward takes at most; default that of ``sp.wrap``.
-        piece_size: so many samples are attacked, and stored, at a time.
+        piece_size: so many samples are attacked, and stored, at a time. Default: as many as take some two minutes, told
+            from the clean pass, 16 to 1024.
         budget: at most so many forwards for each sample, attack by attack.
         name, source, command: of the model, where it is from, and the command that audits: shown in reports.
         listener: is told how it goes.
@@ -110,7 +111,7 @@ def audit(
     >>> result.clean_accuracy, result.robust_accuracy
     (1.0, 0.0)
     """
-    if piece_size < 1:
+    if piece_size is not None and piece_size < 1:
         raise OptionError(f"piece_size must be at least 1, got {piece_size}")
     told = listener or Silent()
     subject = prepare(model, x, y, data, batch_size=batch_size, seed=seed, name=name, source=source)

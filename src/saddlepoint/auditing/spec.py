@@ -59,7 +59,7 @@ SHOWN = 4
 
 
 def make_spec(
-    subject: Subject, plan: Plan, *, seed: int, piece_size: int, budget: int | None, command: str | None
+    subject: Subject, plan: Plan, *, seed: int, piece_size: int | None, budget: int | None, command: str | None
 ) -> Spec:
     """The specification of an audit that begins now."""
     spec: Spec = {

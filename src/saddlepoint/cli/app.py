@@ -128,7 +128,7 @@ def audit(
     sigma: float | None = None,
     known: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path | None = None,
-    piece_size: int = 512,
+    piece_size: int | None = None,
     report: Annotated[bool, Parameter(negative="--no-report")] = True,
     verify: Flag = False,
     fail_under: float | None = None,
@@ -160,7 +160,7 @@ def audit(
         known: robust accuracy that others found for this model, such as linf:8/255=0.42; a lower one flags. May be
             given several times.
         out: folder of the run; runs/MODEL-DATA-KEY if not given.
-        piece_size: samples that are attacked, and stored, at a time.
+        piece_size: samples that are attacked, and stored, at a time; if not given, as many as take some two minutes.
         report: whether to write the page.
         verify: ask the model about every stored input again in the end; with the command of a finished run, that alone.
         fail_under: share of all samples that must withstand all threats, such as 0.40; below it, or where the verdict

@@ -44,7 +44,7 @@ class Order:
     sigma: float | None
     known: Sequence[str]
     out: Path | None
-    piece_size: int
+    piece_size: int | None
     report: bool
     verify: bool
     fail_under: float | None
