@@ -67,7 +67,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("hop_skip_jump", "flat"),
                 ("square(steps=500)", "closest"),
                 ("pincer(search=4000)", "pressed"),
-                ("pincer(search=3000)", "nearest"),
+                ("pincer(rounds=2, search=1000, relative_step=1.0)", "nearest"),
                 *again(),
             ),
             (("fmn(steps=7)", "brittle"), ("fmn(steps=22, k=3)", "firm")),

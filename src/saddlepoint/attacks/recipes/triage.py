@@ -24,8 +24,10 @@ from saddlepoint.sets import L1, L2, STEEP, Neighborhood
 
 CLOSE = 0.3
 """After short runs, the share of the clean margin that is a close call."""
+LONG = 0.2
+"""The same for the first of the long runs."""
 CLOSE_L2 = 0.5
-"""The same in L2, where the last part of the way takes the long runs."""
+"""Both in L2, where the last part of the way takes the long runs."""
 WIDE = 2.0
 """The radius of the larger ball, in units of the true one."""
 FIRST = 2.0
@@ -46,24 +48,24 @@ def triage(
 
     A fifth of the ``steps`` on the margin and on cross-entropy over everyone; two fifths toward each of the 3 likeliest
     classes where the margin fell below 30 % of the clean one; then, in each of the other ``rounds``, all of the steps
-    from new random starts on cross-entropy and on the margin where it fell below 30 %, 18 %, 11 % ..., and toward 2, 3,
+    from new random starts on cross-entropy and on the margin where it fell below 20 %, 12 %, 7 % ..., and toward 2, 3,
     4 ... classes where it fell below the share after that. Steps shrink from ``relative_step``, in units of the radius,
-    to zero along half a cosine; in L1 by themselves. In L2 the shares are 50 %, 30 %, 18 % ..., and half of the steps
-    of the long runs lie in a ball of twice the radius. What AutoAttack breaks at thousands of passes for each
+    to zero along half a cosine; in L1 by themselves. In L2 the shares are 50 %, then 50 %, 30 %, 18 % ..., and half of
+    the steps of the long runs lie in a ball of twice the radius. What AutoAttack breaks at thousands of passes for each
     sample, this breaks at about a hundred, in L2 at two hundred.
     """
     at_least_one(steps=steps, rounds=rounds)
     if isinstance(threat, L1) and relative_step != FIRST:
         raise OptionError("in L1 the steps of triage shrink by themselves: leave relative_step out")
     short, middle = max(steps // 5, 1), max(2 * steps // 5, 1)
-    close = CLOSE_L2 if isinstance(threat, L2) else CLOSE
+    close, long = (CLOSE_L2, CLOSE_L2) if isinstance(threat, L2) else (CLOSE, LONG)
     out = [
         Round(climb(threat, margin, short, relative_step), tells=True),
         Round(climb(threat, cross_entropy, short, relative_step)),
         Round(EachTarget(climb(threat, toward_target, middle, relative_step), 3), close),
     ]
     for later in range(rounds - 1):
-        share = close * CLOSER**later
+        share = long * CLOSER**later
         ce, own, toward = (
             from_outside(threat, objective, steps, relative_step)
             for objective in (cross_entropy, margin, toward_target)
