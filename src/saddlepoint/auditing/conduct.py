@@ -19,10 +19,12 @@ from saddlepoint.auditing.standing import Rows, Standing, asked
 from saddlepoint.auditing.subject import Subject
 from saddlepoint.heap import give_back
 
-SECONDS = 120.0
-"""So long a piece is to take, as told from the clean pass and how often its attack asks at most: what a kill loses."""
-FEWEST, MOST, UNTOLD = 16, 1024, 512
-"""Of how many samples it is at least and at most, and where nothing tells how long it takes."""
+SECONDS = 600.0
+"""So long a piece takes at most, as told from the clean pass and how often its attack asks at most, which is some three
+times what it does: what a kill loses."""
+SIZES, UNTOLD = (1024, 256, 64, 16), 256
+"""Of how many samples it is, the largest that fits: few sizes, so that two runs on one machine batch alike, and round
+alike; and where nothing tells how long it takes."""
 NUMBERS = 1 << 26
 """So many numbers its inputs are at most: an attack holds some ten times of them."""
 
@@ -37,8 +39,7 @@ def conduct(
 ) -> tuple[pa.Table, tuple[str, ...]]:
     """Do what the plan says and the run does not hold yet: all records, and what a reader must know.
 
-    ``piece_size``: of how many samples pieces are; None: of as many as take about two minutes, told from the clean
-    pass. ``written`` is called after each new piece is on disk.
+    ``piece_size``: of how many samples pieces are; None: of as many as take some minutes, told from the clean pass. ``written`` is called after each new piece is on disk.
     """
     audit = _Conduct(subject, run, piece_size, listener, written)
     listener.begin([f"{stage.label} {stage.name}" for stage in plan.stages], len(subject))
@@ -113,8 +114,8 @@ class _Conduct:
             return self.piece_size
         numbers = max(self.subject.x[0].numel(), 1)
         asked = passes(stage.attack(), len(self.subject.classes)) if isinstance(stage, AttackStage) else math.nan
-        told = SECONDS / (asked * self.per_pass)
-        by_time = UNTOLD if math.isnan(told) else int(min(max(told, FEWEST), MOST))
+        one = asked * self.per_pass
+        by_time = UNTOLD if math.isnan(one) else next((size for size in SIZES if size * one <= SECONDS), SIZES[-1])
         return max(min(by_time, NUMBERS // numbers), 1)
 
     def _compute(self, stage: Stage, address: Address, rows: Rows) -> pa.Table:

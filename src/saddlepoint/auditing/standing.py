@@ -25,9 +25,9 @@ BRITTLE = 20
 SAMPLED, LEAST, MOST = 36, 12, 48
 """One of so many that are right is attacked once more with other draws: no more than so many, none where these would be
 fewer, for they would tell nothing."""
-CLOSEST, PRESSED, NEAREST = 24, 20, 128
+CLOSEST, PRESSED, NEAREST = 24, 20, 64
 """One of so many of those who stand is close; then one of so many, where one of the closest fell or where none did: of
-fewer than 128 none is worth thousands of questions."""
+fewer than 64 none is worth thousands of questions."""
 
 
 def asked(over: Over, standing: int) -> int:

@@ -160,7 +160,7 @@ def audit(
         known: robust accuracy that others found for this model, such as linf:8/255=0.42; a lower one flags. May be
             given several times.
         out: folder of the run; runs/MODEL-DATA-KEY if not given.
-        piece_size: samples that are attacked, and stored, at a time; if not given, as many as take some two minutes.
+        piece_size: samples that are attacked, and stored, at a time; if not given, as many as take some minutes.
         report: whether to write the page.
         verify: ask the model about every stored input again in the end; with the command of a finished run, that alone.
         fail_under: share of all samples that must withstand all threats, such as 0.40; below it, or where the verdict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+from typing import NamedTuple
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.anneal import Anneal
@@ -20,14 +21,23 @@ from saddlepoint.initializers import uniform
 from saddlepoint.objectives import cross_entropy, margin, toward_target
 from saddlepoint.optimizers.ascent import Ascent
 from saddlepoint.optimizers.schedules import cosine
-from saddlepoint.sets import L1, L2, STEEP, Neighborhood
+from saddlepoint.sets import L1, L2, STEEP, Linf, Neighborhood
 
-CLOSE = 0.3
-"""After short runs, the share of the clean margin that is a close call."""
-LONG = 0.2
-"""The same for the first of the long runs."""
-CLOSE_L2 = 0.5
-"""Both in L2, where the last part of the way takes the long runs."""
+
+class Shares(NamedTuple):
+    """At which share of the clean margin, after the runs before it, a sample is worth the next.
+
+    ``second``: the short run on cross-entropy; ``toward``: those toward other classes; ``long``: the first of the long
+    runs.
+    """
+
+    second: float = 1.0
+    toward: float = 0.3
+    long: float = 0.3
+
+
+LINF, L2_SHARES, ELSEWHERE = Shares(0.7, 0.3, 0.2), Shares(1.0, 0.5, 0.5), Shares()
+"""In L2 the last part of the way takes the long runs; what was measured in Linf was not in other sets."""
 WIDE = 2.0
 """The radius of the larger ball, in units of the true one."""
 FIRST = 2.0
@@ -46,26 +56,27 @@ def triage(
 ) -> Attack[GradientAccess]:
     """PGD on three objectives: short runs over everyone, long ones over the close calls.
 
-    A fifth of the ``steps`` on the margin and on cross-entropy over everyone; two fifths toward each of the 3 likeliest
-    classes where the margin fell below 30 % of the clean one; then, in each of the other ``rounds``, all of the steps
-    from new random starts on cross-entropy and on the margin where it fell below 20 %, 12 %, 7 % ..., and toward 2, 3,
-    4 ... classes where it fell below the share after that. Steps shrink from ``relative_step``, in units of the radius,
-    to zero along half a cosine; in L1 by themselves. In L2 the shares are 50 %, then 50 %, 30 %, 18 % ..., and half of
-    the steps of the long runs lie in a ball of twice the radius. What AutoAttack breaks at thousands of passes for each
-    sample, this breaks at about a hundred, in L2 at two hundred.
+    A fifth of the ``steps`` on the margin over everyone, and on cross-entropy where the margin fell below 70 % of the
+    clean one; two fifths toward each of the 3 likeliest classes where it fell below 30 %; then, in each of the other
+    ``rounds``, all of the steps from new random starts on cross-entropy and on the margin where it fell below 20 %,
+    12 %, 7 % ..., and toward 2, 3, 4 ... classes where it fell below the share after that. Steps shrink from
+    ``relative_step``, in units of the radius, to zero along half a cosine; in L1 by themselves. These shares are those
+    of Linf; elsewhere cross-entropy is climbed for everyone, and the long runs begin at 30 %. In L2 the shares are 50 %,
+    then 50 %, 30 %, 18 % ..., and half of the steps of the long runs lie in a ball of twice the radius. What AutoAttack
+    breaks at thousands of passes for each sample, this breaks at about a hundred, in L2 at two hundred.
     """
     at_least_one(steps=steps, rounds=rounds)
     if isinstance(threat, L1) and relative_step != FIRST:
         raise OptionError("in L1 the steps of triage shrink by themselves: leave relative_step out")
     short, middle = max(steps // 5, 1), max(2 * steps // 5, 1)
-    close, long = (CLOSE_L2, CLOSE_L2) if isinstance(threat, L2) else (CLOSE, LONG)
+    worth = LINF if isinstance(threat, Linf) else L2_SHARES if isinstance(threat, L2) else ELSEWHERE
     out = [
         Round(climb(threat, margin, short, relative_step), tells=True),
-        Round(climb(threat, cross_entropy, short, relative_step)),
-        Round(EachTarget(climb(threat, toward_target, middle, relative_step), 3), close),
+        Round(climb(threat, cross_entropy, short, relative_step), worth.second),
+        Round(EachTarget(climb(threat, toward_target, middle, relative_step), 3), worth.toward),
     ]
     for later in range(rounds - 1):
-        share = long * CLOSER**later
+        share = worth.long * CLOSER**later
         ce, own, toward = (
             from_outside(threat, objective, steps, relative_step)
             for objective in (cross_entropy, margin, toward_target)
