@@ -34,10 +34,8 @@ CHECKS: Final[tuple[tuple[str, Over], ...]] = (("fgsm", "sentinels"), ("worst_of
 """What must never break what the attacks before it left: a single step, and noise of the same size."""
 
 
-def again(options: str = "") -> tuple[tuple[str, Over], ...]:
-    """Triage twice more, on a few samples, with other draws: with half the step, and with a step twice as long."""
-    more = options and f"{options}, "
-    return tuple((f"triage({more}relative_step={step})", "sampled") for step in (1.0, 4.0))
+AGAIN: Final[tuple[str, Over]] = ("triage(relative_step=1.0)", "sampled")
+"""Triage once more, on a few samples, with other draws and half the step."""
 
 
 PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
@@ -66,9 +64,9 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("square", "doubted"),
                 ("hop_skip_jump", "flat"),
                 ("square(steps=500)", "closest"),
-                ("pincer(search=5000)", "pressed"),
+                ("pincer(search=4000)", "pressed"),
                 ("pincer(rounds=2, search=1000, relative_step=1.0)", "nearest"),
-                *again(),
+                AGAIN,
             ),
             (("fmn(steps=7)", "brittle"), ("fmn(steps=22, k=3)", "firm")),
         ),
@@ -85,7 +83,8 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("hop_skip_jump(steps=128)", "flat"),
                 ("autoattack", "standing"),
                 ("pincer(steps=100, rounds=6, search=3000)", "closest"),
-                *again("steps=100, rounds=6"),
+                ("triage(steps=100, rounds=6, relative_step=1.0)", "sampled"),
+                ("triage(steps=100, rounds=6, relative_step=4.0)", "sampled"),
             ),
             (("fmn(steps=300)", "right"),),
         ),
