@@ -102,7 +102,7 @@ def test_standard_is_the_default_and_thorough_goes_on_with_autoattack(network: M
 
 def test_in_l1_the_first_attack_runs_again_once_for_its_steps_shrink_by_themselves(network: Make) -> None:
     again = {
-        threat: [one.options for one in stages(network, "standard", threat) if one.over == "sampled"]
+        threat: [one.options for one in stages(network, "thorough", threat) if one.over == "sampled"]
         for threat in (sp.L1(2.0), sp.L2(0.5))
     }
     (once,), (half, twice) = again.values()

@@ -64,7 +64,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("square", "doubted"),
                 ("hop_skip_jump", "flat"),
                 ("square(steps=500)", "closest"),
-                ("pincer(search=4000)", "pressed"),
+                ("pincer(search=5000)", "pressed"),
                 ("pincer(rounds=2, search=1000, relative_step=1.0)", "nearest"),
                 AGAIN,
             ),
