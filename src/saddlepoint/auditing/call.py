@@ -95,8 +95,8 @@ def audit(
         out: the folder of the run; {model}, {data} and {key} are filled in. The same call again goes on where the last
             one ended. Default: a temporary folder, gone with the returned object.
         batch_size: how many samples one forward takes at most; default that of ``sp.wrap``.
-        piece_size: so many samples are attacked, and stored, at a time. Default: as many as take some minutes, told from
-            the clean pass: 16, 64, 256 or 1024.
+        piece_size: so many samples are attacked, and stored, at a time. Default: as many as take some minutes, told
+            from the clean pass: 16, 64, 256 or 1024.
         budget: at most so many forwards for each sample, attack by attack.
         name, source, command: of the model, where it is from, and the command that audits: shown in reports.
         listener: is told how it goes.

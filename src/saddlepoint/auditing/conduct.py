@@ -39,7 +39,8 @@ def conduct(
 ) -> tuple[pa.Table, tuple[str, ...]]:
     """Do what the plan says and the run does not hold yet: all records, and what a reader must know.
 
-    ``piece_size``: of how many samples pieces are; None: of as many as take some minutes, told from the clean pass. ``written`` is called after each new piece is on disk.
+    ``piece_size``: of how many samples pieces are; None: of as many as take some minutes, told from the clean pass.
+    ``written`` is called after each new piece is on disk.
     """
     audit = _Conduct(subject, run, piece_size, listener, written)
     listener.begin([f"{stage.label} {stage.name}" for stage in plan.stages], len(subject))

@@ -61,8 +61,8 @@ def triage(
     ``rounds``, all of the steps from new random starts on cross-entropy and on the margin where it fell below 20 %,
     12 %, 7 % ..., and toward 2, 3, 4 ... classes where it fell below the share after that. Steps shrink from
     ``relative_step``, in units of the radius, to zero along half a cosine; in L1 by themselves. These shares are those
-    of Linf; elsewhere cross-entropy is climbed for everyone, and the long runs begin at 30 %. In L2 the shares are 50 %,
-    then 50 %, 30 %, 18 % ..., and half of the steps of the long runs lie in a ball of twice the radius. What AutoAttack
+    of Linf; elsewhere cross-entropy is climbed for everyone, and the long runs begin at 30 %. In L2 they are 50 %, then
+    50 %, 30 %, 18 % ..., and half of the steps of the long runs lie in a ball of twice the radius. What AutoAttack
     breaks at thousands of passes for each sample, this breaks at about a hundred, in L2 at two hundred.
     """
     at_least_one(steps=steps, rounds=rounds)
