@@ -103,11 +103,11 @@ def test_the_closest_are_those_of_the_best_margin_and_one_that_falls_presses_on(
     standing.learn(label, everyone[:9], held[:9], np.zeros(9), "sentinels", np.full(9, 5.0))
     closest = standing.rows("closest", label)
     assert closest.tolist() == list(range(100, 140)), "other stages may look at other objectives"
-    assert standing.rows("nearest", label).tolist() == closest[:7].tolist()
+    assert standing.rows("nearest", label).tolist() == closest[:15].tolist()
     standing.learn(label, closest[:1], np.ones(1, dtype=np.bool_), np.full(1, 0.1), "nearest")
     assert not len(standing.rows("pressed", label)), "slopes that break one more are no sign that they mislead"
     fell = np.arange(40) == 7
-    assert standing.rows("nearest", label).tolist() == closest[1:8].tolist()
+    assert standing.rows("nearest", label).tolist() == closest[1:15].tolist()
     standing.learn(label, closest, fell, np.full(40, 0.2), "closest")
     assert not len(standing.rows("pressed", label)), "what is outside of the radius says nothing"
     standing.learn(label, closest, fell, np.full(40, 0.1), "closest")
