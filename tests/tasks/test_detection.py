@@ -48,13 +48,16 @@ class Looks(nn.Module):
         return (z[:, 8] - others).view(len(x), 4)
 
 
+def scene(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+    """Four pictures [N, 1, 28, 28] as one, two by two: [N, 1, 56, 56]."""
+    return torch.cat([torch.cat([a, b], 3), torch.cat([c, d], 3)], 2)
+
+
 def test_bags_are_hidden_and_conjured_among_other_things() -> None:
     """On a trained network that looks at four places of each of 12 pictures; a patch beside the bag hides nothing."""
     data = sp.zoo.data.load("fashion-mnist-1k[:400]")
-    bags, others = data.x[data.y == 8][:12], data.x[data.y < 4][:36].view(12, 3, 28, 28)
-    rows = [torch.cat([bags, others[:, :1]], 3), torch.cat([others[:, 1:2], others[:, 2:]], 3)]
-    with_bag = torch.cat(rows, 2)
-    without = torch.cat([torch.cat([others[:, 2:], others[:, :1]], 3), rows[1]], 2)
+    bags, others = data.x[data.y == 8][:12], data.x[data.y < 4][:36].view(12, 3, 28, 28).split(1, 1)
+    with_bag, without = (scene(first, *others) for first in (bags, others[2]))
     model = sp.wrap(AnyFound(Looks()), output="logits")
     pictures, labels = torch.cat([with_bag, without]), torch.tensor([FOUND] * 12 + [NOTHING] * 12)
     with torch.no_grad():
@@ -72,7 +75,7 @@ def test_one_sticker_hides_bags_it_was_not_made_from() -> None:
     """n = 40 bags in unseen views, an eighth of each covered: 35 % hidden, 2 % by a gray sticker."""
     data = sp.zoo.data.load("fashion-mnist-1k")
     bags, others = data.x[data.y == 8][:80], data.x[data.y < 4][:240].view(3, 80, 1, 28, 28)
-    pictures = torch.cat([torch.cat([bags, others[0]], 3), torch.cat([others[1], others[2]], 3)], 2)
+    pictures = scene(bags, *others)
     mask = torch.zeros(1, 1, 56, 56, dtype=torch.bool)
     mask[:, :, 9:19, 9:19] = True
     model = sp.wrap(AnyFound(Looks()), output="logits")

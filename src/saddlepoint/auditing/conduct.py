@@ -49,9 +49,9 @@ def conduct(
     for stage in plan.stages:
         audit.stage(stage)
         if isinstance(stage, CleanStage):
-            clean = joined(audit.tables)
-            audit.per_pass = float(np.median(column(clean, "seconds")))
-            listener.estimate(_estimate(plan, clean, audit.per_pass, len(subject.classes)))
+            audit.per_pass = float(np.median(column(joined(audit.tables), "seconds")))
+            right = int((~audit.standing.wrong).sum())
+            listener.estimate(_estimate(plan, right, audit.per_pass, len(subject.classes)))
     return joined(audit.tables), tuple(audit.notices)
 
 
@@ -135,11 +135,10 @@ class _Conduct:
         self.listener.notice(text)
 
 
-def _estimate(plan: Plan, clean: pa.Table, per_pass: float, classes: int) -> float | None:
-    """Seconds for all attacks at most, told from the clean pass: as if every sample stood until the end, and
+def _estimate(plan: Plan, right: int, per_pass: float, classes: int) -> float | None:
+    """Seconds for all attacks at most, told from the clean pass: as if all that are ``right`` stood until the end, and
     nothing were in doubt.
     """
-    right = int((~column(clean, "met").astype(np.bool_)).sum())
     attacks = [stage for stage in plan.stages if isinstance(stage, AttackStage)]
     total = sum(passes(stage.attack(), classes) * _expected(stage.over, right) for stage in attacks)
     return None if math.isnan(total) else total * per_pass

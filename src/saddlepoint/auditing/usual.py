@@ -34,10 +34,6 @@ CHECKS: Final[tuple[tuple[str, Over], ...]] = (("fgsm", "sentinels"), ("worst_of
 """What must never break what the attacks before it left: a single step, and noise of the same size."""
 
 
-AGAIN: Final[tuple[str, Over]] = ("triage(relative_step=1.0)", "sampled")
-"""Triage once more, on a few samples, with other draws and half the step."""
-
-
 PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
     "quick": {
         GradientAccess: Usual(
@@ -66,7 +62,7 @@ PLANS: Final[Mapping[str, Mapping[type[LabelAccess], Usual]]] = {
                 ("square(steps=500)", "closest"),
                 ("pincer(search=5000)", "pressed"),
                 ("pincer(rounds=2, search=1000, relative_step=1.0)", "nearest"),
-                AGAIN,
+                ("triage(relative_step=1.0)", "sampled"),
             ),
             (("fmn(steps=7)", "brittle"), ("fmn(steps=22, k=3)", "firm")),
         ),

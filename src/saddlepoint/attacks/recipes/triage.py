@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses as dc
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from saddlepoint.access.asking import GradientAccess
 from saddlepoint.attacks.anneal import Anneal
@@ -36,14 +37,14 @@ class Shares(NamedTuple):
     long: float = 0.3
 
 
-LINF, L2_SHARES, ELSEWHERE = Shares(0.7, 0.3, 0.2), Shares(1.0, 0.5, 0.5), Shares()
+SHARES: Final[Mapping[type[Neighborhood], Shares]] = {Linf: Shares(0.7, 0.3, 0.2), L2: Shares(1.0, 0.5, 0.5)}
 """In L2 the last part of the way takes the long runs; what was measured in Linf was not in other sets."""
+CLOSER = 0.6
+"""By how much the last of them falls from one long round to the next."""
 WIDE = 2.0
 """The radius of the larger ball, in units of the true one."""
 FIRST = 2.0
 """The first step, in units of the radius."""
-CLOSER = 0.6
-"""By how much that share falls from one round to the next."""
 
 
 @recipe(
@@ -69,7 +70,7 @@ def triage(
     if isinstance(threat, L1) and relative_step != FIRST:
         raise OptionError("in L1 the steps of triage shrink by themselves: leave relative_step out")
     short, middle = max(steps // 5, 1), max(2 * steps // 5, 1)
-    worth = LINF if isinstance(threat, Linf) else L2_SHARES if isinstance(threat, L2) else ELSEWHERE
+    worth = SHARES.get(type(threat), Shares())
     out = [
         Round(climb(threat, margin, short, relative_step), tells=True),
         Round(climb(threat, cross_entropy, short, relative_step), worth.second),
