@@ -44,9 +44,7 @@ class EachTarget(Generic[S]):
         """Attack all samples, target after target."""
         if goal.toward:
             return self.attack(access, x, goal, noise, radius, weight, start)
-        before = access.ledger.forwards[access.rows].clone()
-        targets = likeliest_wrong(access, x, goal, self.k)
-        ranking = access.ledger.forwards[access.rows] - before
+        targets, ranking = likeliest_wrong(access, x, goal, self.k)
 
         def stage(index: int) -> Stage:
             def run(keep: Tensor, best: Result | None) -> Result:
@@ -61,7 +59,11 @@ class EachTarget(Generic[S]):
         return dc.replace(result, forwards=result.forwards + ranking)
 
 
-def likeliest_wrong(access: ScoreAccess, x: Tensor, goal: Goal, k: int) -> Tensor:
-    """The ``k`` wrong classes with the largest clean logits, fewer where there are fewer: long [N, <=k]."""
+def likeliest_wrong(access: ScoreAccess, x: Tensor, goal: Goal, k: int) -> tuple[Tensor, Tensor]:
+    """The ``k`` wrong classes with the largest clean logits, fewer where there are fewer: long [N, <=k].
+
+    And the forwards that this took, none where the clean logits are known: long [N].
+    """
+    before = access.ledger.forwards[access.rows].clone()
     wrong = without(clean_scores(access, x), goal.label)
-    return wrong.topk(min(k, wrong.shape[1] - 1), 1).indices
+    return wrong.topk(min(k, wrong.shape[1] - 1), 1).indices, access.ledger.forwards[access.rows] - before

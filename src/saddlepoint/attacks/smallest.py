@@ -74,9 +74,7 @@ class NearestTarget(Generic[S]):
         """Attack all samples, target after target."""
         if goal.toward:
             return self.attack(access, x, goal, noise, radius, weight, start)
-        before = access.ledger.forwards[access.rows].clone()
-        targets = likeliest_wrong(access, x, goal, self.k)
-        ranking = access.ledger.forwards[access.rows] - before
+        targets, ranking = likeliest_wrong(access, x, goal, self.k)
         out: Result | None = None
         for i, target in enumerate(targets.unbind(1)):
             pursuit = Goal(target, toward=True, truth=goal.label, confidence=goal.confidence)

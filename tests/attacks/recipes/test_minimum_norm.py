@@ -20,6 +20,7 @@ CASES = [
     # attack, set, median and worst of the ratio to the optimum where the box is out of reach, and worst where it is not
     ("deepfool", L2(), 1.02, 1.02, 1.021),
     ("deepfool", Linf(), 1.02, 1.02, 1.021),
+    ("deepfool", L1(), 1.02, 1.02, 1.021),
     ("ddn", L2(), 1.01, 1.02, 1.02),
     ("fmn", L2(), 1.0002, 1.002, 1.005),
     ("fmn", Linf(), 1.0002, 1.002, 1.005),
@@ -71,12 +72,13 @@ def test_in_the_box_every_sample_is_at_the_optimum(
     assert float(to_optimum.max()) <= boxed
 
 
+@pytest.mark.parametrize("name", ["fmn", "deepfool"])
 @pytest.mark.parametrize("corners", [False, True])
-def test_fmn_changes_the_fewest_entries(corners: bool) -> None:
+def test_the_fewest_entries_are_changed(name: str, corners: bool) -> None:
     model, x = LinearClassifier.random(5, SHAPE, seed=1), images()
     x = x.round() if corners else x
     y = model(x).argmax(1)
-    assert torch.equal(sp.attacks.fmn(model, x, y, L0()).size, model.closest(x, y, L0()))
+    assert torch.equal(sp.attacks.get(name)(model, x, y, L0()).size, model.closest(x, y, L0()))
 
 
 def test_the_optima_in_the_box_are_those_of_linear_programs() -> None:
@@ -102,7 +104,7 @@ def _program(model: LinearClassifier, x: Tensor, y: int, k: int, ball: Ball) -> 
     return float(found.fun) if found.status == 0 else np.inf
 
 
-ATTACKS = [(name, ball) for name, ball, *_ in CASES] + [("fmn", L0())]
+ATTACKS = [(name, ball) for name, ball, *_ in CASES] + [("fmn", L0()), ("deepfool", L0())]
 ATTACK_IDS = [f"{name}-{ball.name}" for name, ball in ATTACKS]
 
 

@@ -1,4 +1,4 @@
-"""DeepFool in L2 and Linf, and in flows."""
+"""DeepFool in balls, and in flows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from saddlepoint.core.trial import smallest
 from saddlepoint.errors import OptionError
 from saddlepoint.initializers import zero
 from saddlepoint.objectives import margin
-from saddlepoint.optimizers.deepfool import Blurred, DeepFool, straight
-from saddlepoint.sets import L2, Flow, Linf, Neighborhood
+from saddlepoint.optimizers.deepfool import Blurred, DeepFool, WithinBox, straight
+from saddlepoint.optimizers.hyperplane import nearest_in
+from saddlepoint.sets import L0, L1, L2, Flow, Linf, Neighborhood
 
 
 @recipe(
     access=GradientAccess,
-    sets=(L2, Linf),
+    sets=(L2, Linf, L1, L0),
     paper="Moosavi-Dezfooli, Fawzi, Frossard: DeepFool: a simple and accurate method to fool deep networks, CVPR 2016",
     minimal=True,
 )
@@ -26,8 +27,11 @@ def deepfool(threat: Neighborhood, steps: int = 50, k: int = 9, overshoot: float
 
     A sample is finished with its first success; fmn, ddn and fab look for smaller ones. A step costs a forward and,
     for each of the ``k`` likeliest wrong classes, a backward. ``overshoot`` is by which share a step goes too far.
+
+    In L1 and L0, where the way without a box is one entry alone, each step is the shortest inside the box.
     """
-    return _walk(threat, DeepFool(straight, k, overshoot), steps)
+    sparse = isinstance(threat, L1 | L0)
+    return _walk(threat, DeepFool(WithinBox(nearest_in(threat)) if sparse else straight, k, overshoot), steps)
 
 
 @recipe(
