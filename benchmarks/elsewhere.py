@@ -15,7 +15,7 @@ from measure import provenance, right, share
 import saddlepoint as sp
 from saddlepoint.sets import kinds, parse
 
-NETWORK, FIRST = "fashion-pgd-l2", 300
+NETWORK, FIRST = "fashion-pgd-l2", 350
 THREATS = (
     "l1:12", "l0:20", "patch:6", "nuclear:2", "spatial:0.5", "flow:0.8", "recolor:0.15", "wasserstein:0.3", "latent:1",
     "recolor:0.06+flow:0.3",

@@ -9,7 +9,7 @@ python benchmarks/queries.py picture                  # docs/images/queries.svg
 One run with the most questions gives the whole curve: no attack here looks at how many it has left but square, whose
 windows shrink over the questions it is told of. So a longer run takes the place of a shorter one, but for square. Asked
 are the images of which ``triage`` finds a blind spot, with slopes, among those from number ``--first`` on: attacks were
-chosen on numbers 60 to 299.
+chosen on numbers 60 to 299. Of fashion-masked, whose slopes lead nowhere, all are asked that it has right.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ SETTINGS = (
     ("fashion-standard", "linf:0.05"), ("fashion-standard", "l2:1.0"), ("fashion-fgsm", "linf:0.1"),
     ("fashion-pgd-l2", "l2:1.5"), ("fashion-pgd-linf", "linf:0.15"), ("fashion-masked", "linf:0.05"),
 )  # fmt: skip
+MASKED = "fashion-masked"
 ATTACKS = {
     "auto": "auto(steps={})", "square": "square(steps={})", "sign_hunter": "sign_hunter(steps={})",
     "parsimonious": "parsimonious(steps={})", "bandits": "bandits(steps={})", "nattack": "nattack(steps={})",
@@ -83,7 +84,7 @@ def run(n: int, most: int, attacks: list[str], real: bool, first: int = 300) -> 
     for name, threat in (REAL,) if real else SETTINGS:
         model, x, y = subject(name, n, first)
         seen = sp.attacks.triage(model, x, y, parse(threat))
-        open_ones = seen.met & (seen.status != sp.Status.CLEAN)
+        open_ones = (seen.met | (name == MASKED)) & (seen.status != sp.Status.CLEAN)
         for attack in attacks:
             entry, kind = sp.auditing.parse(ATTACKS[attack].format(most)), type(parse(threat))
             row = {"network": name, "threat": threat, "attack": attack, "most": most, "said": provenance(n)}
