@@ -124,7 +124,36 @@ def table() -> None:
         name = f"square, told of {row['most']}" if row["attack"] == "square" else row["attack"]
         head = [row["network"], row["threat"], str(len(counts)), name]
         print("| " + " | ".join([*head, *cells, *ends]) + " |")
-    print("\n" + "\n".join(sorted({row["said"] for row in rows})))
+    print("\n" + "\n".join(sorted({row["said"] for row in rows})) + "\n")
+    together([row for row in rows if row["network"] != REAL[0]])
+
+
+def together(rows: list[dict]) -> None:  # type: ignore[type-arg]
+    """All networks of a ball as one: the shares, and beside auto how many images fell to the other alone and to auto alone."""
+    budgets = [b for b in BUDGETS if b >= 100]
+    print("| all in | n | attack | " + " | ".join(map(str, budgets)) + " |")
+    print("|---" * (len(budgets) + 3) + "|")
+    for ball in ("linf", "l2"):
+        settings = [setting for setting in SETTINGS if setting[1].startswith(f"{ball}:")]
+        took = {(row["attack"], row["most"], row["network"], row["threat"]): row["took"] for row in rows}
+        for attack, most in ((attack, most) for attack in ATTACKS for most in (2000, 10_000)):
+            if not all((attack, most, *setting) in took for setting in settings):
+                continue
+            own = [q for setting in settings for q in took[attack, most, *setting]]
+            usual = [q for setting in settings for q in took["auto", 10_000, *setting]]
+            cells = [_beside(own, usual, b) if b <= most else "" for b in budgets]
+            if attack == "auto":
+                cells = [cell.split()[0] for cell in cells]
+            name = f"square, told of {most}" if attack == "square" else attack
+            print("| " + " | ".join([ball, str(len(own)), name, *cells]) + " |")
+
+
+def _beside(own: list[int | None], usual: list[int | None], budget: int) -> str:
+    """Percent of the images, and how many fell to this one alone, and to the other alone."""
+    fell, other = ([q is not None and q <= budget for q in took] for took in (own, usual))
+    alone = sum(a and not b for a, b in zip(fell, other, strict=True))
+    missed = sum(b and not a for a, b in zip(fell, other, strict=True))
+    return f"{100 * sum(fell) / len(fell):.1f} (+{alone} -{missed})"
 
 
 def _interval(row: dict, told: int) -> str:  # type: ignore[type-arg]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
+
 import pytest
 import torch
 from torch import Tensor
@@ -51,6 +53,16 @@ def test_the_best_point_of_a_linear_value_is_found_in_a_few_questions_for_each_e
     reached = (state.best * W).flatten(1).sum(1)
     assert float(reached.min()) > 0.98 * most
     assert task.access.ledger.forwards.tolist() == [200] * N
+
+
+@pytest.mark.parametrize(("side", "changed"), [(56, 28 * 28), (60, 6 * 6)])
+def test_windows_of_large_pictures_have_shares_of_their_own(side: int, changed: int) -> None:
+    task = problem(Linf(), 0.1)
+    task = dc.replace(task, x=torch.full((N, 1, side, side), 0.5, dtype=torch.float64))
+    lean = CornerWindows(lambda _: 0.25, large=lambda _: 0.01)
+    best = task.set.zero(task.x)
+    proposed = lean(task, best, torch.ones_like(best), 0)
+    assert (proposed != 0).flatten(1).sum(1).tolist() == [changed] * N
 
 
 def test_what_is_learned_is_the_regression_in_closed_form() -> None:

@@ -181,18 +181,22 @@ class CornerWindows:
 
     Of ``tries`` random squares it is the one that promises the most, <slope, change>. Where that changes nothing, the
     square goes to the opposite corner. After ``blind_after`` proposals every fifth does so in any square, whatever the
-    slope says: what is believed wrongly would never be tried.
+    slope says: what is believed wrongly would never be tried. In pictures so large that slopes are learned on tiles,
+    the share is that of ``large``, where there is one.
     """
 
     share: Schedule
     blind_after: int = 256
     every: int = 5
     tries: int = 64
+    large: Schedule | None = None
 
     def __call__(self, problem: Problem[ScoreAccess], best: Tensor, slope: Tensor, t: int) -> Tensor:
         """The proposal number ``t``, [N, *P]."""
         image = as_images(best)
-        window = window_shape(self.share(t), *image.shape[2:])
+        height, width = image.shape[2:]
+        share = self.share if self.large is None or height * width <= CELLS else self.large
+        window = window_shape(share(t), height, width)
         u = problem.noise.at("window").uniform((self.tries, 2))
         top, left = ((u[:, :, k] * (image.shape[2 + k] - window[k] + 1)).long() for k in (0, 1))
         corner = problem.set.project(problem.x, self._corner(problem, slope), problem.radius)

@@ -44,6 +44,8 @@ from saddlepoint.sets.spatial import grid
 
 SOONER = (10, 50, 200, 300, 400, 600, 800, 1100, 1500)
 """After which of 10 000 proposals the share is halved: once slopes are known, small windows say what to turn."""
+MUCH_SOONER = (2, 6, 15, 30, 60, 120, 200, 500, 1200)
+"""The same in large pictures, where a window of a tenth of the picture holds more than a network sees as one thing."""
 
 FIRST_OF_L1, FIRST_OF_TURNS = 200, 100
 """So many questions come before square in L1, and before the grid."""
@@ -106,7 +108,8 @@ def auto(
         search = informed(Leaned(halving(share, period)), BumpGrid(2), steps)
         return Cascade([*stages, search]) if stages else search
     first, left = min(steps, learned), steps - learned
-    stages.append(informed(CornerWindows(halving(share, period, SOONER), memory), stripes, first))
+    usual, large = (halving(share, period, marks) for marks in (SOONER, MUCH_SOONER))
+    stages.append(informed(CornerWindows(usual, memory, large=large), stripes, first))
     if left > 0:
         stages.append(parsimonious.build(threat, steps=min(left, greedy), objective=objective))
     if left > greedy:
