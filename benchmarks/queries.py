@@ -129,7 +129,7 @@ def table() -> None:
 
 
 def together(rows: list[dict]) -> None:  # type: ignore[type-arg]
-    """All networks of a ball as one: the shares, and beside auto how many images fell to the other alone and to auto alone."""
+    """All networks of a ball as one: the shares, and how many images fell to each attack alone, and to auto alone."""
     budgets = [b for b in BUDGETS if b >= 100]
     print("| all in | n | attack | " + " | ".join(map(str, budgets)) + " |")
     print("|---" * (len(budgets) + 3) + "|")
