@@ -100,8 +100,10 @@ def labels(n: int) -> None:
 
 
 def _left(name: str, x: Tensor, y: Tensor, threat: Neighborhood, attack: str | None, budget: int | None = None) -> str:
-    """The share that is right, clean or after an attack, with its interval."""
+    """The share that is right, clean or after an attack, with its interval; nothing where it does not know the set."""
     network = sp.zoo.load(name)
+    if attack is not None and not isinstance(threat, sp.attacks.get(attack.partition("(")[0]).sets):
+        return ""
     with torch.no_grad():
         right = network(x).argmax(1) == y
     if attack is not None:
