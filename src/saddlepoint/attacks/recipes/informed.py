@@ -74,8 +74,8 @@ def auto(
 
     One forward a step, none on points known already. Slopes of pictures are smooth: a few dozen answers draw them
     roughly. In Linf that square window of many goes to the corner the slope points at which promises most; in L2 all
-    of δ leans there. The windows shrink over ``period`` proposals whatever ``steps`` is: fewer steps are a part
-    of more.
+    of δ leans there. The windows shrink over ``period`` proposals, sooner in pictures of more than 56 x 56 pixels,
+    whatever ``steps`` is: fewer steps are a part of more.
 
     In Linf what stands after ``learned`` steps is stuck at a corner: ``greedy`` steps of ``parsimonious`` begin anew,
     and what is left of ``steps`` is for ``square``.
