@@ -2,7 +2,8 @@
 
 python benchmarks/queries.py run --n 300 --most 2000   # writes queries.json, row by row
 python benchmarks/queries.py run --n 300 --most 10000 --attacks auto square sign_hunter parsimonious
-python benchmarks/queries.py run --real --n 10 --most 300 --attacks auto square sign_hunter parsimonious
+python benchmarks/queries.py run --n 150 --networks fashion-pgd-l2 fashion-pgd-linf
+python benchmarks/queries.py run --real --n 20 --most 2000 --attacks auto square sign_hunter parsimonious
 python benchmarks/queries.py table
 python benchmarks/queries.py picture                  # docs/images/queries.svg
 
@@ -19,6 +20,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -30,7 +32,8 @@ from saddlepoint.sets import parse
 
 TABLE = Path(__file__).with_suffix(".json")
 PICTURE = Path(__file__).parents[1] / "docs/images/queries.svg"
-SETTINGS = (
+Settings = Sequence[tuple[str, str]]
+SETTINGS: Settings = (
     ("fashion-standard", "linf:0.05"), ("fashion-standard", "l2:1.0"), ("fashion-fgsm", "linf:0.1"),
     ("fashion-pgd-l2", "l2:1.5"), ("fashion-pgd-linf", "linf:0.15"), ("fashion-masked", "linf:0.05"),
 )  # fmt: skip
@@ -77,11 +80,11 @@ def asked(model: sp.Model, x: Tensor, y: Tensor, threat: str, attack: str, most:
     return {"took": took, "seconds": round(time.process_time() - began, 1)}
 
 
-def run(n: int, most: int, attacks: list[str], real: bool, first: int = 300) -> None:
+def run(n: int, most: int, attacks: list[str], settings: Settings, first: int = 300) -> None:
     """Every attack on every network, the rows written as they come."""
     torch.set_num_threads(1)
     rows = json.loads(TABLE.read_text())["rows"] if TABLE.exists() else []
-    for name, threat in (REAL,) if real else SETTINGS:
+    for name, threat in settings:
         model, x, y = subject(name, n, first)
         seen = sp.attacks.triage(model, x, y, parse(threat))
         open_ones = (seen.met | (name == MASKED)) & (seen.status != sp.Status.CLEAN)
@@ -121,8 +124,7 @@ def table() -> None:
         told = max(b for b in budgets if b <= min(TOLD, row["most"]))
         cells[budgets.index(told)] += _interval(row, told)
         ends = [_mean(least), f"> {row['most']}" if middle == row["most"] else str(middle)]
-        name = f"square, told of {row['most']}" if row["attack"] == "square" else row["attack"]
-        head = [row["network"], row["threat"], str(len(counts)), name]
+        head = [row["network"], row["threat"], str(len(counts)), _named(row["attack"], row["most"])]
         print("| " + " | ".join([*head, *cells, *ends]) + " |")
     print("\n" + "\n".join(sorted({row["said"] for row in rows})) + "\n")
     together([row for row in rows if row["network"] != REAL[0]])
@@ -133,9 +135,9 @@ def together(rows: list[dict]) -> None:  # type: ignore[type-arg]
     budgets = [b for b in BUDGETS if b >= 100]
     print("| all in | n | attack | " + " | ".join(map(str, budgets)) + " |")
     print("|---" * (len(budgets) + 3) + "|")
+    took = {(row["attack"], row["most"], row["network"], row["threat"]): row["took"] for row in rows}
     for ball in ("linf", "l2"):
         settings = [setting for setting in SETTINGS if setting[1].startswith(f"{ball}:")]
-        took = {(row["attack"], row["most"], row["network"], row["threat"]): row["took"] for row in rows}
         for attack, most in ((attack, most) for attack in ATTACKS for most in (2000, 10_000)):
             if not all((attack, most, *setting) in took for setting in settings):
                 continue
@@ -144,8 +146,12 @@ def together(rows: list[dict]) -> None:  # type: ignore[type-arg]
             cells = [_beside(own, usual, b) if b <= most else "" for b in budgets]
             if attack == "auto":
                 cells = [cell.split()[0] for cell in cells]
-            name = f"square, told of {most}" if attack == "square" else attack
-            print("| " + " | ".join([ball, str(len(own)), name, *cells]) + " |")
+            print("| " + " | ".join([ball, str(len(own)), _named(attack, most), *cells]) + " |")
+
+
+def _named(attack: str, most: int) -> str:
+    """The attack; of square, whose windows depend on it, with how many questions it was told of."""
+    return f"square, told of {most}" if attack == "square" else attack
 
 
 def _beside(own: list[int | None], usual: list[int | None], budget: int) -> str:
@@ -236,11 +242,14 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--most", type=int, default=10_000)
     parser.add_argument("--attacks", nargs="+", choices=ATTACKS, default=list(ATTACKS))
+    names = list(dict.fromkeys(name for name, _ in SETTINGS))
+    parser.add_argument("--networks", nargs="+", choices=names, default=names)
     parser.add_argument("--real", action="store_true", help="EfficientNet-Lite0 instead of the networks of the zoo")
     parser.add_argument("--first", type=int, default=300, help="number of the first image")
     wanted = parser.parse_args()
     if wanted.command == "run":
-        run(wanted.n, wanted.most, wanted.attacks, wanted.real, wanted.first)
+        settings = [REAL] if wanted.real else [one for one in SETTINGS if one[0] in wanted.networks]
+        run(wanted.n, wanted.most, wanted.attacks, settings, wanted.first)
     else:
         {"table": table, "picture": picture}[wanted.command]()
 

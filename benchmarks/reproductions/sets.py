@@ -102,14 +102,14 @@ def labels(n: int) -> None:
 def _left(name: str, x: Tensor, y: Tensor, threat: Neighborhood, attack: str | None, budget: int | None = None) -> str:
     """The share that is right, clean or after an attack, with its interval; nothing where it does not know the set."""
     network = sp.zoo.load(name)
-    if attack is not None and not isinstance(threat, sp.attacks.get(attack.partition("(")[0]).sets):
+    if attack is None:
+        with torch.no_grad():
+            return _share(int((network(x).argmax(1) == y).sum()), len(x))
+    entry = sp.auditing.parse(attack)
+    recipe = sp.attacks.get(entry.name)
+    if not isinstance(threat, recipe.sets):
         return ""
-    with torch.no_grad():
-        right = network(x).argmax(1) == y
-    if attack is not None:
-        recipe, _, options = attack.partition("(")
-        chosen = {k: int(v) for k, _, v in (pair.partition("=") for pair in options.rstrip(")").split(",") if pair)}
-        right = ~sp.attacks.get(recipe)(network, x, y, threat, budget=budget, **chosen).met
+    right = ~recipe(network, x, y, threat, budget=budget, **entry.options).met
     return _share(int(right.sum()), len(x))
 
 
