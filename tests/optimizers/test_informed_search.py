@@ -84,6 +84,27 @@ def test_what_is_learned_is_the_regression_in_closed_form() -> None:
     torch.testing.assert_close(found.flatten(1), expected)
 
 
+def test_single_precision_is_enough_for_all_that_is_remembered() -> None:
+    """The inverse grows by a row an answer: with the doubt of the defaults what is solved keeps two digits to the end."""
+    data = sp.zoo.data.load("fashion-mnist-1k[60:62]")
+    access, radius = sp.wrap(sp.zoo.load("fashion-pgd-linf")).access(2, None), torch.full((2,), 0.05)
+    task = Problem(
+        access, data.x, untargeted(data.y), Linf(), margin, Noise.seeded(0, torch.arange(2)), radius, 0 * radius
+    )
+    search = InformedSearch(CornerWindows(halving(0.8)))
+    state = search.init(task, Linf().zero(data.x))
+    for t in range(search.memory):
+        state, _ = search.step(task.at(t), state)
+    known, count = state.evidence, search.memory - 1
+    assert known.rises.shape == (2, count)
+    moves = known.moves.double()
+    seen = search.prior.covary(moves.view(2, count, 28, 28), True).view_as(moves)
+    shared = moves @ seen.mT + search.doubt * torch.eye(count, dtype=torch.float64)
+    expected = torch.linalg.solve(shared, known.rises.double()[:, :, None])
+    error = (known.inverse @ known.rises[:, :, None] - expected).norm(dim=1) / expected.norm(dim=1)
+    assert float(error.max()) < 0.01
+
+
 def test_a_draw_of_the_prior_has_its_covariance() -> None:
     """Over 4000 draws; three standard errors of a product of normal numbers are below 0.1."""
     noise, like = Noise.seeded(0, torch.arange(4000)), torch.zeros(4000, 1, 2, 3, dtype=torch.float64)
@@ -132,7 +153,7 @@ def test_what_stands_goes_to_the_greedy_search_and_then_to_square_each_question_
 
 def test_the_greedy_search_breaks_what_the_informed_one_is_stuck_at() -> None:
     """Four images that hold out long: 300 proposals break none, 1500 of the greedy search two at least."""
-    data, ids = sp.zoo.data.load("fashion-mnist-1k[:300]"), torch.tensor([62, 158, 200, 296])
+    data, ids = sp.zoo.data.load("fashion-mnist-1k[:300]"), torch.tensor([62, 115, 158, 200])
     box, told = sp.wrap(sp.zoo.load("fashion-pgd-linf"), access="scores"), {"learned": 300, "ids": ids}
     x, y = data.x[ids], data.y[ids]
     stuck = sp.attacks.auto(box, x, y, sp.Linf(0.15), steps=300, **told)

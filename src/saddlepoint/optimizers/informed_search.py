@@ -109,8 +109,8 @@ class InformedSearch:
     lean: Lean
     prior: Slopes = Slopes()
     temperature: float = 0.2
-    doubt: float = 0.03
-    memory: int = 256
+    doubt: float = 0.01
+    memory: int = 512
 
     def init(self, problem: Problem[ScoreAccess], delta: Tensor) -> InformedState:
         """Begin at δ, knowing nothing."""

@@ -66,7 +66,7 @@ def auto(
     share: float = 0.8,
     period: int = 10_000,
     temperature: float = 0.2,
-    memory: int = 256,
+    memory: int = 512,
     surrogate: Model | None = None,
     objective: Loss = "margin",
 ) -> Attack[ScoreAccess]:
@@ -109,7 +109,7 @@ def auto(
         return Cascade([*stages, search]) if stages else search
     first, left = min(steps, learned), steps - learned
     usual, large = (halving(share, period, marks) for marks in (SOONER, MUCH_SOONER))
-    stages.append(informed(CornerWindows(usual, memory, large=large), stripes, first))
+    stages.append(informed(CornerWindows(usual, large=large), stripes, first))
     if left > 0:
         stages.append(parsimonious.build(threat, steps=min(left, greedy), objective=objective))
     if left > greedy:
