@@ -127,17 +127,20 @@ def table() -> None:
         head = [row["network"], row["threat"], str(len(counts)), _named(row["attack"], row["most"])]
         print("| " + " | ".join([*head, *cells, *ends]) + " |")
     print("\n" + "\n".join(sorted({row["said"] for row in rows})) + "\n")
-    together([row for row in rows if row["network"] != REAL[0]])
+    together(rows)
 
 
 def together(rows: list[dict]) -> None:  # type: ignore[type-arg]
-    """All networks of a ball as one: the shares, and how many images fell to each attack alone, and to auto alone."""
+    """All networks of a ball as one: the shares, and how many images fell to each attack alone, and to auto alone.
+
+    In Linf first those of the zoo, then, of the attacks that were run on it, EfficientNet-Lite0 among them.
+    """
     budgets = [b for b in BUDGETS if b >= 100]
     print("| all in | n | attack | " + " | ".join(map(str, budgets)) + " |")
     print("|---" * (len(budgets) + 3) + "|")
     took = {(row["attack"], row["most"], row["network"], row["threat"]): row["took"] for row in rows}
-    for ball in ("linf", "l2"):
-        settings = [setting for setting in SETTINGS if setting[1].startswith(f"{ball}:")]
+    zoo = {ball: [one for one in SETTINGS if one[1].startswith(f"{ball}:")] for ball in ("linf", "l2")}
+    for ball, settings in {**zoo, f"linf, and {REAL[0]}": [*zoo["linf"], REAL]}.items():
         for attack, most in ((attack, most) for attack in ATTACKS for most in (2000, 10_000)):
             if not all((attack, most, *setting) in took for setting in settings):
                 continue

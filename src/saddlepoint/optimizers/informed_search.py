@@ -25,6 +25,9 @@ Lean = Callable[[Problem[ScoreAccess], Tensor, Tensor, int], Tensor]
 CELLS = 56 * 56
 """Slopes are learned on a grid of about so many cells a channel at most: of larger pictures, on tiles."""
 
+FIRST_ROOM = 16
+"""There is room for so many answers first, then for twice as many as there were."""
+
 
 @dc.dataclass(frozen=True)
 class Slopes:
@@ -68,12 +71,45 @@ class Slopes:
 class Evidence:
     """What was learned: n changes on cells, of unit length to the prior, and the rise of the value along each.
 
-    ``moves`` [N, n, d], ``rises`` [N, n], ``inverse`` [N, n, n] of their covariance.
+    ``moves`` [N, n, d], ``rises`` [N, n], ``inverse`` [N, n, n] of their covariance. These are the first ``count`` places
+    of ``rooms``, which are as large or larger, and zero where nothing was learned yet.
     """
 
-    moves: Tensor
-    rises: Tensor
-    inverse: Tensor
+    rooms: tuple[Tensor, Tensor, Tensor]
+    count: int
+
+    @property
+    def moves(self) -> Tensor:
+        """[N, n, d]."""
+        return self.rooms[0][:, : self.count]
+
+    @property
+    def rises(self) -> Tensor:
+        """[N, n]."""
+        return self.rooms[1][:, : self.count]
+
+    @property
+    def inverse(self) -> Tensor:
+        """[N, n, n]."""
+        return self.rooms[2][:, : self.count, : self.count]
+
+    def widened(self, room: int) -> Evidence:
+        """With room for so many in all."""
+        moves, rises, inverse = self.rooms
+        more, pad = room - rises.shape[1], torch.nn.functional.pad
+        return Evidence((pad(moves, (0, 0, 0, more)), pad(rises, (0, more)), pad(inverse, (0, more) * 2)), self.count)
+
+    def grown(self, move: Tensor, rise: Tensor, solved: Tensor, own: Tensor) -> Evidence:
+        """With one change more [N, d], its rise [N], and what it shares with the others, solved [N, 1, n].
+
+        ``own`` [N, 1, 1] is what it shares with none. The inverse of a matrix with one row more is the old one and a
+        product of two vectors: all in place, so the evidence before is spent.
+        """
+        moves, rises, inverse = self.rooms
+        moves[:, self.count], rises[:, self.count] = move, rise
+        corner = torch.cat([solved, -torch.ones_like(own)], 2)
+        inverse[:, : self.count + 1, : self.count + 1].addcmul_(corner.mT, corner / own)
+        return Evidence(self.rooms, self.count + 1)
 
 
 @dc.dataclass(frozen=True)
@@ -115,7 +151,7 @@ class InformedSearch:
     def init(self, problem: Problem[ScoreAccess], delta: Tensor) -> InformedState:
         """Begin at δ, knowing nothing."""
         n, d = self.prior.pooled(delta).flatten(1).shape
-        nothing = Evidence(delta.new_zeros(n, 0, d), delta.new_zeros(n, 0), delta.new_zeros(n, 0, 0))
+        nothing = Evidence((delta.new_zeros(n, 0, d), delta.new_zeros(n, 0), delta.new_zeros(n, 0, 0)), 0)
         return InformedState(delta, delta, torch.full_like(problem.radius, -torch.inf), nothing, 0)
 
     def step(self, problem: Problem[ScoreAccess], state: InformedState) -> tuple[InformedState, Trial]:
@@ -141,38 +177,39 @@ class InformedSearch:
         length = (seen * move).sum(1).clamp_min(torch.finfo(move.dtype).tiny).sqrt()
         rise = ((trial.value - state.value) / length).nan_to_num(0.0, 0.0, 0.0)
         move, seen = move / length[:, None], seen / length[:, None]
-        shared = old.moves @ seen[:, :, None]
-        solved = old.inverse @ shared
+        shared = seen[:, None] @ old.moves.mT  # rows times a matrix: several times as fast as it times columns
+        solved = shared @ old.inverse
         own = (1 + self.doubt - (shared * solved).sum((1, 2))).clamp_min(self.doubt / 2)[:, None, None]
-        corner = torch.cat([solved, -torch.ones_like(own)], 1)  # the inverse of a matrix with one row more
-        inverse = torch.nn.functional.pad(old.inverse, (0, 1, 0, 1)) + corner @ corner.mT / own
-        return Evidence(torch.cat([old.moves, move[:, None]], 1), torch.cat([old.rises, rise[:, None]], 1), inverse)
+        return old.grown(move, rise, solved, own)
 
     def slope(self, noise: Noise, evidence: Evidence, like: Tensor) -> Tensor:
         """A slope drawn from what is known, [N, *P]."""
         pictures, image = like.ndim > 2, self.prior.pooled(like)
         guess = self.prior.draw(noise, image, pictures)
-        moves, rises, n = evidence.moves, evidence.rises, evidence.rises.shape[1]
+        moves, rises, n = evidence.moves, evidence.rises[:, None], evidence.count
         if n == 0:
             return self.prior.spread(guess, like)
-        fitted = evidence.inverse @ rises[:, :, None]
-        scale = self.temperature * (rises[:, None] @ fitted / n).clamp_min(torch.finfo(rises.dtype).tiny).sqrt()
-        errors = math.sqrt(self.doubt) * noise.at("errors").normal((n, 1), dtype=rises.dtype)
-        wrong = evidence.inverse @ (moves @ guess.flatten(1)[:, :, None] + errors)
-        pull = ((fitted - scale * wrong).mT @ moves).view_as(image)
+        errors = math.sqrt(self.doubt) * noise.at("errors").normal((1, n), dtype=rises.dtype)
+        foreseen = guess.flatten(1)[:, None] @ moves.mT + errors
+        fitted, wrong = (torch.cat([rises, foreseen], 1) @ evidence.inverse).split(1, 1)
+        scale = self.temperature * (fitted @ rises.mT / n).clamp_min(torch.finfo(rises.dtype).tiny).sqrt()
+        pull = ((fitted - scale * wrong) @ moves).view_as(image)
         return self.prior.spread(scale[..., None] * guess + self.prior.covary(pull, pictures), like)
 
     def _recent(self, state: InformedState, pictures: bool) -> Evidence:
-        """All that is known; once that is ``memory`` answers, the later half of it."""
+        """All that is known, with room for one more; once that is ``memory`` answers, the later half of it."""
         old = state.evidence
-        if old.rises.shape[1] < self.memory:
-            return old
-        moves, rises = old.moves[:, -(self.memory // 2) :], old.rises[:, -(self.memory // 2) :]
+        if old.count == self.memory:
+            old = self._later_half(old, self.prior.pooled(state.best), pictures)
+        room = old.rooms[1].shape[1]
+        return old if old.count < room else old.widened(min(max(2 * room, FIRST_ROOM), self.memory))
+
+    def _later_half(self, old: Evidence, like: Tensor, pictures: bool) -> Evidence:
+        moves, rises = (kept[:, -(self.memory // 2) :] for kept in (old.moves, old.rises))
         n, kept, _ = moves.shape
-        shape = self.prior.pooled(state.best).shape
-        seen = self.prior.covary(moves.reshape(n, kept * shape[1], *shape[2:]), pictures).view_as(moves)
+        seen = self.prior.covary(moves.reshape(n, kept * like.shape[1], *like.shape[2:]), pictures).view_as(moves)
         own = self.doubt * torch.eye(kept, dtype=torch.float64, device=moves.device)
-        return Evidence(moves, rises, torch.linalg.inv((moves @ seen.mT).double() + own).to(moves))
+        return Evidence((moves, rises, torch.linalg.inv((moves @ seen.mT).double() + own).to(moves)), kept)
 
 
 @dc.dataclass(frozen=True)
