@@ -85,7 +85,7 @@ def test_what_is_learned_is_the_regression_in_closed_form() -> None:
 
 
 def test_single_precision_is_enough_for_all_that_is_remembered() -> None:
-    """The inverse grows by a row an answer: with the doubt of the defaults what is solved keeps two digits to the end."""
+    """The inverse grows by a row an answer: with the defaults two digits stay to the end."""
     data = sp.zoo.data.load("fashion-mnist-1k[60:62]")
     access, radius = sp.wrap(sp.zoo.load("fashion-pgd-linf")).access(2, None), torch.full((2,), 0.05)
     task = Problem(

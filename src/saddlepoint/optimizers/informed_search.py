@@ -71,8 +71,8 @@ class Slopes:
 class Evidence:
     """What was learned: n changes on cells, of unit length to the prior, and the rise of the value along each.
 
-    ``moves`` [N, n, d], ``rises`` [N, n], ``inverse`` [N, n, n] of their covariance. These are the first ``count`` places
-    of ``rooms``, which are as large or larger, and zero where nothing was learned yet.
+    ``moves`` [N, n, d], ``rises`` [N, n], ``inverse`` [N, n, n] of their covariance: the first n = ``count`` places of
+    ``rooms``, which are as large or larger, and zero where nothing was learned yet.
     """
 
     rooms: tuple[Tensor, Tensor, Tensor]
@@ -191,7 +191,8 @@ class InformedSearch:
             return self.prior.spread(guess, like)
         errors = math.sqrt(self.doubt) * noise.at("errors").normal((1, n), dtype=rises.dtype)
         foreseen = guess.flatten(1)[:, None] @ moves.mT + errors
-        fitted, wrong = (torch.cat([rises, foreseen], 1) @ evidence.inverse).split(1, 1)
+        solved = torch.cat([rises, foreseen], 1) @ evidence.inverse
+        fitted, wrong = solved[:, :1], solved[:, 1:]
         scale = self.temperature * (fitted @ rises.mT / n).clamp_min(torch.finfo(rises.dtype).tiny).sqrt()
         pull = ((fitted - scale * wrong) @ moves).view_as(image)
         return self.prior.spread(scale[..., None] * guess + self.prior.covary(pull, pictures), like)
