@@ -3,7 +3,9 @@
 python benchmarks/queries.py run --n 300 --most 2000   # writes queries.json, row by row
 python benchmarks/queries.py run --n 300 --most 10000 --attacks auto square sign_hunter parsimonious
 python benchmarks/queries.py run --n 150 --networks fashion-pgd-l2 fashion-pgd-linf
-python benchmarks/queries.py run --real --n 20 --most 2000 --attacks auto square sign_hunter parsimonious
+python benchmarks/queries.py run --n 100 --networks fashion-masked
+python benchmarks/queries.py run --real --n 20 --most 10000 --attacks auto square sign_hunter parsimonious
+python benchmarks/queries.py run --real --n 20 --most 500 --attacks square
 python benchmarks/queries.py table
 python benchmarks/queries.py picture                  # docs/images/queries.svg
 
@@ -20,7 +22,9 @@ import json
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -133,11 +137,12 @@ def table() -> None:
 def together(rows: list[dict]) -> None:  # type: ignore[type-arg]
     """All networks of a ball as one: the shares, and how many images fell to each attack alone, and to auto alone.
 
-    In Linf first those of the zoo, then, of the attacks that were run on it, EfficientNet-Lite0 among them.
+    In Linf first those of the zoo, then, of the attacks that were run on it, EfficientNet-Lite0 among them. Last, by
+    how many images auto leads at least, over every number of questions from 100 to the most the attack was asked with.
     """
     budgets = [b for b in BUDGETS if b >= 100]
-    print("| all in | n | attack | " + " | ".join(map(str, budgets)) + " |")
-    print("|---" * (len(budgets) + 3) + "|")
+    print("| all in | n | attack | " + " | ".join(map(str, budgets)) + " | least lead of auto |")
+    print("|---" * (len(budgets) + 4) + "|")
     took = {(row["attack"], row["most"], row["network"], row["threat"]): row["took"] for row in rows}
     zoo = {ball: [one for one in SETTINGS if one[1].startswith(f"{ball}:")] for ball in ("linf", "l2")}
     for ball, settings in {**zoo, f"linf, and {REAL[0]}": [*zoo["linf"], REAL]}.items():
@@ -147,9 +152,18 @@ def together(rows: list[dict]) -> None:  # type: ignore[type-arg]
             own = [q for setting in settings for q in took[attack, most, *setting]]
             usual = [q for setting in settings for q in took["auto", 10_000, *setting]]
             cells = [_beside(own, usual, b) if b <= most else "" for b in budgets]
+            lead = str(_least_lead(own, usual, budgets[0], most))
             if attack == "auto":
-                cells = [cell.split()[0] for cell in cells]
-            print("| " + " | ".join([ball, str(len(own)), _named(attack, most), *cells]) + " |")
+                cells, lead = [cell.split()[0] for cell in cells], ""
+            print("| " + " | ".join([ball, str(len(own)), _named(attack, most), *cells, lead]) + " |")
+
+
+def _least_lead(own: list[int | None], usual: list[int | None], least: int, most: int) -> int:
+    """How many more images fell to the other one than to this one, at the number of questions where that is least."""
+    leads = Counter(q for q in usual if q is not None)
+    leads.subtract(q for q in own if q is not None)
+    sums = accumulate(leads[q] for q in range(most + 1))
+    return min(lead for q, lead in enumerate(sums) if q >= least)
 
 
 def _named(attack: str, most: int) -> str:

@@ -206,8 +206,8 @@ class InformedSearch:
         return old if old.count < room else old.widened(min(max(2 * room, FIRST_ROOM), self.memory))
 
     def _later_half(self, old: Evidence, like: Tensor, pictures: bool) -> Evidence:
-        moves, rises = (kept[:, -(self.memory // 2) :] for kept in (old.moves, old.rises))
-        n, kept, _ = moves.shape
+        n, kept = len(old.moves), self.memory // 2
+        moves, rises = old.moves[:, -kept:], old.rises[:, -kept:]
         seen = self.prior.covary(moves.reshape(n, kept * like.shape[1], *like.shape[2:]), pictures).view_as(moves)
         own = self.doubt * torch.eye(kept, dtype=torch.float64, device=moves.device)
         return Evidence((moves, rises, torch.linalg.inv((moves @ seen.mT).double() + own).to(moves)), kept)
